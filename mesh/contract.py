@@ -1,0 +1,108 @@
+"""What a method's descriptor says: its policy, its HTTP rule, its types.
+
+Options are read in this one place, because they silently do not exist for a
+reader that has not imported the option modules before the descriptor was
+touched. Each option message is parsed anew from its bytes, and unknown fields
+fail closed: a policy that we cannot read is not a policy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from google.api import annotations_pb2, http_pb2
+from google.protobuf import descriptor_pb2, unknown_fields
+from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+
+from engine.mesh.v1 import policy_pb2
+
+DEFAULT_TIMEOUT_S = 10.0
+
+
+class ContractError(Exception):
+    """A contract that cannot be served; the text names the method and what to change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """One method of a service, ready for gateway and server alike.
+
+    `path` is "/package.Service/Method". `timeout_s` bounds every call.
+    `http` is None for methods without a REST mapping.
+    """
+
+    path: str
+    service: str
+    name: str
+    input: Descriptor
+    output: Descriptor
+    client_streaming: bool
+    server_streaming: bool
+    policy: policy_pb2.MethodPolicy
+    http: http_pb2.HttpRule | None
+    timeout_s: float
+    idempotent: bool
+    read_only: bool
+
+    @property
+    def has_request_id(self) -> bool:
+        """Whether the request carries an idempotency key."""
+        return "request_id" in self.input.fields_by_name
+
+
+def method(descriptor: MethodDescriptor) -> Method:
+    """Read one method.
+
+    Raises:
+        ContractError: it states neither `permission` nor `anonymous`, or options
+            that this version does not know.
+    """
+    service: ServiceDescriptor = descriptor.containing_service
+    path = f"/{service.full_name}/{descriptor.name}"
+    options = descriptor_pb2.MethodOptions.FromString(descriptor.GetOptions().SerializeToString())
+    policy = options.Extensions[policy_pb2.policy]
+    if not policy.anonymous and not policy.permission:
+        raise ContractError(
+            f"{path} states neither permission nor anonymous: "
+            "add option (engine.mesh.v1.policy) = {permission: \"…\"}"
+        )
+    _refuse_unknown(path, policy)
+    level = options.idempotency_level
+    levels = descriptor_pb2.MethodOptions
+    has_http = options.HasExtension(annotations_pb2.http)
+    return Method(
+        path=path,
+        service=service.full_name,
+        name=descriptor.name,
+        input=descriptor.input_type,
+        output=descriptor.output_type,
+        client_streaming=descriptor.client_streaming,
+        server_streaming=descriptor.server_streaming,
+        policy=policy,
+        http=options.Extensions[annotations_pb2.http] if has_http else None,
+        timeout_s=_seconds(policy),
+        idempotent=level in (levels.IDEMPOTENT, levels.NO_SIDE_EFFECTS),
+        read_only=level == levels.NO_SIDE_EFFECTS,
+    )
+
+
+def sensitivity(field: object) -> policy_pb2.Sensitivity:
+    """The kind of personal data in a field (a `FieldDescriptor`)."""
+    raw = field.GetOptions().SerializeToString()  # type: ignore[attr-defined]
+    options = descriptor_pb2.FieldOptions.FromString(raw)
+    kind: policy_pb2.Sensitivity = options.Extensions[policy_pb2.sensitivity]
+    return kind
+
+
+def _seconds(policy: policy_pb2.MethodPolicy) -> float:
+    seconds = policy.timeout.seconds + policy.timeout.nanos / 1e9
+    return seconds or DEFAULT_TIMEOUT_S
+
+
+def _refuse_unknown(path: str, policy: Message) -> None:
+    unknown = [entry.field_number for entry in unknown_fields.UnknownFieldSet(policy)]
+    if unknown:
+        raise ContractError(
+            f"{path} has policy fields {unknown} that this version does not know: upgrade it"
+        )

@@ -1,0 +1,52 @@
+"""The registry's interface and its one kind of entry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class State(StrEnum):
+    """Whether an instance takes calls."""
+
+    STARTING = "STARTING"
+    SERVING = "SERVING"
+    DRAINING = "DRAINING"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One instance of a service.
+
+    `address` is "host:port" (ordinary gRPC, any client); `socket` is the path of
+    the Unix socket for peers on `host_id`, or empty. `http` is the address of an
+    HTTP edge, for the gateway alone.
+    """
+
+    service: str
+    instance: str
+    address: str
+    socket: str
+    host_id: str
+    pid: int
+    version: str
+    state: State = State.SERVING
+    http: str = ""
+
+
+class Registry(Protocol):
+    """A table of instances. Reading it is cheap enough to do on every call."""
+
+    async def register(self, entry: Entry) -> None:
+        """Add the instance, or replace its entry."""
+
+    async def withdraw(self, entry: Entry) -> None:
+        """Remove the instance; a second time does nothing."""
+
+    def lookup(self, service: str) -> Sequence[Entry]:
+        """Instances that take calls now, in a stable order."""
+
+    def services(self) -> Mapping[str, Sequence[Entry]]:
+        """All instances by service, whatever their state."""

@@ -1,0 +1,76 @@
+"""The embedded registry: a file for each instance in a folder that all processes of one host share.
+
+An entry counts while the process that wrote it lives: nothing needs to renew
+it, and a killed process leaves the table by dying.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from mesh.registry._base import Entry, State
+
+REFRESH_S = 0.1
+
+
+class DirectoryRegistry:
+    """A registry in `folder`, which is created with mode 0700."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._table: dict[str, tuple[Entry, ...]] = {}
+        self._read_at = float("-inf")
+
+    async def register(self, entry: Entry) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._path(entry)
+        fresh = path.with_suffix(f".{os.getpid()}.new")
+        fresh.write_text(json.dumps(asdict(entry)))
+        fresh.rename(path)
+        self._read_at = float("-inf")
+
+    async def withdraw(self, entry: Entry) -> None:
+        self._path(entry).unlink(missing_ok=True)
+        self._read_at = float("-inf")
+
+    def lookup(self, service: str) -> Sequence[Entry]:
+        return tuple(e for e in self._entries().get(service, ()) if e.state is State.SERVING)
+
+    def services(self) -> Mapping[str, Sequence[Entry]]:
+        return dict(self._entries())
+
+    def _path(self, entry: Entry) -> Path:
+        return self._folder / f"{entry.service}-{entry.instance}.json"
+
+    def _entries(self) -> Mapping[str, tuple[Entry, ...]]:
+        now = time.monotonic()
+        if now - self._read_at > REFRESH_S:
+            self._table = self._read()
+            self._read_at = now
+        return self._table
+
+    def _read(self) -> dict[str, tuple[Entry, ...]]:
+        table: dict[str, list[Entry]] = {}
+        for path in sorted(self._folder.glob("*.json")):
+            try:
+                fields = json.loads(path.read_text())
+                entry = Entry(**{**fields, "state": State(fields["state"])})
+            except (FileNotFoundError, ValueError, TypeError, KeyError):
+                continue  # withdrawn meanwhile, or not one of ours
+            if _alive(entry.pid):
+                table.setdefault(entry.service, []).append(entry)
+        return {service: tuple(entries) for service, entries in table.items()}
+
+
+def _alive(pid: int) -> bool:
+    """Whether the process runs; a zombie does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}

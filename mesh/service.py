@@ -1,0 +1,102 @@
+"""What a service is made of, and what it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+
+from engine.mesh.v1 import policy_pb2
+from mesh.cache import Cache
+from mesh.clock import Clock
+from mesh.context import Principal
+from mesh.registry import Registry
+from mesh.settings import Settings
+from mesh.storage import Store
+from mesh.telemetry import Telemetry
+from mesh.tokens import ServiceKey, TokenVerifier
+
+
+class ScopeResolver(Protocol):
+    """Answers whether a row lies within a caller's reach. Unknown rows do not."""
+
+    async def __call__(
+        self, principal: Principal, scope: policy_pb2.Scope, row: Any
+    ) -> bool:
+        """`row` is the value of the method's `scope_field`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the composition gives to a service.
+
+    `channel(name)` is a channel to another service, open until the service
+    stops; generated stubs take it. `store` is the service's own database.
+    """
+
+    name: str
+    settings: Settings
+    registry: Registry
+    store: Store
+    cache: Cache
+    clock: Clock
+    telemetry: Telemetry
+    key: ServiceKey
+    verifier: TokenVerifier
+    channel: Callable[[str], grpc.aio.Channel]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Servicer:
+    """A contract and the object that serves it."""
+
+    descriptor: ServiceDescriptor
+    implementation: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A service, ready to be run by `mesh.App`.
+
+    Args:
+        servicers: what it serves.
+        resources: async context managers, entered in order before it serves and
+            left in reverse order after it has drained.
+        scope_resolver: answers scope questions of methods with `scope_field`.
+        handlers: generic gRPC handlers outside our contracts (OTLP), each with
+            its own checks.
+    """
+
+    servicers: Sequence[Servicer]
+    resources: Sequence[AbstractAsyncContextManager[Any]] = ()
+    scope_resolver: ScopeResolver | None = None
+    handlers: Sequence[grpc.GenericRpcHandler] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blueprint:
+    """What the composition must know of a service before it is built.
+
+    Every service's `app.py` has one as `BLUEPRINT`.
+
+    Args:
+        name: name in the registry and on the command line.
+        build: makes the service from its parts.
+        after: services that must serve before this one starts.
+        migrations: folder of Alembic revisions; None when it has no database.
+        synchronous: how hard the database is synced: "FULL" or "NORMAL".
+        rights: permissions that this service holds when it calls others, for
+            itself and on behalf of users.
+    """
+
+    name: str
+    build: Callable[[Parts], Service]
+    after: tuple[str, ...] = ()
+    migrations: Path | None = None
+    synchronous: str = "NORMAL"
+    rights: frozenset[str] = field(default_factory=frozenset)

@@ -1,0 +1,168 @@
+"""Settings: `ENGINE_*` in the environment, read once, frozen after that.
+
+Unknown `ENGINE_*` variables and values out of bounds are refused with the name,
+the value (masked when secret) and the bound.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+PREFIX = "ENGINE_"
+
+
+class SettingsError(Exception):
+    """One or more settings cannot be used; the text says which and what to do."""
+
+
+def _setting(default: Any, help_: str, *, low: float = 0, high: float = 0, secret: bool = False) -> Any:
+    metadata = {"help": help_, "low": low, "high": high, "secret": secret}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting of the platform, with its unit, default and bounds."""
+
+    var: Path = _setting(Path("var"), "folder for databases, sockets, keys and logs")
+    demo: bool = _setting(False, "demo users with known passwords; never in production")
+    host: str = _setting("127.0.0.1", "address that services and gateway listen on")
+    gateway_port: int = _setting(8080, "HTTP port of the gateway; 0 picks a free one", high=65535)
+    port_base: int = _setting(
+        50050, "first of the services' gRPC ports; 0 picks free ones", high=65000
+    )
+    metrics_port: int = _setting(9464, "port of the Prometheus endpoint; 0 picks a free one", high=65535)
+    log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
+    log_format: str = _setting("auto", "auto (console on a terminal), console or json")
+    telemetry: bool = _setting(True, "send traces and metrics to the UMS")
+    trace_sample: float = _setting(
+        -1.0, "share of requests traced, 0 to 1; -1: all in the demo, else 1 %", low=-1, high=1
+    )
+    otlp_endpoint: str = _setting("", "host:port of an OTLP collector; empty: the UMS service")
+    rate_per_s: float = _setting(500.0, "requests a second that a caller may keep up", low=0.1, high=1e6)
+    rate_burst: int = _setting(1000, "requests that a caller may send at once", low=1, high=1_000_000)
+    sign_on_rate_per_s: float = _setting(
+        20.0, "anonymous requests a second from one address", low=0.1, high=1e6
+    )
+    max_body_bytes: int = _setting(4 << 20, "largest HTTP request body", low=1024, high=1 << 30)
+    max_header_bytes: int = _setting(32 << 10, "largest HTTP request head", low=1024, high=1 << 20)
+    max_connections: int = _setting(10_000, "open HTTP connections", low=1, high=1_000_000)
+    max_in_flight: int = _setting(2_000, "calls that a service runs at once", low=1, high=1_000_000)
+    idle_timeout_s: float = _setting(75.0, "seconds that an idle HTTP connection is kept", low=1, high=3600)
+    header_timeout_s: float = _setting(10.0, "seconds for an HTTP request to arrive", low=0.1, high=600)
+    drain_s: float = _setting(10.0, "seconds for calls in flight to end when stopping", low=0, high=600)
+    token_ttl_s: int = _setting(300, "life of an access token, seconds", low=10, high=3600)
+    session_ttl_s: int = _setting(8 * 3600, "life of a session, seconds", low=60, high=30 * 86400)
+    demo_scale: str = _setting("S", "size of the demo bank: S (10,000), M or L")
+    seed: int = _setting(20260101, "seed of the demo bank", low=0, high=2**63 - 1)
+
+    @property
+    def run_dir(self) -> Path:
+        """Sockets and the registry."""
+        return self.var / "run"
+
+    @property
+    def key_dir(self) -> Path:
+        """Keys of the services."""
+        return self.var / "keys"
+
+    @property
+    def data_dir(self) -> Path:
+        """Databases, one file a service."""
+        return self.var / "data"
+
+    @property
+    def sample_ratio(self) -> float:
+        """Share of requests traced, 0 to 1."""
+        if self.trace_sample >= 0:
+            return self.trace_sample
+        return 1.0 if self.demo else 0.01
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        SettingsError: a variable is unknown, of the wrong type or out of bounds.
+    """
+    env = os.environ if environ is None else environ
+    known = {PREFIX + f.name.upper(): f for f in fields(Settings)}
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for name, text in env.items():
+        if not name.startswith(PREFIX):
+            continue
+        if name not in known:
+            problems.append(f"{name}: no such setting{_nearest(name, known)}")
+            continue
+        try:
+            values[known[name].name] = _parse(text, known[name])
+        except ValueError as error:
+            problems.append(f"{name}={text!r}: {error}")
+    if problems:
+        raise SettingsError("\n".join([*problems, "See 'engine settings' for all of them."]))
+    return Settings(**values)
+
+
+def dump(settings: Settings) -> list[tuple[str, str, str, bool]]:
+    """Every setting as (variable, value, help, changed); secrets are masked."""
+    rows = []
+    for f in fields(Settings):
+        value = getattr(settings, f.name)
+        shown = "***" if f.metadata["secret"] and value else _text(value)
+        rows.append((PREFIX + f.name.upper(), shown, f.metadata["help"], value != f.default))
+    return rows
+
+
+def to_environ(settings: Settings) -> dict[str, str]:
+    """The variables that make `load` answer these settings."""
+    return {PREFIX + f.name.upper(): _text(getattr(settings, f.name)) for f in fields(Settings)}
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+_CHOICES = {
+    "log_level": ("DEBUG", "INFO", "WARNING", "ERROR"),
+    "log_format": ("auto", "console", "json"),
+    "demo_scale": ("S", "M", "L"),
+}
+_BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+
+
+def _parse(text: str, setting: Any) -> Any:
+    kind = type(setting.default)
+    if kind is bool:
+        if text.lower() not in _BOOLEANS:
+            raise ValueError("use 1 or 0")
+        return _BOOLEANS[text.lower()]
+    if kind in (int, float):
+        return _number(text, kind, setting.metadata["low"], setting.metadata["high"])
+    if setting.name in _CHOICES and text not in _CHOICES[setting.name]:
+        raise ValueError(f"use one of {', '.join(_CHOICES[setting.name])}")
+    if kind is not str and not text:
+        raise ValueError("must not be empty")
+    return Path(text) if isinstance(setting.default, Path) else text
+
+
+def _number(text: str, kind: type, low: float, high: float) -> int | float:
+    try:
+        value: int | float = kind(text)
+    except ValueError:
+        word = "a whole number" if kind is int else "a number"
+        raise ValueError(f"must be {word}") from None
+    if not low <= value <= high:
+        raise ValueError(f"must be between {low:g} and {high:g}")
+    return value
+
+
+def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -1,0 +1,67 @@
+"""The interface of a store; every adapter passes the same contract tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from google.protobuf.message import Message
+from sqlalchemy.sql.base import Executable
+
+Statement = Executable
+"""A SQLAlchemy Core statement. Build it once at import where it is hot."""
+
+Parameters = Mapping[str, Any]
+
+
+class Row(Protocol):
+    """One row: values by position or by column name as attribute."""
+
+    def __getattr__(self, name: str) -> Any: ...
+    def __getitem__(self, index: int) -> Any: ...
+    def __len__(self) -> int: ...
+
+
+class Transaction(Protocol):
+    """Statements that take effect together or not at all.
+
+    Keep it short: it holds the store's only writer. Take ids and call other
+    services before it begins.
+    """
+
+    async def execute(
+        self, statement: Statement, parameters: Parameters | Sequence[Parameters] | None = None
+    ) -> int:
+        """Run a writing statement, once or for each of several parameter sets. Returns rows hit."""
+
+    async def fetch_all(
+        self, statement: Statement, parameters: Parameters | None = None
+    ) -> Sequence[Row]:
+        """Run a statement that answers rows (also `… RETURNING`)."""
+
+    def answer(self, response: Message) -> None:
+        """The answer of the call that this transaction is the effect of.
+
+        Within a call that carries a `request_id` it is kept with the effect:
+        the same call again gets the same answer. Required there once, before
+        the transaction ends; elsewhere it does nothing.
+        """
+
+
+class Store(Protocol):
+    """A database. Errors are `mesh.storage.StorageError`s; deadlines are the caller's."""
+
+    async def fetch_all(
+        self, statement: Statement, parameters: Parameters | None = None
+    ) -> Sequence[Row]:
+        """Rows of a short read outside any transaction."""
+
+    def scan(
+        self, statement: Statement, parameters: Parameters | None = None
+    ) -> AsyncIterator[Sequence[Row]]:
+        """Rows of a long read, in blocks of at most 1,000, without holding up the loop."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """A writing transaction. Commits at the end of the block and returns only when it is
+        durable; an exception, cancellation included, rolls it back."""

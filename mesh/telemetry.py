@@ -1,0 +1,209 @@
+"""Spans and counters as the runtime sees them, with an implementation that does nothing.
+
+`observability` implements `Tracer` and reads `Meters`; nothing else needs it.
+Counting costs plain integer additions: OpenTelemetry reads them when it
+exports and is never called per call.
+"""
+
+from __future__ import annotations
+
+import secrets
+from bisect import bisect_left
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from enum import Enum
+from types import TracebackType
+from typing import Protocol, Self
+
+BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper bounds of the latency histogram, in seconds."""
+
+
+class SpanKind(Enum):
+    """What a span is to its trace; values are OpenTelemetry's numbers."""
+
+    INTERNAL = 0
+    SERVER = 1
+    CLIENT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class TraceContext:
+    """Where in which trace we are (W3C Trace Context)."""
+
+    trace_id: int
+    span_id: int
+    sampled: bool
+
+    @classmethod
+    def root(cls, *, sampled: bool) -> Self:
+        """The start of a new trace."""
+        return cls(secrets.randbits(128) or 1, secrets.randbits(64) or 1, sampled)
+
+    @classmethod
+    def parse(cls, header: str) -> Self | None:
+        """Read a `traceparent` header; None when it is not one."""
+        parts = header.strip().split("-")
+        if len(parts) < 4 or [len(part) for part in parts[:4]] != [2, 32, 16, 2]:
+            return None
+        try:
+            trace_id, span_id, flags = (int(part, 16) for part in parts[1:4])
+        except ValueError:
+            return None
+        if not trace_id or not span_id or parts[0] == "ff":
+            return None
+        return cls(trace_id, span_id, bool(flags & 1))
+
+    @property
+    def header(self) -> str:
+        """The `traceparent` header."""
+        return f"00-{self.trace_id:032x}-{self.span_id:016x}-{int(self.sampled):02x}"
+
+    @property
+    def trace_hex(self) -> str:
+        """The trace id as 32 hexadecimal digits."""
+        return f"{self.trace_id:032x}"
+
+
+class Span(Protocol):
+    """One timed step. Entering makes it the current one of the task."""
+
+    @property
+    def context(self) -> TraceContext:
+        """What a step further down continues."""
+
+    def set(self, key: str, value: str | int | float | bool) -> None:
+        """Add an attribute. Never personal data."""
+
+    def fail(self, reason: str) -> None:
+        """Mark the step as failed."""
+
+    def __enter__(self) -> Self:
+        """Start."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End; an exception marks it as failed."""
+
+
+class Tracer(Protocol):
+    """Begins spans. Sampling is decided before any span object exists."""
+
+    def root(self) -> TraceContext:
+        """A new trace, sampled or not as the settings say."""
+
+    def span(self, name: str, kind: SpanKind, parent: TraceContext) -> Span:
+        """A step within `parent`; free when that is not sampled."""
+
+
+_current: ContextVar[TraceContext | None] = ContextVar("engine_trace", default=None)
+
+
+def current_trace() -> TraceContext | None:
+    """The trace context of this task; None outside any."""
+    return _current.get()
+
+
+class NullSpan:
+    """A span of a trace that is not sampled: carries its context, records nothing."""
+
+    __slots__ = ("_token", "context")
+
+    def __init__(self, context: TraceContext) -> None:
+        self.context = context
+
+    def set(self, key: str, value: str | int | float | bool) -> None:
+        pass
+
+    def fail(self, reason: str) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        self._token = _current.set(self.context)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _current.reset(self._token)
+
+
+class NullTracer:
+    """Never samples."""
+
+    def root(self) -> TraceContext:
+        return TraceContext.root(sampled=False)
+
+    def span(self, name: str, kind: SpanKind, parent: TraceContext) -> Span:
+        return NullSpan(parent)
+
+
+class CallStats:
+    """Calls of one method that ended with one code: count, seconds, histogram."""
+
+    __slots__ = ("buckets", "count", "seconds")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.seconds = 0.0
+        self.buckets = [0] * (len(BUCKETS_S) + 1)
+
+    def add(self, seconds: float) -> None:
+        """Count one call that took `seconds`."""
+        self.count += 1
+        self.seconds += seconds
+        self.buckets[bisect_left(BUCKETS_S, seconds)] += 1
+
+
+class Counter:
+    """A number that only grows."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def add(self, amount: int = 1) -> None:
+        """Add `amount`."""
+        self.value += amount
+
+
+@dataclass(slots=True)
+class Meters:
+    """All numbers of one process. Names are dotted, units in the name: `sequencer.ids_leased`."""
+
+    calls: dict[tuple[str, str, str], CallStats] = field(default_factory=dict)
+    counters: dict[str, Counter] = field(default_factory=dict)
+    gauges: dict[str, Callable[[], float]] = field(default_factory=dict)
+
+    def call(self, side: str, method: str, code: str) -> CallStats:
+        """Statistics of calls: side is "server" or "client", method "/package.Service/Method"."""
+        key = (side, method, code)
+        stats = self.calls.get(key)
+        if stats is None:
+            stats = self.calls[key] = CallStats()
+        return stats
+
+    def counter(self, name: str) -> Counter:
+        """The counter of that name."""
+        return self.counters.setdefault(name, Counter())
+
+    def gauge(self, name: str, read: Callable[[], float]) -> None:
+        """Let `read` be asked for the value of `name` at each export."""
+        self.gauges[name] = read
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """What a service is given to be observed by."""
+
+    tracer: Tracer = field(default_factory=NullTracer)
+    meters: Meters = field(default_factory=Meters)
