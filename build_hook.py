@@ -86,7 +86,11 @@ class ContractsBuildHook(BuildHookInterface):  # type: ignore[misc]
         generated = generate(Path(self.root))
         if version == "standard":  # in an editable install it would be a stale shadow
             build_data["force_include"].update(
-                {str(generated / "engine"): "engine", str(generated / "buf"): "buf"}
+                {
+                    str(generated / "engine"): "engine",
+                    str(generated / "buf"): "buf",
+                    str(Path(self.root) / "protos"): "cli/_protos",  # for `engine stubs export`
+                }
             )
 
 

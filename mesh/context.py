@@ -46,12 +46,14 @@ class RequestContext:
 
     `token` is the end user's access token as received, to be passed on.
     `service` is the calling service, proven; empty for a client outside the mesh.
+    `rights` are the permissions that the calling service holds.
     `scope` is the effective data scope: the narrower of the method's and the caller's.
     """
 
     principal: Principal | None = None
     token: str = ""
     service: str = ""
+    rights: frozenset[str] = frozenset()
     on_behalf_of: str = ""
     purpose: str = ""
     chain: context_pb2.ChainIds = field(default_factory=context_pb2.ChainIds)
@@ -94,6 +96,11 @@ _current: ContextVar[RequestContext] = ContextVar("engine_request", default=EMPT
 def current() -> RequestContext:
     """The context of the call that this task serves; an empty one outside any call."""
     return _current.get()
+
+
+def enter(context: RequestContext) -> None:
+    """Make `context` the current one for the rest of this task."""
+    _current.set(context)
 
 
 class using:

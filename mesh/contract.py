@@ -65,7 +65,7 @@ def method(descriptor: MethodDescriptor) -> Method:
     if not policy.anonymous and not policy.permission:
         raise ContractError(
             f"{path} states neither permission nor anonymous: "
-            "add option (engine.mesh.v1.policy) = {permission: \"…\"}"
+            'add option (engine.mesh.v1.policy) = {permission: "…"}'
         )
     _refuse_unknown(path, policy)
     level = options.idempotency_level

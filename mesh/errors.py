@@ -195,16 +195,12 @@ class MeshError(Exception):
             info,
             error_details_pb2.LocalizedMessage(locale="en", message=text.english),
             error_details_pb2.LocalizedMessage(locale="zh-CN", message=text.chinese),
-            error_details_pb2.Help(
-                links=[error_details_pb2.Help.Link(description=text.next_step)]
-            ),
+            error_details_pb2.Help(links=[error_details_pb2.Help.Link(description=text.next_step)]),
         ]
         if self.violations:
             bad = error_details_pb2.BadRequest()
             for violation in self.violations:
-                bad.field_violations.add(
-                    field=violation.field, description=violation.description
-                )
+                bad.field_violations.add(field=violation.field, description=violation.description)
             details.append(bad)
         if self.retry_after_s is not None:
             retry = error_details_pb2.RetryInfo()

@@ -25,9 +25,7 @@ from mesh.tokens import ServiceKey, TokenVerifier
 class ScopeResolver(Protocol):
     """Answers whether a row lies within a caller's reach. Unknown rows do not."""
 
-    async def __call__(
-        self, principal: Principal, scope: policy_pb2.Scope, row: Any
-    ) -> bool:
+    async def __call__(self, principal: Principal, scope: policy_pb2.Scope, row: Any) -> bool:
         """`row` is the value of the method's `scope_field`."""
 
 
@@ -70,12 +68,14 @@ class Service:
         scope_resolver: answers scope questions of methods with `scope_field`.
         handlers: generic gRPC handlers outside our contracts (OTLP), each with
             its own checks.
+        http: asked once the resources are entered: the address of an HTTP edge.
     """
 
     servicers: Sequence[Servicer]
     resources: Sequence[AbstractAsyncContextManager[Any]] = ()
     scope_resolver: ScopeResolver | None = None
     handlers: Sequence[grpc.GenericRpcHandler] = ()
+    http: Callable[[], str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

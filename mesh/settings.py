@@ -19,7 +19,9 @@ class SettingsError(Exception):
     """One or more settings cannot be used; the text says which and what to do."""
 
 
-def _setting(default: Any, help_: str, *, low: float = 0, high: float = 0, secret: bool = False) -> Any:
+def _setting(
+    default: Any, help_: str, *, low: float = 0, high: float = 0, secret: bool = False
+) -> Any:
     metadata = {"help": help_, "low": low, "high": high, "secret": secret}
     return field(default=default, metadata=metadata)
 
@@ -35,7 +37,9 @@ class Settings:
     port_base: int = _setting(
         50050, "first of the services' gRPC ports; 0 picks free ones", high=65000
     )
-    metrics_port: int = _setting(9464, "port of the Prometheus endpoint; 0 picks a free one", high=65535)
+    metrics_port: int = _setting(
+        9464, "port of the Prometheus endpoint; 0 picks a free one", high=65535
+    )
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
     log_format: str = _setting("auto", "auto (console on a terminal), console or json")
     telemetry: bool = _setting(True, "send traces and metrics to the UMS")
@@ -43,8 +47,12 @@ class Settings:
         -1.0, "share of requests traced, 0 to 1; -1: all in the demo, else 1 %", low=-1, high=1
     )
     otlp_endpoint: str = _setting("", "host:port of an OTLP collector; empty: the UMS service")
-    rate_per_s: float = _setting(500.0, "requests a second that a caller may keep up", low=0.1, high=1e6)
-    rate_burst: int = _setting(1000, "requests that a caller may send at once", low=1, high=1_000_000)
+    rate_per_s: float = _setting(
+        500.0, "requests a second that a caller may keep up", low=0.1, high=1e6
+    )
+    rate_burst: int = _setting(
+        1000, "requests that a caller may send at once", low=1, high=1_000_000
+    )
     sign_on_rate_per_s: float = _setting(
         20.0, "anonymous requests a second from one address", low=0.1, high=1e6
     )
@@ -52,9 +60,15 @@ class Settings:
     max_header_bytes: int = _setting(32 << 10, "largest HTTP request head", low=1024, high=1 << 20)
     max_connections: int = _setting(10_000, "open HTTP connections", low=1, high=1_000_000)
     max_in_flight: int = _setting(2_000, "calls that a service runs at once", low=1, high=1_000_000)
-    idle_timeout_s: float = _setting(75.0, "seconds that an idle HTTP connection is kept", low=1, high=3600)
-    header_timeout_s: float = _setting(10.0, "seconds for an HTTP request to arrive", low=0.1, high=600)
-    drain_s: float = _setting(10.0, "seconds for calls in flight to end when stopping", low=0, high=600)
+    idle_timeout_s: float = _setting(
+        75.0, "seconds that an idle HTTP connection is kept", low=1, high=3600
+    )
+    header_timeout_s: float = _setting(
+        10.0, "seconds for an HTTP request to arrive", low=0.1, high=600
+    )
+    drain_s: float = _setting(
+        10.0, "seconds for calls in flight to end when stopping", low=0, high=600
+    )
     token_ttl_s: int = _setting(300, "life of an access token, seconds", low=10, high=3600)
     session_ttl_s: int = _setting(8 * 3600, "life of a session, seconds", low=60, high=30 * 86400)
     demo_scale: str = _setting("S", "size of the demo bank: S (10,000), M or L")
@@ -132,7 +146,15 @@ _CHOICES = {
     "log_format": ("auto", "console", "json"),
     "demo_scale": ("S", "M", "L"),
 }
-_BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+_BOOLEANS = {
+    "1": True,
+    "true": True,
+    "yes": True,
+    "0": False,
+    "false": False,
+    "no": False,
+    "": False,
+}
 
 
 def _parse(text: str, setting: Any) -> Any:

@@ -124,9 +124,9 @@ class TokenVerifier:
         self.on_unknown_key: Callable[[], None] = lambda: None
 
     @classmethod
-    def load(cls, folder: Path) -> TokenVerifier:
+    def load(cls, folder: Path, clock: Clock | None = None) -> TokenVerifier:
         """The verifier for the trust file in `folder`."""
-        return cls(json.loads((folder / "trust.json").read_text()))
+        return cls(json.loads((folder / "trust.json").read_text()), clock)
 
     def set_keys(self, keys: Iterable[Mapping[str, str]]) -> None:
         """Replace the identity centre's public keys (JWKs); tokens of dropped keys end."""
@@ -228,7 +228,9 @@ def principal_of(claims: Mapping[str, Any]) -> Principal:
         raise MeshError(MeshReason.TOKEN_INVALID) from error
 
 
-def sign_user(principal: Principal, key: OKPKey, key_id: str, *, issued: float, ttl_s: float) -> str:
+def sign_user(
+    principal: Principal, key: OKPKey, key_id: str, *, issued: float, ttl_s: float
+) -> str:
     """An access token for `principal`."""
     claims = user_claims(principal, issued=issued, ttl_s=ttl_s)
     return jwt.encode({"alg": ALGORITHM, "kid": key_id}, claims, key, algorithms=[ALGORITHM])

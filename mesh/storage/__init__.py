@@ -1,5 +1,36 @@
 """One database per service, behind one small interface."""
 
 from mesh.storage._base import Row, Statement, Store, Transaction
+from mesh.storage._errors import (
+    IntegrityViolation,
+    SchemaMismatch,
+    StatementTooSlow,
+    StorageError,
+    StoreUnavailable,
+)
+from mesh.storage._idempotency import (
+    IdempotentCall,
+    Replayed,
+    idempotent_call,
+    purge_idempotency,
+)
+from mesh.storage._options import SQLiteOptions
+from mesh.storage._sqlite import SQLiteStore
 
-__all__ = ["Row", "Statement", "Store", "Transaction"]
+__all__ = [
+    "IdempotentCall",
+    "IntegrityViolation",
+    "Replayed",
+    "Row",
+    "SQLiteOptions",
+    "SQLiteStore",
+    "SchemaMismatch",
+    "Statement",
+    "StatementTooSlow",
+    "StorageError",
+    "Store",
+    "StoreUnavailable",
+    "Transaction",
+    "idempotent_call",
+    "purge_idempotency",
+]

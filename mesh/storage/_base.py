@@ -63,5 +63,13 @@ class Store(Protocol):
         """Rows of a long read, in blocks of at most 1,000, without holding up the loop."""
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        """A writing transaction. Commits at the end of the block and returns only when it is
-        durable; an exception, cancellation included, rolls it back."""
+        """A writing transaction.
+
+        It commits at the end of the block, which returns only when that is
+        durable. An exception in the block, cancellation included, rolls it
+        back; a cancellation that comes while the end waits for the disk does not.
+        Transactions of one store do not nest.
+
+        Raises:
+            StoreUnavailable: on entering, no turn was to be had; on leaving, nothing was kept.
+        """

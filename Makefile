@@ -1,0 +1,66 @@
+# Engine. `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+STAMPS := .venv/.stamps
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+ENGINE := .venv/bin/engine
+
+.PHONY: help setup generate run test verify lint fix load bench stubs clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+$(PY):
+	@deploy/bootstrap-python .venv
+
+$(STAMPS)/runtime: requirements.lock | $(PY)
+	@$(PY) -m pip install --quiet --require-hashes -r requirements.lock
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/dev: requirements-dev.lock $(STAMPS)/runtime
+	@$(PY) -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(STAMPS)/bench: requirements-bench.lock $(STAMPS)/runtime
+	@$(PY) -m pip install --quiet --require-hashes -r requirements-bench.lock
+	@touch $@
+
+$(STAMPS)/engine: pyproject.toml build_hook.py $(shell find protos -name '*.proto') $(STAMPS)/runtime
+	@$(PY) -m pip install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+
+setup: $(STAMPS)/engine ## Create the environment, generate the contracts, install `engine`
+
+generate: $(STAMPS)/runtime ## Generate the contracts' Python into build/gen
+	@$(PY) build_hook.py generate
+
+run: setup ## Run the whole platform with the demo bank: http://127.0.0.1:8080
+	@ENGINE_DEMO=$${ENGINE_DEMO:-1} exec $(ENGINE) up
+
+test: setup $(STAMPS)/dev $(STAMPS)/bench ## Run the tests (under 8 minutes on two cores)
+	@$(PY) -m pytest -m "not slow"
+
+verify: setup $(STAMPS)/dev $(STAMPS)/bench ## Run all tests, the slow ones too
+	@$(PY) -m pytest
+
+lint: setup $(STAMPS)/dev $(STAMPS)/bench ## Check style, types, layers and contracts
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@PYTHONPATH=.:build/gen .venv/bin/lint-imports --no-timeout
+	@$(PY) build_hook.py image >/dev/null && .venv/bin/buf lint build/image.binpb --config buf.yaml
+
+fix: $(STAMPS)/dev ## Format, and mend what can be mended
+	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format .
+
+load: setup $(STAMPS)/bench ## Put 30 s of load on the platform; fails on errors
+	@$(PY) -m loadtests.run_load
+
+bench: setup $(STAMPS)/bench ## Run all benchmark suites in full and write loadtests/RESULTS.md
+	@$(ENGINE) bench run --results loadtests/RESULTS.md
+
+stubs: setup ## Build the wheels of typed stubs and of the client into dist/
+	@$(PY) -m cli.wheels --out dist
+
+clean: ## Remove what was built and the data of the demo
+	@rm -rf build dist var .mypy_cache .pytest_cache .ruff_cache .hypothesis

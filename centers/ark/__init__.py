@@ -1,0 +1,1 @@
+"""The Data Ark: the only holder of personal data; it answers masked."""

@@ -1,0 +1,51 @@
+"""The customer centre as a service: what it is made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from engine.customer.v1 import customer_pb2
+
+from centers.customer.ark import ArkClient
+from centers.customer.follow_ups import FollowUps
+from centers.customer.ids import SequenceIds
+from centers.customer.rpc import CustomerRpc, CustomerScope
+from centers.customer.service import Customers
+from centers.customer.store import CustomerStore, FollowUpStore
+from mesh.service import Blueprint, Parts, Service, Servicer
+from sequencer.sdk import Sequencer, mesh_source
+
+SEQUENCE: Final = "customer.follow_up"
+ID_TIMEOUT_S: Final = 1.0
+"""How long a call waits for an id: less than its deadline, so that the caller hears why."""
+
+
+def build(parts: Parts) -> Service:
+    """The customer centre from its parts."""
+    sequencer = Sequencer(
+        mesh_source(parts.registry, parts.key), timeout_s=ID_TIMEOUT_S, create_missing=True
+    )
+    follow_up_store = FollowUpStore(parts.store)
+    customers = Customers(
+        CustomerStore(parts.store), follow_up_store, ArkClient(parts.channel("ark"))
+    )
+    ids = SequenceIds(sequencer.sequence(SEQUENCE))
+    follow_ups = FollowUps(follow_up_store, ids, parts.clock)
+    contract = customer_pb2.DESCRIPTOR.services_by_name["CustomerService"]
+    return Service(
+        servicers=[
+            Servicer(descriptor=contract, implementation=CustomerRpc(customers, follow_ups))
+        ],
+        resources=[sequencer],
+        scope_resolver=CustomerScope(customers),
+    )
+
+
+BLUEPRINT: Final = Blueprint(
+    name="customer",
+    build=build,
+    after=("identity", "sequencer", "ark"),
+    migrations=Path(__file__).parent / "migrations",
+    rights=frozenset({"ark.query", "sequencer.lease", "sequencer.create"}),
+)

@@ -1,0 +1,199 @@
+"""Customers, who may see them, and follow-ups. Pure rules."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Final
+
+from engine.mesh.v1 import policy_pb2
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+RECENT_FOLLOW_UPS: Final = 5
+"""How many follow-ups a portrait shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Customer:
+    """A customer by token. `tier` and `risk_grade` are the contract's numbers."""
+
+    customer_id: int
+    tier: int
+    risk_grade: int
+    risk_grade_expiry: datetime | None
+    owner_id: int
+    branch_id: int
+    has_wecom: bool
+
+
+class Extent(Enum):
+    """Which customers a caller reaches."""
+
+    NONE = "none"
+    OWNED = "owned"
+    BRANCH = "branch"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """An extent and whose: the owner's staff number, or the branch."""
+
+    extent: Extent
+    of: int = 0
+
+    @classmethod
+    def within(cls, scope: policy_pb2.Scope.ValueType, *, staff_id: int, branch_id: int) -> Reach:
+        """The reach of a caller; without a staff number nobody owns, without a branch none is his."""
+        if scope == policy_pb2.SCOPE_ALL:
+            return cls(Extent.ALL)
+        if scope == policy_pb2.SCOPE_BRANCH and branch_id:
+            return cls(Extent.BRANCH, branch_id)
+        if scope == policy_pb2.SCOPE_OWN_BOOK and staff_id:
+            return cls(Extent.OWNED, staff_id)
+        return cls(Extent.NONE)
+
+    def covers(self, customer: Customer) -> bool:
+        """Whether the customer lies within it."""
+        match self.extent:
+            case Extent.ALL:
+                return True
+            case Extent.BRANCH:
+                return customer.branch_id == self.of
+            case Extent.OWNED:
+                return customer.owner_id == self.of
+            case Extent.NONE:
+                return False
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How a list of customers is sorted: by these fields, the last of which is unique."""
+
+    fields: tuple[str, ...]
+    descending: bool = False
+
+    def cursor(self, customer: Customer) -> tuple[int, ...]:
+        """The place of a customer in the order."""
+        return tuple(getattr(customer, field) for field in self.fields)
+
+
+ORDERS: Final = {
+    "customer_id": Order(("customer_id",)),
+    "tier": Order(("tier", "customer_id")),
+    "tier desc": Order(("tier", "customer_id"), descending=True),
+}
+"""The orders that a list of customers may have (AIP-132)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUp:
+    """What was said and what comes next. `version` counts its changes from 1."""
+
+    follow_up_id: int
+    customer_id: int
+    summary: str
+    next_step: str
+    next_time: datetime | None
+    author: str
+    create_time: datetime
+    update_time: datetime
+    version: int = 1
+
+    @property
+    def etag(self) -> str:
+        """Names this state of it; another state has another etag."""
+        return f"{self.follow_up_id:x}-{self.version:x}"
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """Its place in the list of a customer's follow-ups, which has the newest first."""
+        return micros(self.create_time), self.follow_up_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What the author of a follow-up says."""
+
+    summary: str
+    next_step: str
+    next_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """New values for the fields in `fields`: "summary", "next_step", "next_time"."""
+
+    fields: frozenset[str]
+    draft: Draft
+
+    def applied(self, present: FollowUp, now: datetime) -> FollowUp:
+        """The follow-up after the change."""
+        values = {name: getattr(self.draft, name) for name in self.fields}
+        return replace(present, **values, update_time=now, version=present.version + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskedValues:
+    """What the Ark shows of a customer. Not kept anywhere."""
+
+    name: str
+    phone: str
+    id_card: str
+    aum_band: str
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portrait:
+    """A customer at a glance; `shown` is None when the Ark does not know him."""
+
+    customer: Customer
+    shown: MaskedValues | None
+    recent: Sequence[FollowUp]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """How much is held."""
+
+    customers: int
+    follow_ups: int
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def moment(since_1970_us: int) -> datetime:
+    """The point in time that many microseconds after 1970."""
+    return EPOCH + timedelta(microseconds=since_1970_us)
+
+
+_GAP = r"[\s().·_\-‐-―−]{0,3}"
+"""What people write between the digits of a number."""
+
+_PHONE = rf"(?:(?:00{_GAP})?86{_GAP})?1{_GAP}[3-9](?:{_GAP}[0-9]){{9}}"
+_ID_CARD = rf"[0-9](?:{_GAP}[0-9]){{16}}{_GAP}[0-9Xx]"
+_PERSONAL = re.compile(rf"(?<![0-9])(?:{_PHONE}|{_ID_CARD})(?![0-9])")
+
+
+def holds_personal_number(text: str) -> bool:
+    """Whether the text holds what looks like a mobile number or an 18-digit identity number.
+
+    Digits in any script or width count, also with spaces, dashes, dots or
+    brackets between them. A longer number that merely contains one does not.
+    """
+    return _PERSONAL.search("".join(map(_plain, unicodedata.normalize("NFKC", text)))) is not None
+
+
+def _plain(character: str) -> str:
+    """Any decimal digit as 0 to 9; nothing for characters that take no room."""
+    if character.isdecimal():
+        return str(unicodedata.decimal(character))
+    return "" if unicodedata.category(character) == "Cf" else character

@@ -1,0 +1,70 @@
+"""The users of the demo, whose password everybody knows.
+
+Their staff ids and branches are those of the synthetic bank: relationship
+manager i works in branch i while there are as many branches, and 9001 is the
+first agent of direct operations, who works at head office.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from centers.identity.domain import AccountState, User
+from centers.identity.passwords import Passwords
+from centers.identity.records import Records
+from mesh.log import get_logger
+
+PASSWORD: Final = "engine-demo"  # noqa: S105 - known to everybody, refused outside the demo
+
+_USERS: Final = (
+    # username, name, roles, staff id, branch
+    ("admin", "管理员 Administrator", ("administrator",), 0, 0),
+    ("hq", "总行运营 Head office", ("head-office-operator",), 0, 0),
+    ("compliance", "合规 Compliance", ("compliance",), 0, 0),
+    ("bm001", "支行长 Branch manager 1", ("branch-manager",), 0, 1),
+    ("rm001", "客户经理 Relationship manager 1", ("relationship-manager",), 1, 1),
+    ("rm002", "客户经理 Relationship manager 2", ("relationship-manager",), 2, 2),
+    ("do001", "线上直营 Direct operations 1", ("direct-operations-agent",), 9001, 0),
+    ("loadtest", "压测 Load test", ("relationship-manager", "load-tester"), 1, 1),
+)
+
+_log = get_logger(__name__)
+
+
+def demo_users(created: datetime) -> Sequence[User]:
+    """The users of the demo, made at `created`."""
+    return [
+        User(
+            username=username,
+            display_name=name,
+            roles=roles,
+            staff_id=staff_id,
+            branch_id=branch_id,
+            state=AccountState.ACTIVE,
+            demo=True,
+            created=created,
+        )
+        for username, name, roles, staff_id, branch_id in _USERS
+    ]
+
+
+async def admit(records: Records, passwords: Passwords, now: datetime) -> None:
+    """Create those of the demo's users who are missing; others stay as they are."""
+    missing = [user for user in demo_users(now) if await records.user(user.username) is None]
+    hashed = [(user, await passwords.hash(PASSWORD)) for user in missing]
+    async with records.transaction() as changes:
+        for user, password_hash in hashed:
+            await changes.add_user(user, password_hash)
+    _log.warning("demo_users_admitted", created=len(missing))
+
+
+async def refuse(records: Records) -> None:
+    """End the sessions of the demo's users, where there are any; `SignOn` refuses new ones."""
+    async with records.transaction() as changes:
+        found = await changes.demo_users()
+        for user in found:
+            await changes.end_sessions_of(user.username)
+    if found:
+        _log.warning("demo_users_refused", users=len(found))

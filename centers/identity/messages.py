@@ -1,0 +1,128 @@
+"""The centre's messages, from domain and to it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from centers.identity.domain import (
+    AccountState,
+    Grant,
+    Revocation,
+    Role,
+    ServiceAccount,
+    User,
+    UserChange,
+    rights_of,
+)
+from engine.identity.v1 import identity_pb2
+from engine.mesh.v1 import trust_pb2
+from mesh.errors import MeshError, MeshReason, Violation
+
+_STATES: Final[Mapping[AccountState, identity_pb2.AccountState.ValueType]] = {
+    AccountState.ACTIVE: identity_pb2.ACCOUNT_STATE_ACTIVE,
+    AccountState.SUSPENDED: identity_pb2.ACCOUNT_STATE_SUSPENDED,
+    AccountState.LEFT: identity_pb2.ACCOUNT_STATE_LEFT,
+}
+_STATED: Final = {number: state for state, number in _STATES.items()}
+_USERNAME: Final = re.compile(r"[a-z][a-z0-9._-]{1,63}")
+
+
+def state_of(number: identity_pb2.AccountState.ValueType) -> AccountState | None:
+    """The state; None when it is not stated."""
+    return _STATED.get(number)
+
+
+def change_of(request: identity_pb2.UpdateUserRequest) -> UserChange:
+    """What the request wants changed."""
+    return UserChange(
+        roles=tuple(request.roles.roles) if request.HasField("roles") else None,
+        state=state_of(request.state),
+        staff_id=request.staff_id if request.HasField("staff_id") else None,
+        branch_id=request.branch_id if request.HasField("branch_id") else None,
+    )
+
+
+def user_message(user: User) -> identity_pb2.User:
+    """A user with what follows from his roles."""
+    rights = rights_of(user.roles)
+    message = identity_pb2.User(
+        username=user.username,
+        display_name=user.display_name,
+        roles=user.roles,
+        staff_id=user.staff_id,
+        branch_id=user.branch_id,
+        state=_STATES[user.state],
+        permissions=sorted(rights.permissions),
+        data_scope=rights.data_scope,
+    )
+    message.create_time.FromDatetime(user.created)
+    return message
+
+
+def service_account_message(account: ServiceAccount) -> identity_pb2.User:
+    """A service account as a caller that asks who he is sees it."""
+    rights = rights_of(account.roles)
+    message = identity_pb2.User(
+        username=account.subject,
+        display_name=account.description,
+        roles=account.roles,
+        state=identity_pb2.ACCOUNT_STATE_ACTIVE,
+        permissions=sorted(rights.permissions),
+        data_scope=rights.data_scope,
+    )
+    message.create_time.FromDatetime(account.created)
+    return message
+
+
+def role_message(role: Role) -> identity_pb2.Role:
+    """A role of the catalogue."""
+    return identity_pb2.Role(
+        role=role.name,
+        description=role.description,
+        permissions=sorted(role.permissions),
+        data_scope=role.data_scope,
+    )
+
+
+def grant_message(grant: Grant) -> identity_pb2.TokenGrant:
+    """Tokens, with the names of RFC 6749."""
+    return identity_pb2.TokenGrant(
+        access_token=grant.access_token,
+        token_type="Bearer",  # noqa: S106 - a kind, not a token
+        expires_in=grant.expires_in_s,
+        refresh_token=grant.refresh_token,
+    )
+
+
+def revocation_message(revocation: Revocation) -> trust_pb2.Revocation:
+    """An ended session."""
+    message = trust_pb2.Revocation(session_id=revocation.session_id)
+    message.expire_time.FromDatetime(revocation.expires)
+    return message
+
+
+def page_token(username: str) -> str:
+    """The token of the page that follows `username`."""
+    return base64.urlsafe_b64encode(username.encode()).decode().rstrip("=")
+
+
+def username_before(token: str) -> str:
+    """The name that a page follows; empty for the first page.
+
+    Raises:
+        MeshError: INVALID_ARGUMENT, when no page had that token.
+    """
+    if not token:
+        return ""
+    try:
+        username = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        username = ""
+    if not _USERNAME.fullmatch(username):
+        violation = Violation("page_token", "is not the next_page_token of a page before")
+        raise MeshError(MeshReason.INVALID_ARGUMENT, violations=[violation])
+    return username

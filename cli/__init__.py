@@ -1,0 +1,1 @@
+"""The program `engine`: the only place where the parts are put together."""

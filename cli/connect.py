@@ -1,0 +1,70 @@
+"""Channels for command lines on the machine that the platform runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from cli.names import OPERATOR
+from cli.output import fail
+
+if TYPE_CHECKING:
+    import grpc
+
+    from mesh.registry import Entry
+    from mesh.settings import Settings
+
+
+def load_settings() -> Settings:
+    """The settings of the environment; ends the program with what is wrong with them."""
+    from mesh import settings
+
+    try:
+        return settings.load()
+    except settings.SettingsError as error:
+        fail(f"bad settings\n{error}", code=2)
+
+
+def find(service: str, settings: Settings | None = None) -> Entry:
+    """The entry of a running service; ends the program when there is none."""
+    from mesh.registry import DirectoryRegistry
+
+    settings = settings or load_settings()
+    found = DirectoryRegistry(settings.run_dir).lookup(service)
+    if not found:
+        fail(
+            f"no '{service}' serves on {settings.var}",
+            "Start the platform with 'make run', or set ENGINE_VAR to its folder.",
+        )
+    return found[0]
+
+
+@contextmanager
+def blocking_channel(
+    service: str, *, caller: str = OPERATOR, token: str = "", settings: Settings | None = None
+) -> Iterator[grpc.Channel]:
+    """A blocking channel to a running service of this machine.
+
+    Args:
+        service: name in the registry.
+        caller: local identity to act as; unused when `token` is given.
+        token: a user's access token, to act as that user.
+    """
+    from mesh import context as wire
+    from mesh.blocking import blocking_channel as open_channel
+    from mesh.channel import bearer
+    from mesh.tokens import ServiceKey
+
+    settings = settings or load_settings()
+    entry = find(service, settings)
+    if token:
+        proofs = bearer(token)
+    else:
+        key = ServiceKey.load(settings.key_dir, caller)
+
+        def proofs() -> wire.Metadata:
+            return ((wire.CALLER, key.token()),)
+
+    with open_channel(f"unix:{entry.socket}", proofs, timeout_s=30.0) as channel:
+        yield channel

@@ -1,0 +1,98 @@
+"""The program `engine`.
+
+Nothing heavy is imported here: each command imports what it needs when it runs,
+so that help answers at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli import bank, bench, demo, seq, stubs, token, trace
+from cli.connect import load_settings
+from cli.output import fail, print_table
+
+app = typer.Typer(
+    name="engine",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="""Engine: a bank's retail platform in one program.
+
+    Start it with 'engine up', then try 'engine demo' in another terminal.
+    Settings are ENGINE_* variables: 'engine settings' shows them all.
+    """,
+)
+app.add_typer(seq.app, name="seq")
+app.add_typer(bank.app, name="bank")
+app.add_typer(bench.app, name="bench")
+app.add_typer(stubs.app, name="stubs")
+app.add_typer(token.app, name="token")
+app.command("demo")(demo.demo)
+app.command("trace")(trace.trace)
+app.command("traces")(trace.traces)
+
+
+@app.command()
+def up(
+    *,
+    load: Annotated[bool, typer.Option(help="Load the demo bank (ENGINE_DEMO=1 only).")] = True,
+) -> None:
+    """Run the whole platform here, until Ctrl-C."""
+    from cli import up as platform
+
+    platform.run(load_settings(), load=load)
+
+
+@app.command()
+def serve(name: Annotated[str, typer.Argument(help="Name of the service: 'customer'.")]) -> None:
+    """Run one service in this process, until Ctrl-C."""
+    from cli import compose
+    from cli import serve as single
+    from mesh.tokens import write_trust
+
+    settings = load_settings()
+    services = compose.blueprints()
+    if name not in services:
+        fail(f"there is no service '{name}'", f"Choose one of {', '.join(services)}.", code=2)
+    write_trust(settings.key_dir, compose.rights(services))
+    try:
+        single.run(services[name], settings, 0, lambda entry: print(entry.address, flush=True))
+    except OSError as error:
+        fail(str(error), code=single.CONFIGURATION_ERROR)
+
+
+@app.command()
+def status() -> None:
+    """Show which services run, where, and how they are."""
+    from mesh.registry import DirectoryRegistry
+
+    settings = load_settings()
+    entries = [
+        e for group in DirectoryRegistry(settings.run_dir).services().values() for e in group
+    ]
+    if not entries:
+        fail(f"nothing serves on {settings.var}", "Start the platform with 'make run'.")
+    print_table(
+        ("Service", "Address", "Socket", "Pid", "Version", "State"),
+        [(e.service, e.address, e.socket, str(e.pid), e.version, e.state) for e in entries],
+    )
+
+
+@app.command()
+def settings() -> None:
+    """Show every setting with its effective value; '*' marks what differs from the default."""
+    from mesh.settings import dump
+
+    rows = [
+        (name, value, "*" if changed else "", help_)
+        for name, value, help_, changed in dump(load_settings())
+    ]
+    print_table(("Variable", "Value", "", "Meaning"), rows)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

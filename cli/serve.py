@@ -1,0 +1,51 @@
+"""Runs one service in this process until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import uvloop
+
+import observability
+from mesh import log
+from mesh.app import App
+from mesh.registry import DirectoryRegistry, Entry
+from mesh.service import Blueprint
+from mesh.settings import Settings
+from mesh.tokens import ServiceKey
+
+CONFIGURATION_ERROR = 78
+"""Exit code of a service that cannot start as configured (EX_CONFIG): restarting does not help."""
+
+
+def run(
+    blueprint: Blueprint, settings: Settings, port: int, ready: Callable[[Entry], None]
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain. `ready` is told the entry once it serves."""
+    log.configure(settings, blueprint.name)
+    gc.freeze()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(blueprint, settings, port, ready))
+
+
+async def _serve(
+    blueprint: Blueprint, settings: Settings, port: int, ready: Callable[[Entry], None]
+) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    registry = DirectoryRegistry(settings.run_dir)
+    key = ServiceKey.load(settings.key_dir, blueprint.name)
+    async with AsyncExitStack() as stack:
+        telemetry = stack.enter_context(
+            observability.install(settings, blueprint.name, registry, key)
+        )
+        app = await stack.enter_async_context(
+            App(blueprint, settings, registry, telemetry=telemetry, port=port)
+        )
+        ready(app.entry)
+        await stop.wait()

@@ -1,0 +1,292 @@
+"""Starts programs by fork, restarts what dies, stops them in order.
+
+The supervisor is the zygote: it has imported everything and created nothing of
+gRPC, no thread and no loop, so that a forked child serves at once and shares
+its memory. It must stay so for as long as it runs, for it forks again when a
+child dies.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import selectors
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from mesh.registry import Entry, State
+
+FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.1, 5.0
+STEADY_S = 30.0
+"""A child that ran this long starts again without back-off."""
+MAX_LOG_BYTES = 16 << 20
+CONFIGURATION_ERROR = 78
+
+_PR_SET_PDEATHSIG = 1
+
+
+class StartError(Exception):
+    """A program could not start; the text has the end of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a child runs: `run(ready)` serves until SIGTERM and calls `ready` once it serves."""
+
+    name: str
+    run: Callable[[Callable[[Entry], None]], None]
+    after: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Child:
+    program: Program
+    pid: int = 0
+    pipe: int = -1
+    started_at: float = 0.0
+    start_at: float = 0.0
+    backoff_s: float = FIRST_BACKOFF_S
+    restarts: int = 0
+    entry: Entry | None = None
+    heard: bytes = field(default=b"", repr=False)
+
+
+class Supervisor:
+    """Runs `programs`; logs of each go to `log_dir/NAME.log`.
+
+    `on_restart` is told each restart: name, exit code, and the seconds until it starts again.
+    """
+
+    def __init__(
+        self,
+        programs: Iterable[Program],
+        log_dir: Path,
+        on_restart: Callable[[str, int, float], None] = lambda *_: None,
+    ) -> None:
+        self._children = {program.name: _Child(program) for program in programs}
+        self._log_dir = log_dir
+        self._on_restart = on_restart
+        self._selector = selectors.DefaultSelector()
+        self._stopping = False
+        self._wake_read, self._wake_write = os.pipe()
+
+    def __enter__(self) -> Supervisor:
+        self._log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for end in (self._wake_read, self._wake_write):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._stop_asked)
+        self._selector.register(self._wake_read, selectors.EVENT_READ)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop(grace_s=0)
+        signal.set_wakeup_fd(-1)
+        self._selector.close()
+
+    @property
+    def entries(self) -> Mapping[str, Entry | None]:
+        """Where each program serves; None while it does not."""
+        return {name: child.entry for name, child in self._children.items()}
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a signal asked to stop."""
+        return self._stopping
+
+    def start(self, timeout_s: float = 60.0) -> None:
+        """Start all programs, each once those it comes after serve; return when all do.
+
+        Raises:
+            StartError: one ended, or did not serve in time.
+        """
+        limit = time.monotonic() + timeout_s
+        while not self._stopping and any(c.entry is None for c in self._children.values()):
+            for child in self._children.values():
+                if not child.pid and self._may_start(child):
+                    self._fork(child)
+            self._wait(0.5)
+            self._refuse_dead()
+            if time.monotonic() > limit:
+                late = ", ".join(n for n, c in self._children.items() if c.entry is None)
+                raise StartError(f"not serving after {timeout_s:g} s: {late}")
+
+    def watch(self) -> None:
+        """Restart what dies until a signal asks to stop."""
+        while not self._stopping:
+            self.tick(0.5)
+
+    def tick(self, timeout_s: float) -> None:
+        """One round of watching: wait for something to happen and act on it."""
+        self._wait(timeout_s)
+        now = time.monotonic()
+        for child in self._children.values():
+            if child.pid and (code := self._ended(child)) is not None:
+                self._schedule(child, code, now)
+            elif not child.pid and now >= child.start_at and not self._stopping:
+                self._fork(child)
+
+    def run_once(self, name: str, work: Callable[[], None]) -> int:
+        """Run `work` in a child with this process's terminal; returns its exit code."""
+        pid = self._fork_bare(name, work)
+        while True:
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                return os.waitstatus_to_exitcode(status)
+            if self._stopping:
+                os.kill(pid, signal.SIGTERM)
+            self.tick(0.1)
+
+    def stop(self, grace_s: float) -> None:
+        """End all children, the last started first, each within `grace_s` seconds."""
+        self._stopping = True
+        for child in reversed(self._children.values()):
+            if child.pid:
+                _end(child.pid, grace_s)
+                child.pid = 0
+
+    def _stop_asked(self, *_: object) -> None:
+        self._stopping = True
+
+    def _may_start(self, child: _Child) -> bool:
+        before = (self._children.get(name) for name in child.program.after)
+        return all(other is None or other.entry is not None for other in before)
+
+    def _fork(self, child: _Child) -> None:
+        read, write = os.pipe()
+
+        def ready(entry: Entry) -> None:
+            os.write(write, json.dumps(asdict(entry)).encode() + b"\n")
+
+        def work() -> None:
+            os.close(read)
+            _log_to(self._log_dir / f"{child.program.name}.log")
+            child.program.run(ready)
+
+        child.pid = self._fork_bare(child.program.name, work)
+        os.close(write)
+        os.set_blocking(read, False)
+        child.pipe, child.heard, child.entry = read, b"", None
+        child.started_at = time.monotonic()
+        self._selector.register(read, selectors.EVENT_READ, child)
+
+    def _fork_bare(self, name: str, work: Callable[[], None]) -> int:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        parent = os.getpid()
+        pid = os.fork()
+        if pid:
+            return pid
+        code = 1
+        try:
+            _become_child(parent)
+            work()
+            code = 0
+        except SystemExit as exit_:
+            code = exit_.code if isinstance(exit_.code, int) else 1
+        except OSError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            code = CONFIGURATION_ERROR
+        except BaseException:  # noqa: BLE001 - a child must never return into the supervisor
+            sys.excepthook(*sys.exc_info())
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    def _wait(self, timeout_s: float) -> None:
+        for key, _ in self._selector.select(timeout_s):
+            if key.data is None:
+                _drain(self._wake_read)
+            else:
+                self._hear(key.data)
+
+    def _hear(self, child: _Child) -> None:
+        chunk = _drain(child.pipe)
+        child.heard += chunk
+        if b"\n" in child.heard:
+            fields = json.loads(child.heard.partition(b"\n")[0])
+            child.entry = Entry(**{**fields, "state": State(fields["state"])})
+        if not chunk or child.entry:
+            self._close_pipe(child)
+
+    def _close_pipe(self, child: _Child) -> None:
+        if child.pipe >= 0:
+            self._selector.unregister(child.pipe)
+            os.close(child.pipe)
+            child.pipe = -1
+
+    def _ended(self, child: _Child) -> int | None:
+        """The exit code of a child that ended (negative: the signal), else None."""
+        done, status = os.waitpid(child.pid, os.WNOHANG)
+        if not done:
+            return None
+        self._close_pipe(child)
+        child.pid, child.entry = 0, None
+        return os.waitstatus_to_exitcode(status)
+
+    def _schedule(self, child: _Child, code: int, now: float) -> None:
+        if now - child.started_at >= STEADY_S:
+            child.backoff_s = FIRST_BACKOFF_S
+        child.start_at = now + child.backoff_s
+        child.restarts += 1
+        if not self._stopping:
+            self._on_restart(child.program.name, code, child.backoff_s)
+        child.backoff_s = min(child.backoff_s * 2, LAST_BACKOFF_S)
+
+    def _refuse_dead(self) -> None:
+        for name, child in self._children.items():
+            if child.pid and (code := self._ended(child)) is not None:
+                log = self._log_dir / f"{name}.log"
+                raise StartError(f"{name} ended with code {code}\n{_tail(log)}")
+
+
+def _become_child(parent: int) -> None:
+    """Undo what is the supervisor's: its signals; and die when it dies."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(1)
+    signal.set_wakeup_fd(-1)
+    os.setpgid(0, 0)  # Ctrl-C goes to the supervisor, which stops us in order
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _log_to(path: Path) -> None:
+    """Send standard output and error to the log file; a large one is put aside first."""
+    if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
+        path.replace(path.with_suffix(".log.1"))
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def _tail(path: Path, lines: int = 12) -> str:
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _drain(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65536)
+    except BlockingIOError:
+        return b""
+
+
+def _end(pid: int, grace_s: float) -> None:
+    """SIGTERM, then SIGKILL after `grace_s`; returns when the process is gone."""
+    os.kill(pid, signal.SIGTERM if grace_s else signal.SIGKILL)
+    limit = time.monotonic() + grace_s
+    while not os.waitpid(pid, os.WNOHANG)[0]:
+        if time.monotonic() > limit:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return
+        time.sleep(0.01)

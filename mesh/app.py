@@ -1,0 +1,226 @@
+"""Runs one service: ordered start, register, drain, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import grpc
+
+from mesh import context as wire
+from mesh.cache import LocalCache
+from mesh.channel import Channel, registered
+from mesh.clock import Clock, SystemClock
+from mesh.interceptors import chain
+from mesh.registry import Entry, Registry, State
+from mesh.server import Server
+from mesh.service import Blueprint, Parts
+from mesh.settings import Settings
+from mesh.storage import SQLiteStore, migrations
+from mesh.telemetry import Telemetry
+from mesh.tokens import ServiceKey, TokenVerifier
+from mesh.trust import TrustFeed
+
+NOTICE_S = 0.25
+"""How long a draining instance still takes calls, so that every peer has read the registry."""
+
+MAX_SOCKET_PATH = 107
+
+IDENTITY = "identity"
+
+
+class App:
+    """A service in this process, as an async context manager.
+
+    Entering returns once the service is registered and answers; leaving drains
+    it. `entry` is its place in the registry.
+
+    Args:
+        blueprint: the service.
+        settings: the platform's settings.
+        registry: where it registers and finds others.
+        telemetry: spans and meters; silent by default.
+        port: TCP port to listen on; 0 picks one.
+        keys: public keys of users' tokens, when no identity centre feeds them.
+    """
+
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        settings: Settings,
+        registry: Registry,
+        *,
+        telemetry: Telemetry | None = None,
+        clock: Clock | None = None,
+        port: int = 0,
+        keys: list[dict[str, str]] | None = None,
+    ) -> None:
+        self._blueprint = blueprint
+        self._settings = settings
+        self._registry = registry
+        self._telemetry = telemetry or Telemetry()
+        self._clock = clock or SystemClock()
+        self._port = port
+        self._keys = keys
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.drain()
+        await self._stack.aclose()
+
+    async def drain(self) -> None:
+        """Leave the registry's list of instances that take calls; calls are still answered."""
+        if self.entry.state is State.DRAINING:
+            return
+        self.entry = replace(self.entry, state=State.DRAINING)
+        await self._registry.register(self.entry)
+        await self._server.draining()
+        await asyncio.sleep(NOTICE_S)
+
+    async def _start(self) -> None:
+        parts = await self._parts()
+        service = self._blueprint.build(parts)
+        for resource in service.resources:
+            await self._stack.enter_async_context(resource)
+        if self._keys is not None:
+            parts.verifier.set_keys(self._keys)
+        elif self._blueprint.name != IDENTITY:
+            feed = TrustFeed(parts.channel(IDENTITY), parts.verifier)
+            await self._stack.enter_async_context(feed)
+        _make_way(self._socket())
+        self._server = Server(
+            service.servicers,
+            chain(self._telemetry, parts.verifier, service.scope_resolver),
+            (f"{self._settings.host}:{self._port}", f"unix:{self._socket()}"),
+            max_in_flight=self._settings.max_in_flight,
+            drain_s=self._settings.drain_s,
+            handlers=service.handlers,
+        )
+        await self._stack.enter_async_context(self._server)
+        self.entry = self._entry(service.http() if service.http else "")
+        await self._server.serving()
+        await self._registry.register(self.entry)
+        self._stack.push_async_callback(self._registry.withdraw, self.entry)
+
+    async def _parts(self) -> Parts:
+        blueprint, settings = self._blueprint, self._settings
+        store = SQLiteStore(
+            settings.data_dir / f"{blueprint.name}.db",
+            synchronous=blueprint.synchronous,
+            tracer=self._telemetry.tracer,
+            meters=self._telemetry.meters,
+        )
+        if blueprint.migrations is not None:
+            migrations.upgrade(settings.data_dir / f"{blueprint.name}.db", blueprint.migrations)
+            await self._stack.enter_async_context(store)
+        key = ServiceKey.load(settings.key_dir, blueprint.name)
+        return Parts(
+            name=blueprint.name,
+            settings=settings,
+            registry=self._registry,
+            store=store,
+            cache=LocalCache(clock=self._clock),
+            clock=self._clock,
+            telemetry=self._telemetry,
+            key=key,
+            verifier=TokenVerifier.load(settings.key_dir, self._clock),
+            channel=self._channels(key),
+        )
+
+    def _channels(self, key: ServiceKey) -> Channels:
+        channels = Channels(self._registry, key)
+        self._stack.push_async_callback(channels.close)
+        return channels
+
+    def _socket(self) -> Path:
+        return self._settings.run_dir.absolute() / f"{self._blueprint.name}.sock"
+
+    def _entry(self, http: str) -> Entry:
+        return Entry(
+            service=self._blueprint.name,
+            instance=secrets.token_hex(4),
+            address=f"{self._settings.host}:{self._server.ports[0]}",
+            socket=str(self._socket()),
+            host_id=host_id(),
+            pid=os.getpid(),
+            version=_version(),
+            http=http,
+        )
+
+
+class Channels:
+    """The channels of one service to others, one for each name, opened when first asked for."""
+
+    def __init__(self, registry: Registry, key: ServiceKey) -> None:
+        self._registry = registry
+        self._key = key
+        self._open: dict[str, Channel] = {}
+
+    def __call__(self, service: str) -> grpc.aio.Channel:
+        if service not in self._open:
+            endpoints = registered(self._registry, service, host_id())
+            self._open[service] = Channel(service, endpoints, self._proofs)
+        return self._open[service]
+
+    async def close(self) -> None:
+        """Close them all."""
+        for channel in self._open.values():
+            await channel.close()
+
+    def _proofs(self) -> wire.Metadata:
+        return ((wire.CALLER, self._key.token()),)
+
+
+def host_id() -> str:
+    """Tells apart hosts that cannot reach one another's Unix sockets."""
+    with suppress(OSError):
+        return Path("/etc/machine-id").read_text().strip() or socket.gethostname()
+    return socket.gethostname()
+
+
+def _version() -> str:
+    try:
+        return version("engine-platform")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _make_way(path: Path) -> None:
+    """Make the folder of a socket, and remove one that nobody listens on any more.
+
+    One that answers is left alone: then the bind fails and says so.
+
+    Raises:
+        OSError: the path is longer than a Unix socket's may be.
+    """
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        raise OSError(f"{path} is too long for a socket: set ENGINE_VAR to a shorter folder")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            path.unlink(missing_ok=True)

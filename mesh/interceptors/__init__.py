@@ -1,0 +1,39 @@
+"""The server's interceptor chain: what every call passes, whichever way it came."""
+
+from __future__ import annotations
+
+from mesh.call import Interceptor
+from mesh.interceptors.deadline import DeadlineInterceptor
+from mesh.interceptors.errors import ErrorInterceptor
+from mesh.interceptors.idempotency import IdempotencyInterceptor
+from mesh.interceptors.identity import IdentityInterceptor
+from mesh.interceptors.policy import PolicyInterceptor
+from mesh.interceptors.telemetry import TelemetryInterceptor
+from mesh.interceptors.validation import ValidationInterceptor
+from mesh.service import ScopeResolver
+from mesh.telemetry import Telemetry
+from mesh.tokens import TokenVerifier
+
+__all__ = ["chain"]
+
+
+def chain(
+    telemetry: Telemetry, verifier: TokenVerifier, scope_resolver: ScopeResolver | None
+) -> tuple[Interceptor, ...]:
+    """The steps, outermost first."""
+    return (
+        # Outside everything: refused calls are counted and traced like served ones.
+        TelemetryInterceptor(telemetry),
+        # Turns whatever is raised further in into an error the caller may see.
+        ErrorInterceptor(telemetry.meters),
+        # Bounds all that follows, the checks included.
+        DeadlineInterceptor(),
+        # Who asks. Before anything that depends on the caller.
+        IdentityInterceptor(verifier),
+        # A broken rule must not tell strangers about the contract, but scope needs
+        # a request that keeps its rules: rights first, then rules, then scope.
+        PolicyInterceptor(),
+        ValidationInterceptor(scope_resolver),
+        # Innermost: only calls that would take effect are looked up or kept.
+        IdempotencyInterceptor(),
+    )

@@ -1,0 +1,72 @@
+"""Establishes who calls: the end user by his token, the calling service by its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from engine.mesh.v1 import context_pb2
+from mesh import context as wire
+from mesh.call import Call, Handler
+from mesh.context import RequestContext
+from mesh.contract import Method
+from mesh.errors import MeshError, MeshReason
+from mesh.tokens import Caller, TokenVerifier
+
+_BEARER = "Bearer "
+
+
+class IdentityInterceptor:
+    """Verifies the proofs that a call carries and makes them its request context.
+
+    A wrong proof is refused even where none is needed; only anonymous methods
+    ignore a user's token. Whom a service acts for is believed of services alone.
+    """
+
+    def __init__(self, verifier: TokenVerifier) -> None:
+        self._verifier = verifier
+
+    def bind(self, method: Method, call_next: Handler) -> Handler:
+        async def identified(call: Call, request: Any) -> Any:
+            caller = self._caller(call)
+            token = "" if method.policy.anonymous else _bearer(call)
+            call.context = RequestContext(
+                principal=self._verifier.user(token) if token else None,
+                token=token,
+                service=caller.service if caller else "",
+                rights=caller.rights if caller else frozenset(),
+                on_behalf_of=call.text(wire.ON_BEHALF_OF) if caller else "",
+                purpose=call.text(wire.PURPOSE),
+                chain=_chain(call),
+                business_date=call.text(wire.BUSINESS_DATE),
+                request_id=call.text(wire.REQUEST_ID),
+                deadline=call.deadline,
+            )
+            wire.enter(call.context)
+            return await call_next(call, request)
+
+        return identified
+
+    def _caller(self, call: Call) -> Caller | None:
+        token = call.text(wire.CALLER)
+        return self._verifier.caller(token) if token else None
+
+
+def _bearer(call: Call) -> str:
+    header = call.text(wire.AUTHORIZATION)
+    if not header:
+        return ""
+    if not header.startswith(_BEARER):
+        raise MeshError(MeshReason.TOKEN_INVALID, "Authorization must be 'Bearer <token>'")
+    return header[len(_BEARER) :]
+
+
+def _chain(call: Call) -> context_pb2.ChainIds:
+    raw = call.metadata.get(wire.CHAIN, b"")
+    if not isinstance(raw, bytes) or not raw:
+        return wire.EMPTY.chain
+    try:
+        return context_pb2.ChainIds.FromString(raw)
+    except DecodeError as error:
+        raise MeshError(MeshReason.MALFORMED_REQUEST, f"{wire.CHAIN} is not ChainIds") from error

@@ -1,0 +1,201 @@
+"""Serves contracts: every call enters one interceptor chain, whichever way it came."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import reduce
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+from google.protobuf import message_factory
+from google.protobuf.message import DecodeError
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from mesh import contract
+from mesh.call import Call, Handler, Interceptor
+from mesh.contract import Method
+from mesh.deadline import Deadline
+from mesh.errors import STATUS_DETAILS_KEY, MeshError, MeshReason, status_code
+from mesh.interceptors.errors import StatusError
+from mesh.service import Servicer
+
+MAX_MESSAGE_BYTES = 16 << 20
+
+_OPTIONS = (
+    ("grpc.so_reuseport", 0),  # a taken port is an error, not half of the calls
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+)
+
+RawContext = grpc.aio.ServicerContext[Any, Any]
+
+
+class Server:
+    """A gRPC server for a set of servicers.
+
+    An async context manager: entering binds and starts, leaving drains for
+    `drain_s` seconds and stops. Reflection and health are always served.
+
+    Args:
+        servicers: contracts with their implementations.
+        interceptors: the chain, outermost first.
+        addresses: "host:port" (port 0 picks one) or "unix:/path".
+        max_in_flight: calls run at once; further ones get RESOURCE_EXHAUSTED.
+        handlers: generic handlers outside our contracts.
+
+    Raises:
+        ContractError: on construction, when a method cannot be served as written.
+        OSError: on entering, when an address is taken.
+    """
+
+    def __init__(
+        self,
+        servicers: Sequence[Servicer],
+        interceptors: Sequence[Interceptor],
+        addresses: Sequence[str],
+        *,
+        max_in_flight: int = 2_000,
+        drain_s: float = 10.0,
+        handlers: Sequence[grpc.GenericRpcHandler] = (),
+    ) -> None:
+        self._services = tuple(servicer.descriptor.full_name for servicer in servicers)
+        self._dispatch = Dispatch(servicers, interceptors)
+        self._handlers = handlers
+        self._addresses = addresses
+        self._max_in_flight = max_in_flight
+        self._drain_s = drain_s
+        self._health = health.aio.HealthServicer()
+        self.ports: tuple[int, ...] = ()
+
+    async def __aenter__(self) -> Self:
+        self._server = grpc.aio.server(
+            options=_OPTIONS, maximum_concurrent_rpcs=self._max_in_flight
+        )
+        self._server.add_generic_rpc_handlers((self._dispatch, *self._handlers))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = (*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        self.ports = tuple(self._bind(address) for address in self._addresses)
+        await self._server.start()
+        return self
+
+    async def serving(self) -> None:
+        """Answer health checks with SERVING from now on."""
+        for name in ("", *self._services):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def draining(self) -> None:
+        """Answer health checks with NOT_SERVING from now on; calls are still served."""
+        await self._health.enter_graceful_shutdown()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._server.stop(self._drain_s)
+
+    def _bind(self, address: str) -> int:
+        try:
+            return self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {address}: the address is in use") from error
+
+
+class Dispatch(grpc.GenericRpcHandler):
+    """The table of methods: path → handler through the chain."""
+
+    def __init__(self, servicers: Sequence[Servicer], interceptors: Sequence[Interceptor]) -> None:
+        self._methods = {
+            method.path: _rpc_handler(method, _bind(method, servicer.implementation, interceptors))
+            for servicer in servicers
+            for method in map(contract.method, servicer.descriptor.methods)
+        }
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
+        return self._methods.get(details.method)
+
+
+def _bind(method: Method, implementation: object, interceptors: Sequence[Interceptor]) -> Handler:
+    serve = getattr(implementation, method.name)
+
+    async def last(call: Call, request: Any) -> Any:
+        answer = serve(request, call.transport)
+        return answer if method.server_streaming else await answer
+
+    def wrap(inner: Handler, interceptor: Interceptor) -> Handler:
+        return interceptor.bind(method, inner)
+
+    return reduce(wrap, reversed(interceptors), last)
+
+
+def _rpc_handler(method: Method, handle: Handler) -> grpc.RpcMethodHandler[Any, Any]:
+    """The gRPC side of a method; bytes in and out, so that the chain sees bad messages too."""
+    parsed = _parsing(method, handle)
+
+    async def unary(request: Any, context: RawContext) -> bytes:
+        call = _call(method, context)
+        try:
+            response = await parsed(call, request)
+        except StatusError as error:
+            await _abort(context, error)
+        serialized: bytes = response.SerializeToString()
+        return serialized
+
+    async def stream(request: Any, context: RawContext) -> AsyncIterator[bytes]:
+        call = _call(method, context)
+        try:
+            async for response in await parsed(call, request):
+                yield response.SerializeToString()
+        except StatusError as error:
+            await _abort(context, error)
+
+    make: Callable[..., grpc.RpcMethodHandler[Any, Any]] = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }[method.client_streaming, method.server_streaming]
+    return make(stream if method.server_streaming else unary)
+
+
+def _parsing(method: Method, handle: Handler) -> Callable[[Call, Any], Awaitable[Any]]:
+    request_type = message_factory.GetMessageClass(method.input)
+
+    def parse(raw: bytes) -> Any:
+        try:
+            return request_type.FromString(raw)
+        except DecodeError:
+            error = MeshError(MeshReason.MALFORMED_REQUEST)
+            raise StatusError(error.to_status()) from None
+
+    async def each(requests: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        async for raw in requests:
+            yield parse(raw)
+
+    async def parsed(call: Call, request: Any) -> Any:
+        return await handle(call, each(request) if method.client_streaming else parse(request))
+
+    return parsed
+
+
+def _call(method: Method, context: RawContext) -> Call:
+    left = context.time_remaining()
+    allowed = method.timeout_s if left is None else min(left, method.timeout_s)
+    return Call(
+        method=method,
+        transport=context,
+        metadata=dict(context.invocation_metadata() or ()),
+        deadline=Deadline.after(allowed),
+    )
+
+
+async def _abort(context: RawContext, error: StatusError) -> None:
+    trailing = ((STATUS_DETAILS_KEY, error.status.SerializeToString()),)
+    await context.abort(status_code(error.status.code), error.status.message, trailing)

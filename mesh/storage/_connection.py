@@ -1,0 +1,180 @@
+"""One connection to an SQLite file: bounded statements, storage errors, spans."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from mesh.storage._base import Parameters, Row, Statement
+from mesh.storage._errors import FOREIGN, StorageError, primary_code, translate
+from mesh.storage._options import SQLiteOptions
+from mesh.storage._statements import CACHED, Plan, Prepared, Statements
+from mesh.telemetry import SpanKind, Tracer, current_trace
+
+STEPS_BETWEEN_CHECKS: Final = 2_000
+"""Instructions of SQLite's machine between two looks at the clock: some 20 µs."""
+
+NOTHING: Final[Mapping[str, Any]] = {}
+
+_ONLY_READ: Final = "PRAGMA query_only = ON"
+
+T = TypeVar("T")
+Given = TypeVar("Given")
+
+
+class Connection:
+    """A connection whose statements end within a bound.
+
+    It may be used from any thread, by one at a time. What it raises is a
+    `StorageError`.
+
+    Args:
+        path: the database file; it must exist.
+        statements: compiles what the connection runs.
+        tracer: begins a span for each statement of a sampled trace.
+        options: give the bound.
+        synchronous: "FULL" or "NORMAL"; None for a connection that only reads. One
+            that writes does not wait for the lock of another: see `try_begin`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        statements: Statements,
+        tracer: Tracer,
+        options: SQLiteOptions,
+        synchronous: str | None = None,
+    ) -> None:
+        self._statements = statements
+        self._tracer = tracer
+        self._limit_s = options.statement_limit_s
+        self._until = math.inf
+        self._raw = sqlite3.connect(
+            path,
+            timeout=0.0 if synchronous else self._limit_s,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=CACHED,
+        )
+        self._raw.set_progress_handler(self._is_overdue, STEPS_BETWEEN_CHECKS)
+        self.command("PRAGMA foreign_keys = ON")
+        self.command(f"PRAGMA synchronous = {synchronous}" if synchronous else _ONLY_READ)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open. SQLite may have ended it by itself, as on a full disk."""
+        try:
+            return self._raw.in_transaction
+        except sqlite3.ProgrammingError:
+            return False
+
+    def fetch(self, statement: Statement, parameters: Parameters | None) -> list[Row]:
+        """Run a statement; its rows."""
+        given = parameters or NOTHING
+        return self._run(self._fetch, self._prepare(statement, given), given)
+
+    def execute(self, statement: Statement, parameters: Parameters | None) -> int:
+        """Run a statement; the number of rows it changed."""
+        given = parameters or NOTHING
+        return self._run(self._execute, self._prepare(statement, given), given)
+
+    def execute_many(self, statement: Statement, sets: Sequence[Parameters]) -> int:
+        """Run a statement once for each of several parameter sets; the rows changed in all."""
+        if any(given.keys() != sets[0].keys() for given in sets):
+            raise StorageError("the parameter sets have different names")
+        return self._run(self._execute_many, self._prepare(statement, sets[0], many=True), sets)
+
+    def blocks(
+        self, statement: Statement, parameters: Parameters | None, size: int
+    ) -> Iterator[list[Row]]:
+        """The rows of a statement in blocks, without bound, run in the thread that iterates."""
+        given = parameters or NOTHING
+        prepared = self._prepare(statement, given)
+        try:
+            text, values = prepared.bind(given)
+        except FOREIGN as error:
+            raise translate(error) from error
+        return self._blocks(prepared.plan, text, values, size)
+
+    def command(self, text: str) -> None:
+        """Run SQL of the store's own, without bound and span."""
+        self._until = math.inf
+        try:
+            self._raw.execute(text).fetchall()
+        except FOREIGN as error:
+            raise translate(error) from error
+
+    def try_begin(self) -> bool:
+        """Begin a writing transaction; False when another connection is writing."""
+        self._until = math.inf
+        try:
+            self._raw.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            if primary_code(error) == sqlite3.SQLITE_BUSY:
+                return False
+            raise translate(error) from error
+        return True
+
+    def interrupt(self) -> None:
+        """End what runs in another thread, with `StatementTooSlow` there, for good."""
+        self._until = -math.inf
+        self._raw.interrupt()
+
+    def close(self) -> None:
+        """Close; an open transaction is rolled back. Once more does nothing."""
+        self._raw.close()
+
+    def _prepare(
+        self, statement: Statement, parameters: Parameters, *, many: bool = False
+    ) -> Prepared:
+        try:
+            return self._statements.prepare(statement, parameters, many=many)
+        except FOREIGN as error:
+            raise translate(error) from error
+
+    def _run(self, act: Callable[[Prepared, Given], T], prepared: Prepared, given: Given) -> T:
+        trace = current_trace()
+        self._until = time.monotonic() + self._limit_s
+        try:
+            if trace is None or not trace.sampled:
+                return act(prepared, given)
+            with self._tracer.span(prepared.plan.span_name, SpanKind.CLIENT, trace) as span:
+                span.set("db.system", "sqlite")
+                span.set("db.operation", prepared.plan.operation)
+                return act(prepared, given)
+        except FOREIGN as error:
+            raise translate(error) from error
+
+    def _fetch(self, prepared: Prepared, parameters: Parameters) -> list[Row]:
+        cursor = self._raw.execute(*prepared.bind(parameters))
+        return prepared.plan.rows(cursor, cursor.fetchall())
+
+    def _execute(self, prepared: Prepared, parameters: Parameters) -> int:
+        cursor = self._raw.execute(*prepared.bind(parameters))
+        if cursor.description is not None:
+            cursor.fetchall()
+        return max(cursor.rowcount, 0)
+
+    def _execute_many(self, prepared: Prepared, sets: Sequence[Parameters]) -> int:
+        bound = [prepared.bind(parameters) for parameters in sets]
+        if prepared.plan.varies:
+            return sum(max(self._raw.execute(*each).rowcount, 0) for each in bound)
+        return self._raw.executemany(bound[0][0], [values for _, values in bound]).rowcount
+
+    def _blocks(
+        self, plan: Plan, text: str, values: Sequence[Any], size: int
+    ) -> Iterator[list[Row]]:
+        try:
+            cursor = self._raw.execute(text, values)
+            while found := cursor.fetchmany(size):
+                yield plan.rows(cursor, found)
+        except FOREIGN as error:
+            raise translate(error) from error
+
+    def _is_overdue(self) -> bool:
+        return time.monotonic() > self._until

@@ -1,0 +1,33 @@
+"""The bounds of an SQLite store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SQLiteOptions:
+    """Bounds of an SQLite store; the defaults suit a service.
+
+    Args:
+        statement_limit_s: seconds that a statement on the event loop may run.
+        busy_timeout_s: seconds to wait while another process writes.
+        group_size: transactions that share one commit, at most.
+        group_s: seconds after which a group takes no further transaction.
+        queue_size: transactions that may wait for the writer.
+        wal_limit_bytes: size of the write-ahead log above which it is emptied into the database.
+        scan_threads: threads that scans share.
+        idempotency_kept: how long answers to calls with a request id are kept.
+        purge_every_s: seconds between two removals of older ones.
+    """
+
+    statement_limit_s: float = 0.25
+    busy_timeout_s: float = 5.0
+    group_size: int = 64
+    group_s: float = 0.005
+    queue_size: int = 10_000
+    wal_limit_bytes: int = 16 << 20
+    scan_threads: int = 2
+    idempotency_kept: timedelta = timedelta(hours=24)
+    purge_every_s: float = 3600.0

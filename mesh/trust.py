@@ -1,0 +1,86 @@
+"""Keeps a token verifier fed with the identity centre's keys and revocations."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+import grpc
+
+from engine.mesh.v1 import trust_pb2, trust_pb2_grpc
+from mesh.log import get_logger
+from mesh.tokens import TokenVerifier
+
+_FIELDS = ("kty", "crv", "x", "kid", "alg", "use")
+_FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 2.0
+_MIN_REFETCH_S = 1.0
+
+_log = get_logger(__name__)
+
+
+class TrustFeed:
+    """Fetches keys and watches revocations for as long as it is entered.
+
+    Entering does not wait for the identity centre: until the first answer users'
+    tokens are refused with KEYS_UNAVAILABLE. It reconnects by itself.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, verifier: TokenVerifier) -> None:
+        self._stub = trust_pb2_grpc.TrustServiceStub(channel)
+        self._verifier = verifier
+        self._unknown = asyncio.Event()
+        verifier.on_unknown_key = self._unknown.set
+
+    async def __aenter__(self) -> Self:
+        self._tasks = (
+            asyncio.create_task(self._watch(), name="revocations"),
+            asyncio.create_task(self._refetch(), name="keys"),
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _watch(self) -> None:
+        backoff = _FIRST_BACKOFF_S
+        while True:
+            try:
+                await self._fetch_keys()
+                async for update in self._stub.WatchRevocations(
+                    trust_pb2.WatchRevocationsRequest(), timeout=86_400
+                ):
+                    backoff = _FIRST_BACKOFF_S
+                    for revocation in update.revocations:
+                        expires = revocation.expire_time.ToNanoseconds() / 1e9
+                        self._verifier.end_session(revocation.session_id, expires)
+            except grpc.aio.AioRpcError as error:
+                _log.debug("trust_feed_interrupted", code=error.code().name)
+            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+            backoff = min(backoff * 2, _LAST_BACKOFF_S)
+
+    async def _refetch(self) -> None:
+        """Fetch the keys again when a token names one we do not know, once a second at most."""
+        while True:
+            await self._unknown.wait()
+            with suppress(grpc.aio.AioRpcError):
+                await self._fetch_keys()
+            await asyncio.sleep(_MIN_REFETCH_S)
+            self._unknown.clear()
+
+    async def _fetch_keys(self) -> None:
+        answer = await self._stub.GetKeySet(trust_pb2.GetKeySetRequest(), timeout=2)
+        self._verifier.set_keys(
+            {field: getattr(key, field) for field in _FIELDS} for key in answer.keys
+        )

@@ -1,0 +1,80 @@
+"""Sends spans and metrics to an OTLP collector, over a blocking channel of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.metrics.export import MetricsData
+from opentelemetry.sdk.trace import ReadableSpan
+
+from mesh.blocking import blocking_channel
+from observability.otlp import EXPORT_METRICS, EXPORT_SPANS
+
+Target = Callable[[], str | None]
+"""Where the collector is at the moment, as a gRPC address; None while there is none."""
+
+Credentials = Callable[[], tuple[tuple[str, str], ...]]
+"""The metadata that proves who sends."""
+
+
+class OtlpExporter:
+    """Exports when asked to; used by one thread at a time.
+
+    The channel opens at the first export, so after any fork, and anew when the
+    target moves. Exports answer whether the collector took them and never raise
+    because of it; there is no retry.
+    """
+
+    def __init__(self, target: Target, credentials: Credentials) -> None:
+        self._target = target
+        self._credentials = credentials
+        self._open_to: str | None = None
+        self._channel: grpc.Channel | None = None
+        self._stack = ExitStack()
+
+    def has_target(self) -> bool:
+        """Whether a collector is known."""
+        return self._target() is not None
+
+    def spans(self, spans: Sequence[ReadableSpan], *, timeout_s: float) -> bool:
+        """Send finished spans."""
+        return self._send(EXPORT_SPANS, encode_spans(spans), timeout_s)
+
+    def metrics(self, metrics: MetricsData, *, timeout_s: float) -> bool:
+        """Send the numbers as they stand."""
+        return self._send(EXPORT_METRICS, encode_metrics(metrics), timeout_s)
+
+    def close(self) -> None:
+        """Close the channel; the next export opens it again."""
+        self._stack.close()
+        self._open_to = self._channel = None
+
+    def _send(self, method: str, request: Message, timeout_s: float) -> bool:
+        channel = self._channel_to(self._target())
+        if channel is None:
+            return False
+        export: Any = channel.unary_unary(method, request_serializer=_serialize)
+        try:
+            export(request, timeout=timeout_s)
+        except grpc.RpcError:
+            return False
+        return True
+
+    def _channel_to(self, target: str | None) -> grpc.Channel | None:
+        if target != self._open_to:
+            self.close()
+            if target is not None:
+                opening = blocking_channel(target, self._credentials)
+                self._channel = self._stack.enter_context(opening)
+                self._open_to = target
+        return self._channel
+
+
+def _serialize(request: Message) -> bytes:
+    return request.SerializeToString()

@@ -1,0 +1,1 @@
+"""Unique ids at memory speed: the sequencer service, and `sequencer.sdk` for who needs ids."""

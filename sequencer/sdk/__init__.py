@@ -1,0 +1,43 @@
+"""Ids at the speed of an iterator, taken from ranges that the sequencer leases.
+
+    with Sequencer("127.0.0.1:50060") as sequencer:
+        orders = sequencer.sequence("shop.order")
+        first = orders.next_id()          # blocks a thread when none is held
+        later = await orders.next_id_async()  # waits on an event loop
+        block = orders.next_ids(1_000)    # ranges, for bulk work
+
+Ids are unique over all processes and increase within each. The library needs
+grpc and protobuf alone, and is safe under threads, asyncio and fork.
+"""
+
+from sequencer.sdk._client import Sequencer
+from sequencer.sdk._errors import (
+    SequenceEmpty,
+    SequenceExhausted,
+    SequenceNotFound,
+    SequencerError,
+    SequencerUnavailable,
+)
+from sequencer.sdk._grpc import GrpcRangeSource, mesh_source
+from sequencer.sdk._local import LocalRangeSource
+from sequencer.sdk._sequence import Sequence, SequenceStats
+from sequencer.sdk._source import Lease, LeaseRequest, RangeSource
+from sequencer.sdk.permutation import KeyedPermutation
+
+__all__ = [
+    "GrpcRangeSource",
+    "KeyedPermutation",
+    "Lease",
+    "LeaseRequest",
+    "LocalRangeSource",
+    "RangeSource",
+    "Sequence",
+    "SequenceEmpty",
+    "SequenceExhausted",
+    "SequenceNotFound",
+    "SequenceStats",
+    "Sequencer",
+    "SequencerError",
+    "SequencerUnavailable",
+    "mesh_source",
+]

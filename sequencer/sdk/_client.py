@@ -1,0 +1,171 @@
+"""A process's connection to the sequencer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from functools import cache
+from math import inf
+from threading import Lock
+from types import TracebackType
+from typing import Self
+from weakref import WeakSet
+
+from sequencer.sdk._buffer import IdBuffer
+from sequencer.sdk._demand import RateMeter, Sizing
+from sequencer.sdk._errors import SequencerError
+from sequencer.sdk._grpc import GrpcRangeSource
+from sequencer.sdk._refiller import CALL_TIMEOUT_S, Account, Refiller, Supply
+from sequencer.sdk._sequence import Sequence, SequenceStats
+from sequencer.sdk._source import RangeSource
+
+
+class Sequencer:
+    """Gives sequences, and keeps each filled in the background.
+
+    A context manager, blocking or asynchronous: entering begins to fetch ids,
+    leaving returns those unused. Without one, fetching begins with the first id
+    wanted, and ids unused at the end are lost. In a forked child it is a new
+    client that holds nothing; sequences, and methods bound before, work on.
+
+    Args:
+        source: where ranges come from, or the sequencer's address, "host:port".
+        survive_s: hold enough ids for that many seconds without the sequencer.
+        timeout_s: how long a user who finds no id waits.
+        create_missing: create sequences that nobody has created, with default
+            settings; needs the right to.
+        monotonic: seconds that never step back.
+    """
+
+    def __init__(
+        self,
+        source: RangeSource | str,
+        *,
+        survive_s: float = 60.0,
+        timeout_s: float = 5.0,
+        create_missing: bool = False,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source = GrpcRangeSource(source) if isinstance(source, str) else source
+        self._sizing = Sizing(survive_s=survive_s)
+        self._timeout_s = timeout_s
+        self._create_missing = create_missing
+        self._monotonic = monotonic
+        self._accounts: dict[str, Account] = {}
+        self._sequences: dict[str, Sequence] = {}
+        self._entered = False
+        self._closed = False
+        self._begin()
+        _clients().add(self)
+
+    def sequence(self, name: str) -> Sequence:
+        """The sequence of that name, the same object at each call."""
+        with self._lock:
+            if self._closed:
+                raise SequencerError("The client is closed")
+            if name not in self._sequences:
+                self._add(name)
+            return self._sequences[name]
+
+    def close(self) -> None:
+        """Return unused ids and end the background thread. A second time does nothing.
+
+        Takes a few calls to the sequencer, each bounded; ids that cannot be
+        returned are lost.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        for account in self._accounts.values():
+            account.buffer.close()
+        self._refiller.stop(self._accounts.values(), timeout_s=2 * CALL_TIMEOUT_S)
+        self._source.close()
+
+    def __enter__(self) -> Self:
+        self._entered = True
+        for account in self._accounts.values():
+            account.buffer.prefetch()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.close)
+
+    def _begin(self) -> None:
+        self._lock = Lock()
+        self._supply = Supply(
+            source=self._source,
+            client_id=f"{socket.gethostname()[:60]}-{os.getpid()}-{secrets.token_hex(8)}",
+            sizing=self._sizing,
+            create_missing=self._create_missing,
+            monotonic=self._monotonic,
+        )
+        self._refiller = Refiller(self._supply)
+
+    def _reset(self) -> None:
+        """Start anew as the client of a forked child."""
+        self._begin()
+        for account in self._accounts.values():
+            account.meter = RateMeter(self._monotonic())
+            account.buffer.reset()
+
+    def _add(self, name: str) -> None:
+        account = Account(
+            IdBuffer(
+                name,
+                timeout_s=self._timeout_s,
+                ask=lambda: self._refiller.ask(account),
+                monotonic=self._monotonic,
+            ),
+            RateMeter(self._monotonic()),
+        )
+        self._accounts[name] = account
+        self._sequences[name] = Sequence(
+            account.buffer, timeout_s=self._timeout_s, stats=lambda: self._stats(account)
+        )
+        if self._entered:
+            account.buffer.prefetch()
+
+    def _stats(self, account: Account) -> SequenceStats:
+        level = account.buffer.level()
+        rate = account.meter.rate(level.used, self._monotonic())
+        return SequenceStats(
+            held=level.held,
+            rate_per_s=rate,
+            waits=level.waits,
+            leases=level.leases,
+            covered_s=level.held / rate if rate else inf,
+        )
+
+
+@cache
+def _clients() -> WeakSet[Sequencer]:
+    """All clients of this process, told when it is a forked child."""
+    clients: WeakSet[Sequencer] = WeakSet()
+
+    def reset() -> None:
+        for client in clients:
+            client._reset()  # noqa: SLF001 - of this module
+
+    os.register_at_fork(after_in_child=reset)
+    return clients

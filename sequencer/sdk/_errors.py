@@ -1,0 +1,23 @@
+"""What can go wrong when an id is wanted."""
+
+from __future__ import annotations
+
+
+class SequencerError(Exception):
+    """Root of the SDK's errors; raised itself when the sequencer refuses the client."""
+
+
+class SequenceEmpty(SequencerError):  # noqa: N818 - a state of the sequence, named like queue.Empty
+    """No id is held at this moment: on an event loop, or after waiting for `timeout_s`."""
+
+
+class SequenceExhausted(SequencerError):  # noqa: N818 - a state of the sequence
+    """Every id up to the sequence's `max_value` has been granted."""
+
+
+class SequenceNotFound(SequencerError):  # noqa: N818 - a state of the sequence
+    """Nobody has created a sequence of this name."""
+
+
+class SequencerUnavailable(SequencerError):  # noqa: N818 - a state of the service
+    """The sequencer cannot be reached, and the ids held are used up. It is tried again."""

@@ -1,0 +1,159 @@
+"""One thread that keeps every buffer of a client filled."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from threading import Event, Lock, Thread
+
+from sequencer.sdk._buffer import IdBuffer
+from sequencer.sdk._demand import Latencies, RateMeter, Sizing
+from sequencer.sdk._errors import SequenceNotFound, SequencerError, SequencerUnavailable
+from sequencer.sdk._source import Lease, LeaseRequest, RangeSource
+
+CALL_TIMEOUT_S = 2.0
+FIRST_DELAY_S = 0.05
+MAX_DELAY_S = 2.0
+
+_log = logging.getLogger("sequencer.sdk")
+
+
+@dataclass(slots=True)
+class Account:
+    """A buffer and what is measured of its use."""
+
+    buffer: IdBuffer
+    meter: RateMeter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supply:
+    """Where ids come from, and how: the source, who asks it, the sizes, the sense of time."""
+
+    source: RangeSource
+    client_id: str
+    sizing: Sizing
+    create_missing: bool
+    monotonic: Callable[[], float]
+    latencies: Latencies = field(default_factory=Latencies)
+
+
+class Refiller:
+    """Fills buffers one after the other on a daemon thread that starts at the first need.
+
+    While the source is away every attempt is followed by a pause, doubling from
+    50 ms to 2 s with jitter, however many buffers wait.
+    """
+
+    def __init__(self, supply: Supply) -> None:
+        self._supply = supply
+        self._asked: SimpleQueue[Account | None] = SimpleQueue()
+        self._stopping = Event()
+        self._starting = Lock()
+        self._thread: Thread | None = None
+        self._delays = delays()
+
+    def ask(self, account: Account) -> None:
+        """Have the buffer filled. Never waits for the source."""
+        self._asked.put(account)
+        with self._starting:
+            if self._thread is None and not self._stopping.is_set():
+                self._thread = Thread(target=self._run, name="sequencer-refill", daemon=True)
+                self._thread.start()
+
+    def stop(self, accounts: Iterable[Account], *, timeout_s: float) -> None:
+        """End the thread, after it has given back what the (closed) buffers hold."""
+        self._stopping.set()
+        self._asked.put(None)
+        with self._starting:
+            thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        thread.join(timeout_s)
+        if not thread.is_alive():
+            self._give_back(accounts)
+
+    def _run(self) -> None:
+        while (account := self._asked.get()) is not None and not self._stopping.is_set():
+            try:
+                self._refill(account)
+            except Exception as error:  # noqa: BLE001 - the thread outlives a faulty source
+                _log.exception("refill_failed")
+                refusal = SequencerError(f"The source failed: {type(error).__name__}")
+                account.buffer.fail(refusal, final=True)
+
+    def _refill(self, account: Account) -> None:
+        try:
+            self._put(account)
+        except SequencerUnavailable as error:
+            account.buffer.fail(error, final=False)
+            self._stopping.wait(next(self._delays))
+            self._asked.put(account)
+        except SequencerError as error:
+            account.buffer.fail(error, final=True)
+        else:
+            self._delays = delays()
+
+    def _put(self, account: Account) -> None:
+        """Lease one range, of a size that fits the present rate, into the buffer."""
+        supply, level = self._supply, account.buffer.level()
+        began = supply.monotonic()
+        rate = account.meter.observe(level.used, began)
+        low = supply.sizing.low(rate, supply.latencies.p99_s)
+        request = LeaseRequest(
+            name=account.buffer.name,
+            client_id=supply.client_id,
+            size=supply.sizing.lease(low, level.held, level.wanted),
+            last_lease_number=level.last_lease_number,
+            last_id=level.last_id,
+        )
+        lease = self._leased(request)
+        supply.latencies.add(supply.monotonic() - began)
+        account.buffer.put(lease, low=low)
+
+    def _leased(self, request: LeaseRequest) -> Lease:
+        try:
+            lease = self._supply.source.lease(request, timeout_s=CALL_TIMEOUT_S)
+        except SequenceNotFound:
+            if not self._supply.create_missing:
+                raise
+            self._supply.source.ensure(request.name, timeout_s=CALL_TIMEOUT_S)
+            lease = self._supply.source.lease(request, timeout_s=CALL_TIMEOUT_S)
+        if lease.number <= request.last_lease_number or lease.first <= request.last_id:
+            raise SequencerUnavailable(
+                f"The sequencer granted ids of {request.name!r} that this client has had before"
+            )
+        return lease
+
+    def _give_back(self, accounts: Iterable[Account]) -> None:
+        """Return all tails. What cannot be returned is lost, and never reissued."""
+        with suppress(SequencerUnavailable):
+            for account in accounts:
+                for number, first_unused in account.buffer.drain().items():
+                    self._give_back_one(account.buffer.name, number, first_unused)
+
+    def _give_back_one(self, name: str, lease_number: int, first_unused: int) -> None:
+        try:
+            self._supply.source.give_back(
+                name,
+                self._supply.client_id,
+                lease_number,
+                first_unused,
+                timeout_s=CALL_TIMEOUT_S,
+            )
+        except SequencerUnavailable:
+            raise
+        except SequencerError as error:
+            _log.warning("range_not_returned: %s", error)
+
+
+def delays(uniform: Callable[[float, float], float] = random.uniform) -> Iterator[float]:
+    """Pauses between attempts, in seconds: doubling up to a bound, each with jitter."""
+    bound = FIRST_DELAY_S
+    while True:
+        yield uniform(bound / 2, bound)
+        bound = min(bound * 2, MAX_DELAY_S)

@@ -1,0 +1,32 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from mesh.testing import Mesh
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run asynchronous tests on uvloop, as the services run."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+def var() -> Iterator[Path]:
+    """A short-lived folder whose path is short enough for Unix sockets."""
+    with tempfile.TemporaryDirectory(prefix="engine-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+async def mesh(var: Path) -> AsyncIterator[Mesh]:
+    """A mesh of its own for the test."""
+    async with Mesh(var) as mesh:
+        yield mesh

@@ -1,0 +1,157 @@
+"""The mesh's channel towards its caller."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+
+from mesh import context as wire
+from mesh.channel import Channel, bearer
+from mesh.context import RequestContext
+from mesh.deadline import Deadline
+from mesh.errors import ErrorView
+from mesh.telemetry import NullSpan, TraceContext
+
+
+class Echo(grpc.GenericRpcHandler):
+    """Answers with the name it was given, and remembers what calls carried."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name.encode()
+        self.metadata: dict[str, Any] = {}
+        self.time_left: float | None = None
+
+    def service(self, details: grpc.HandlerCallDetails) -> Any:
+        if details.method == "/t.T/Each":
+            return grpc.unary_stream_rpc_method_handler(self.each)
+        return grpc.unary_unary_rpc_method_handler(self.answer)
+
+    async def answer(self, _request: bytes, context: Any) -> bytes:
+        self.metadata = dict(context.invocation_metadata())
+        self.time_left = context.time_remaining()
+        return self.name
+
+    async def each(self, request: bytes, _context: Any) -> AsyncIterator[bytes]:
+        for byte in request:
+            yield bytes([byte])
+
+
+@pytest.fixture
+async def echoes() -> AsyncIterator[list[tuple[str, Echo]]]:
+    """Two servers, with their addresses."""
+    started, servers = [], []
+    for name in ("a", "b"):
+        echo = Echo(name)
+        server = grpc.aio.server(handlers=[echo])
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        servers.append(server)
+        started.append((f"127.0.0.1:{port}", echo))
+    yield started
+    for server in servers:
+        await server.stop(None)
+
+
+async def test_calls_take_turns_over_the_endpoints(echoes: list[tuple[str, Echo]]) -> None:
+    """Every call chooses anew."""
+    addresses = [address for address, _ in echoes]
+    async with Channel("t", lambda: addresses) as channel:
+        call = channel.unary_unary("/t.T/Do")
+        assert [await call(b"") for _ in range(4)] == [b"a", b"b", b"a", b"b"]
+
+
+async def test_an_endpoint_that_left_is_not_called_any_more(
+    echoes: list[tuple[str, Echo]],
+) -> None:
+    """A bound method follows the table."""
+    addresses = [address for address, _ in echoes]
+    async with Channel("t", lambda: addresses) as channel:
+        call = channel.unary_unary("/t.T/Do")
+        await call(b"")
+        addresses.pop(0)
+        assert {await call(b"") for _ in range(3)} == {b"b"}
+
+
+async def test_without_endpoint_every_kind_of_call_is_unavailable() -> None:
+    """The error names the service and carries our reason."""
+    async with Channel("customer", list) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await channel.unary_unary("/t.T/Do")(b"")
+        view = ErrorView.from_rpc(failed.value)
+        assert view.reason == "UNAVAILABLE"
+        assert "'customer'" in view.message
+        with pytest.raises(grpc.aio.AioRpcError):
+            async for _ in channel.unary_stream("/t.T/Each")(b""):
+                pass
+        call = channel.unary_unary("/t.T/Do")(b"")
+        assert call.done()
+        assert not call.cancel()
+        assert await call.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_call_carries_the_current_request(echoes: list[tuple[str, Echo]]) -> None:
+    """Proofs, user's token, purpose, business date, chain and trace travel by themselves."""
+    address, echo = echoes[0]
+    context = RequestContext(token="t", purpose="service", business_date="2026-01-02")
+    context.chain.task_id = 5
+    trace = TraceContext(1, 2, sampled=True)
+    async with Channel("t", lambda: [address], lambda: ((wire.CALLER, "me"),)) as channel:
+        with wire.using(context), NullSpan(trace):
+            await channel.unary_unary("/t.T/Do")(b"", metadata=(("x-mine", "1"),))
+    expected = {
+        "authorization": "Bearer t",
+        "x-engine-caller": "me",
+        "x-engine-purpose": "service",
+        "x-engine-business-date": "2026-01-02",
+        "x-engine-chain-bin": context.chain.SerializeToString(),
+        "traceparent": trace.header,
+        "x-mine": "1",
+    }
+    assert expected.items() <= echo.metadata.items()
+
+
+async def test_a_call_may_not_outlive_the_request_it_serves(
+    echoes: list[tuple[str, Echo]],
+) -> None:
+    """The smaller of its own time-out and what is left of the deadline."""
+    address, echo = echoes[0]
+    async with Channel("t", lambda: [address], bearer("x")) as channel:
+        call = channel.unary_unary("/t.T/Do")
+        await call(b"")
+        assert echo.time_left is not None
+        assert 5 < echo.time_left <= 10
+        with wire.using(RequestContext(deadline=Deadline.after(2))):
+            await call(b"", timeout=60)
+            assert echo.time_left < 2.2
+            await call(b"", timeout=1)
+            assert echo.time_left < 1.2
+
+
+async def test_streams_pass(echoes: list[tuple[str, Echo]]) -> None:
+    """Server streams go the same way."""
+    address, _ = echoes[0]
+    async with Channel("t", lambda: [address]) as channel:
+        stream = channel.unary_stream("/t.T/Each")(b"abc")
+        assert [item async for item in stream] == [b"a", b"b", b"c"]
+
+
+async def test_a_channel_becomes_ready_when_an_endpoint_appears(
+    echoes: list[tuple[str, Echo]],
+) -> None:
+    """A service may be waited for before it is there."""
+    addresses: list[str] = []
+    asked = 0
+
+    def endpoints() -> list[str]:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            addresses.append(echoes[0][0])
+        return addresses
+
+    async with Channel("t", endpoints) as channel:
+        await channel.channel_ready()
+        assert channel.get_state() is grpc.ChannelConnectivity.READY

@@ -1,0 +1,51 @@
+"""The architecture page tells the truth about packages."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TOP = ("cli", "loadtests", "bank", "gateway", "centers", "sequencer", "observability", "mesh")
+NOT_NAMED = re.compile(r"migrations|alembic_env|_assets|_protos")
+
+
+def packages() -> set[str]:
+    """Every package of ours that holds Python modules."""
+    found = set()
+    for top in TOP:
+        for module in (ROOT / top).rglob("*.py"):
+            name = ".".join(module.parent.relative_to(ROOT).parts)
+            if not NOT_NAMED.search(name):
+                found.add(name)
+    return found | {"centers"}
+
+
+def test_the_page_names_every_package_once_and_none_that_does_not_exist() -> None:
+    """The table of the module map against the folders."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = re.findall(r"^\| `([a-z_.]+)` \|", page, flags=re.MULTILINE)
+    assert sorted(named) == sorted(packages())
+
+
+def test_every_link_of_the_documentation_leads_somewhere() -> None:
+    """Relative links in Markdown name files that exist."""
+    broken = []
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("loadtests/*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            if not (page.parent / target).exists():
+                broken.append(f"{page.relative_to(ROOT)}: {target}")
+    assert not broken
+
+
+def test_every_dependency_is_justified() -> None:
+    """Each requirement of pyproject.toml stands in docs/dependencies.md."""
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    required = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    page = (ROOT / "docs" / "dependencies.md").read_text()
+    missing = {re.split(r"[<>=]", requirement)[0] for requirement in required} - set(
+        re.findall(r"[a-z0-9-]+", page)
+    )
+    assert not missing
