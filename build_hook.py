@@ -73,7 +73,7 @@ def generate(root: Path) -> Path:
 
 
 def image(root: Path) -> Path:
-    """Write `build/image.binpb`: all contracts with their comments, for lint and breaking checks."""
+    """Write `build/image.binpb`: all contracts with comments, for lint and breaking checks."""
     target = root / "build" / "image.binpb"
     protoc(root, "--include_imports", "--include_source_info", f"--descriptor_set_out={target}")
     return target

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,10 +10,11 @@ import typer
 
 from cli.connect import blocking_channel, load_settings
 from cli.names import LOADER
-from cli.output import fail, print_table, terminal
+from cli.output import fail, print_table
+from cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from bank import Bank, Plan, Progress
+    from bank import Bank, Plan
 
 app = typer.Typer(no_args_is_help=True, help="The synthetic bank: make it, look at it, load it.")
 
@@ -50,7 +49,7 @@ def generate(
     try:
         chosen = load_settings().seed if seed is None else seed
         plan = Plan(scale=parse_scale(scale), seed=chosen)
-        with progress_shown("Generating") as progress:
+        with progress_bar("Generating") as progress:
             manifest = make(plan, out, progress=progress, force=force)
     except BankError as error:
         fail(str(error))
@@ -93,19 +92,20 @@ def load(directory: Folder) -> None:
     Example: engine bank load var/bank-m
     """
     import grpc
-    from engine.ark.v1.ark_pb2_grpc import ArkServiceStub
-    from engine.customer.v1.customer_pb2_grpc import CustomerServiceStub
 
     from bank import BankError
     from cli.load import LoadError, load_bank
+    from engine.ark.v1.ark_pb2_grpc import ArkServiceStub
+    from engine.customer.v1.customer_pb2_grpc import CustomerServiceStub
     from mesh.errors import ErrorView
 
+    _open(directory)
     began = time.monotonic()
     try:
         with (
             blocking_channel("ark", caller=LOADER) as ark,
             blocking_channel("customer", caller=LOADER) as customer,
-            progress_shown("Loading") as progress,
+            progress_bar("Loading") as progress,
         ):
             stubs = ArkServiceStub(ark), CustomerServiceStub(customer)
             result = load_bank(directory, *stubs, progress)
@@ -122,35 +122,6 @@ def load(directory: Folder) -> None:
     else:
         took_s = time.monotonic() - began
         typer.echo(f"{result.customers:,} customers loaded in {took_s:.1f} s")
-
-
-@contextmanager
-def progress_shown(label: str) -> Iterator[Progress]:
-    """Shows progress in customers: a bar on a terminal, a line at each tenth in a pipe."""
-    if not terminal():
-        yield _Lines(label)
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Bar(*columns, TimeRemainingColumn()) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-class _Lines:
-    """Prints a line whenever another tenth is done."""
-
-    def __init__(self, label: str) -> None:
-        self._label = label
-        self._tenths = 0
-
-    def __call__(self, done: int, total: int) -> None:
-        tenths = 10 * done // total
-        if tenths > self._tenths:
-            self._tenths = tenths
-            typer.echo(f"{self._label}: {done:,} of {total:,} customers")
 
 
 def _open(directory: Path) -> Bank:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from mesh.registry import Entry
     from mesh.settings import Settings
+    from sequencer.sdk import Sequencer
 
 
 def load_settings() -> Settings:
@@ -50,6 +51,7 @@ def blocking_channel(
         service: name in the registry.
         caller: local identity to act as; unused when `token` is given.
         token: a user's access token, to act as that user.
+        settings: where the platform runs; read from the environment by default.
     """
     from mesh import context as wire
     from mesh.blocking import blocking_channel as open_channel
@@ -68,3 +70,16 @@ def blocking_channel(
 
     with open_channel(f"unix:{entry.socket}", proofs, timeout_s=30.0) as channel:
         yield channel
+
+
+def sequencer(*, settings: Settings | None = None) -> Sequencer:
+    """The SDK of the running sequencer, as the operator; creates sequences that are missing."""
+    from mesh.registry import DirectoryRegistry
+    from mesh.tokens import ServiceKey
+    from sequencer.sdk import Sequencer, mesh_source
+
+    settings = settings or load_settings()
+    find("sequencer", settings)
+    key = ServiceKey.load(settings.key_dir, OPERATOR)
+    source = mesh_source(DirectoryRegistry(settings.run_dir), key)
+    return Sequencer(source, create_missing=True)

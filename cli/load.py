@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import grpc
-from engine.ark.v1 import ark_pb2, ark_pb2_grpc
-from engine.customer.v1 import customer_pb2, customer_pb2_grpc
 
 from bank import Bank, Columns, Progress, open_bank
+from engine.ark.v1 import ark_pb2, ark_pb2_grpc
+from engine.customer.v1 import customer_pb2, customer_pb2_grpc
 from mesh.errors import ErrorView
 
 RECEIPT = "loaded.json"

@@ -6,6 +6,7 @@ so that help answers at once.
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -95,4 +96,5 @@ def settings() -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # read once, when grpc is first imported
     app()

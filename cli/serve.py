@@ -41,7 +41,7 @@ async def _serve(
     registry = DirectoryRegistry(settings.run_dir)
     key = ServiceKey.load(settings.key_dir, blueprint.name)
     async with AsyncExitStack() as stack:
-        telemetry = stack.enter_context(
+        telemetry = await stack.enter_async_context(
             observability.install(settings, blueprint.name, registry, key)
         )
         app = await stack.enter_async_context(

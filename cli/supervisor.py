@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Self
 
 from mesh.registry import Entry, State
 
@@ -75,7 +76,7 @@ class Supervisor:
         self._stopping = False
         self._wake_read, self._wake_write = os.pipe()
 
-    def __enter__(self) -> Supervisor:
+    def __enter__(self) -> Self:
         self._log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for end in (self._wake_read, self._wake_write):
             os.set_blocking(end, False)

@@ -12,10 +12,9 @@ from cli.connect import blocking_channel
 from cli.output import fail, print_table, terminal
 
 if TYPE_CHECKING:
+    from engine.ums.v1 import ums_pb2, ums_pb2_grpc
     from rich.text import Text
     from rich.tree import Tree
-
-    from engine.ums.v1 import ums_pb2, ums_pb2_grpc
 
 BAR_WIDTH = 20
 PIPE_WIDTH = 240
@@ -29,9 +28,8 @@ def trace(
 
     Spans arrive some seconds after the request.
     """
-    from rich.console import Console
-
     from engine.ums.v1 import ums_pb2
+    from rich.console import Console
 
     with _ums() as stub:
         answer = stub.GetTrace(ums_pb2.GetTraceRequest(trace_id=trace_id.lower()))
@@ -115,8 +113,8 @@ def _start_ns(span: ums_pb2.Span) -> int:
 def _ums() -> Iterator[ums_pb2_grpc.UmsServiceStub]:
     """A stub of the UMS; a failed call ends the program with what the UMS said."""
     import grpc
-
     from engine.ums.v1 import ums_pb2_grpc
+
     from mesh.errors import ErrorView
 
     with blocking_channel("ums") as channel:

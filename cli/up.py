@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from cli import compose, serve
+from cli.demo_bank import ensure_demo_bank
 from cli.output import fail, print_table
 from cli.supervisor import Program, StartError, Supervisor
 from mesh.registry import Entry
@@ -100,8 +101,6 @@ def _say_restart(name: str, code: int, backoff_s: float) -> None:
 
 
 def _load(supervisor: Supervisor, settings: Settings) -> None:
-    from cli.demo_bank import ensure_demo_bank
-
     work: Callable[[], None] = partial(ensure_demo_bank, settings)
     code = supervisor.run_once("loader", work)
     if code and not supervisor.stopping:
@@ -145,7 +144,7 @@ def _demo_hints(gateway: str) -> None:
     print()
     print("Try, in another terminal:")
     print("  engine demo")
-    print("  engine seq next demo.ids --count 5 --create")
+    print("  engine seq next demo.ids -n 5")
     sign_on = '\'{"username":"rm001","password":"engine-demo"}\''
     print(f"  curl -s {gateway}/v1/sessions -H 'Content-Type: application/json' -d {sign_on}")
     print()

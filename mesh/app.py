@@ -71,6 +71,7 @@ class App:
         self._port = port
         self._keys = keys
         self._stack = AsyncExitStack()
+        self.entry: Entry
 
     async def __aenter__(self) -> Self:
         try:

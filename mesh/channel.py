@@ -127,7 +127,7 @@ class Channel(grpc.aio.Channel):
 
     async def channel_ready(self) -> None:
         """Return once an endpoint is connected. Bound it by a time-out of your own."""
-        while (channel := self.choose()) is None:
+        while (channel := self.choose()) is None:  # noqa: ASYNC110 - the registry has no events
             await asyncio.sleep(READY_POLL_S)
         await channel.channel_ready()
 
@@ -138,7 +138,7 @@ class Channel(grpc.aio.Channel):
         return channel.get_state(try_to_connect)
 
     async def wait_for_state_change(self, last_observed_state: ChannelConnectivity) -> None:
-        while self.get_state() is last_observed_state:
+        while self.get_state() is last_observed_state:  # noqa: ASYNC110 - as above
             await asyncio.sleep(READY_POLL_S)
 
     async def close(self, grace: float | None = None) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from engine.mesh.v1 import context_pb2, policy_pb2
+
 from mesh.deadline import Deadline
 
 AUTHORIZATION: Final = "authorization"
@@ -28,7 +29,7 @@ class Principal:
 
     subject: str
     permissions: frozenset[str]
-    data_scope: policy_pb2.Scope = policy_pb2.SCOPE_UNSPECIFIED
+    data_scope: policy_pb2.Scope.ValueType = policy_pb2.SCOPE_UNSPECIFIED
     roles: tuple[str, ...] = ()
     staff_id: int = 0
     branch_id: int = 0
@@ -60,7 +61,7 @@ class RequestContext:
     business_date: str = ""
     request_id: str = ""
     deadline: Deadline | None = None
-    scope: policy_pb2.Scope = policy_pb2.SCOPE_UNSPECIFIED
+    scope: policy_pb2.Scope.ValueType = policy_pb2.SCOPE_UNSPECIFIED
 
     @property
     def user(self) -> str:
@@ -103,7 +104,7 @@ def enter(context: RequestContext) -> None:
     _current.set(context)
 
 
-class using:
+class using:  # noqa: N801 - reads as a statement: `with using(context):`
     """Make a context the current one for a block: `with using(context): …`."""
 
     __slots__ = ("_context", "_token")
@@ -120,7 +121,7 @@ class using:
 
 
 def with_purpose(purpose: str) -> using:
-    """The current context with a purpose: `with with_purpose("service"): await stub.Query(…)`."""
+    """Make the current context state a purpose: `with with_purpose("service"): …`."""
     return using(replace(current(), purpose=purpose))
 
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.mesh.v1 import policy_pb2
 from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pb2, unknown_fields
 from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
-
-from engine.mesh.v1 import policy_pb2
 
 DEFAULT_TIMEOUT_S = 10.0
 
@@ -87,11 +86,11 @@ def method(descriptor: MethodDescriptor) -> Method:
     )
 
 
-def sensitivity(field: object) -> policy_pb2.Sensitivity:
+def sensitivity(field: object) -> policy_pb2.Sensitivity.ValueType:
     """The kind of personal data in a field (a `FieldDescriptor`)."""
     raw = field.GetOptions().SerializeToString()  # type: ignore[attr-defined]
     options = descriptor_pb2.FieldOptions.FromString(raw)
-    kind: policy_pb2.Sensitivity = options.Extensions[policy_pb2.sensitivity]
+    kind: policy_pb2.Sensitivity.ValueType = options.Extensions[policy_pb2.sensitivity]
     return kind
 
 
@@ -101,7 +100,8 @@ def _seconds(policy: policy_pb2.MethodPolicy) -> float:
 
 
 def _refuse_unknown(path: str, policy: Message) -> None:
-    unknown = [entry.field_number for entry in unknown_fields.UnknownFieldSet(policy)]
+    found = unknown_fields.UnknownFieldSet(policy)
+    unknown = [found[index].field_number for index in range(len(found))]
     if unknown:
         raise ContractError(
             f"{path} has policy fields {unknown} that this version does not know: upgrade it"

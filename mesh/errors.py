@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Self
+from typing import Any, Self
 
 import grpc
 from google.protobuf import any_pb2
@@ -265,7 +265,7 @@ class ErrorView:
     @classmethod
     def from_rpc(cls, error: grpc.RpcError) -> Self:
         """Read a failed call: `grpc.aio.AioRpcError` or the blocking form."""
-        trailing = error.trailing_metadata() or () if hasattr(error, "trailing_metadata") else ()
+        trailing: Any = getattr(error, "trailing_metadata", tuple)() or ()
         for key, value in trailing:
             if key == STATUS_DETAILS_KEY:
                 try:

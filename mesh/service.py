@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import grpc
+from engine.mesh.v1 import policy_pb2
 from google.protobuf.descriptor import ServiceDescriptor
 
-from engine.mesh.v1 import policy_pb2
 from mesh.cache import Cache
 from mesh.clock import Clock
 from mesh.context import Principal
@@ -25,7 +25,7 @@ from mesh.tokens import ServiceKey, TokenVerifier
 class ScopeResolver(Protocol):
     """Answers whether a row lies within a caller's reach. Unknown rows do not."""
 
-    async def __call__(self, principal: Principal, scope: policy_pb2.Scope, row: Any) -> bool:
+    async def __call__(self, principal: Principal, scope: policy_pb2.Scope.ValueType, row: Any) -> bool:
         """`row` is the value of the method's `scope_field`."""
 
 

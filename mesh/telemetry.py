@@ -7,7 +7,7 @@ exports and is never called per call.
 
 from __future__ import annotations
 
-import secrets
+import random
 from bisect import bisect_left
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -39,7 +39,7 @@ class TraceContext:
     @classmethod
     def root(cls, *, sampled: bool) -> Self:
         """The start of a new trace."""
-        return cls(secrets.randbits(128) or 1, secrets.randbits(64) or 1, sampled)
+        return cls(random.getrandbits(128) or 1, random.getrandbits(64) or 1, sampled)  # noqa: S311
 
     @classmethod
     def parse(cls, header: str) -> Self | None:
@@ -73,7 +73,7 @@ class Span(Protocol):
     def context(self) -> TraceContext:
         """What a step further down continues."""
 
-    def set(self, key: str, value: str | int | float | bool) -> None:
+    def set(self, key: str, value: str | float | bool) -> None:
         """Add an attribute. Never personal data."""
 
     def fail(self, reason: str) -> None:
@@ -117,7 +117,7 @@ class NullSpan:
     def __init__(self, context: TraceContext) -> None:
         self.context = context
 
-    def set(self, key: str, value: str | int | float | bool) -> None:
+    def set(self, key: str, value: str | float | bool) -> None:
         pass
 
     def fail(self, reason: str) -> None:
@@ -142,7 +142,7 @@ class NullTracer:
     def root(self) -> TraceContext:
         return TraceContext.root(sampled=False)
 
-    def span(self, name: str, kind: SpanKind, parent: TraceContext) -> Span:
+    def span(self, name: str, kind: SpanKind, parent: TraceContext) -> Span:  # noqa: ARG002
         return NullSpan(parent)
 
 

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from engine.mesh.v1 import policy_pb2
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 from joserfc.jws import extract_compact
 
-from engine.mesh.v1 import policy_pb2
 from mesh.clock import Clock, SystemClock
 from mesh.context import Principal
 from mesh.errors import MeshError, MeshReason
@@ -202,7 +202,7 @@ def user_claims(principal: Principal, *, issued: float, ttl_s: float) -> dict[st
         "exp": int(issued + ttl_s),
         "roles": list(principal.roles),
         "perms": sorted(principal.permissions),
-        "scope_level": int(principal.data_scope),
+        "scope_level": principal.data_scope,
         "staff_id": principal.staff_id,
         "branch_id": principal.branch_id,
     }

@@ -33,6 +33,7 @@ METRICS_EVERY_S: Final = 5.0
 SEND_TIMEOUT_S: Final = 2.0
 CLOSE_S: Final = 2.0
 """The longest that `close` takes, whatever the collector does."""
+_MARGIN_S: Final = 0.2
 
 TELL_EVERY_S: Final = 60.0
 """Least time between two log lines about what was dropped."""
@@ -84,7 +85,7 @@ class Pump:
 
     def close(self) -> None:
         """Send what is waiting, for at most `CLOSE_S` seconds, and stop. Blocks."""
-        self._close_by = self._clock.monotonic() + CLOSE_S
+        self._close_by = self._clock.monotonic() + CLOSE_S - _MARGIN_S
         self._wake.set()
         self._thread.join(CLOSE_S)
 

@@ -1,4 +1,5 @@
 """The sequencer's contract: messages to use cases and back."""
+# ruff: noqa: N802, ARG002 - methods are named by the contract; the transport's context goes unused
 
 from __future__ import annotations
 

@@ -44,8 +44,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogCheck:
-    """What a check of the log found: entries that hold, the seal of the last of
-    them, and the position of the first that does not (None: all hold)."""
+    """What a check of the log found.
+
+    `entries` hold, the last of them with `seal`; the one at `broken_at` does not
+    (None: all hold).
+    """
 
     entries: int
     seal: str

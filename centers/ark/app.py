@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from engine.ark.v1 import ark_pb2
-
 from centers.ark.rpc import ArkRpc
 from centers.ark.service import Ark
 from centers.ark.store import ArkStore
 from centers.ark.tokens import PermutedTokens, load_key
+from engine.ark.v1 import ark_pb2
 from mesh.service import Blueprint, Parts, Service, Servicer
 from sequencer.sdk import Sequencer, mesh_source
 

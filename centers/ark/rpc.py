@@ -1,15 +1,13 @@
 """The Ark's contract: messages to domain and back."""
-# ruff: noqa: N802 - methods are named by the contract
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-from engine.ark.v1 import ark_pb2, ark_pb2_grpc
-
 from centers.ark.domain import Field, Masked, Record
 from centers.ark.service import Ark, Asker
+from engine.ark.v1 import ark_pb2, ark_pb2_grpc
 from mesh import context, contract
 from mesh.telemetry import current_trace
 
@@ -56,7 +54,7 @@ class ArkRpc(ark_pb2_grpc.ArkServiceServicer):
         return ark_pb2.QueryResponse(records=[_masked_record(one) for one in shown])
 
     async def GetStatistics(
-        self, request: ark_pb2.GetStatisticsRequest, _: object
+        self, _request: ark_pb2.GetStatisticsRequest, _: object
     ) -> ark_pb2.GetStatisticsResponse:
         statistics = await self._ark.statistics()
         response = ark_pb2.GetStatisticsResponse(customers=statistics.customers)

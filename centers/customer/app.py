@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from engine.customer.v1 import customer_pb2
-
 from centers.customer.ark import ArkClient
 from centers.customer.follow_ups import FollowUps
 from centers.customer.ids import SequenceIds
 from centers.customer.rpc import CustomerRpc, CustomerScope
 from centers.customer.service import Customers
 from centers.customer.store import CustomerStore, FollowUpStore
+from engine.customer.v1 import customer_pb2
 from mesh.service import Blueprint, Parts, Service, Servicer
 from sequencer.sdk import Sequencer, mesh_source
 

@@ -6,10 +6,10 @@ from datetime import UTC
 from typing import Final
 
 import grpc
-from engine.ark.v1 import ark_pb2, ark_pb2_grpc
 
 from centers.customer.domain import MaskedValues
 from centers.customer.errors import CustomerReason
+from engine.ark.v1 import ark_pb2, ark_pb2_grpc
 from mesh import context
 from mesh.errors import MeshError
 

@@ -48,7 +48,7 @@ class Reach:
 
     @classmethod
     def within(cls, scope: policy_pb2.Scope.ValueType, *, staff_id: int, branch_id: int) -> Reach:
-        """The reach of a caller; without a staff number nobody owns, without a branch none is his."""
+        """The reach of a caller; a number of 0 means that he has none."""
         if scope == policy_pb2.SCOPE_ALL:
             return cls(Extent.ALL)
         if scope == policy_pb2.SCOPE_BRANCH and branch_id:

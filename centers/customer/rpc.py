@@ -1,15 +1,13 @@
 """The customer centre's contract: messages to use cases and back."""
-# ruff: noqa: N802 - methods are named by the contract
 
 from __future__ import annotations
-
-from engine.customer.v1 import customer_pb2, customer_pb2_grpc
-from engine.mesh.v1 import policy_pb2
 
 from centers.customer import wire
 from centers.customer.domain import Reach
 from centers.customer.follow_ups import FollowUps
 from centers.customer.service import Customers
+from engine.customer.v1 import customer_pb2, customer_pb2_grpc
+from engine.mesh.v1 import policy_pb2
 from mesh import context
 from mesh.context import Principal
 
@@ -89,7 +87,7 @@ class CustomerRpc(customer_pb2_grpc.CustomerServiceServicer):
         return customer_pb2.ImportCustomersResponse(stored=stored)
 
     async def GetStatistics(
-        self, request: customer_pb2.GetStatisticsRequest, _: object
+        self, _request: customer_pb2.GetStatisticsRequest, _: object
     ) -> customer_pb2.GetStatisticsResponse:
         statistics = await self._customers.statistics()
         return customer_pb2.GetStatisticsResponse(

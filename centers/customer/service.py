@@ -6,8 +6,6 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from engine.customer.v1 import customer_pb2
-
 from centers.customer.domain import (
     RECENT_FOLLOW_UPS,
     Customer,
@@ -21,6 +19,7 @@ from centers.customer.domain import (
 from centers.customer.errors import CustomerReason
 from centers.customer.filter import Condition
 from centers.customer.paging import Cursor, Page, PageRequest
+from engine.customer.v1 import customer_pb2
 from mesh.errors import MeshError, MeshReason, Violation
 
 _TIERS = frozenset(customer_pb2.Tier.values()) - {customer_pb2.TIER_UNSPECIFIED}

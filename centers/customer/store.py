@@ -75,7 +75,7 @@ class CustomerStore:
         return _to_customer(rows[0]) if rows else None
 
     async def select(self, selection: Selection) -> Sequence[Customer]:
-        return [_to_customer(row) for row in await self._store.fetch_all(_selecting(selection))]
+        return [_to_customer(row) for row in await self._store.fetch_all(selecting(selection))]
 
     async def statistics(self) -> Statistics:
         (row,) = await self._store.fetch_all(_COUNTS)
@@ -131,7 +131,8 @@ class FollowUpStore:
         return [_to_follow_up(row) for row in rows]
 
 
-def _selecting(selection: Selection) -> sa.Select[Any]:
+def selecting(selection: Selection) -> sa.Select[Any]:
+    """The statement for a selection; every page of it is read along an index."""
     columns = customer_table.c
     statement = sa.select(customer_table).where(_within(selection.reach)).limit(selection.limit)
     for condition in selection.conditions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,62 +26,86 @@ from centers.identity.trust_rpc import TrustRpc
 from engine.identity.v1 import identity_pb2
 from engine.mesh.v1 import trust_pb2
 from mesh.service import Blueprint, Parts, Service, Servicer
-from mesh.settings import Settings
 
 KEY_FILE = "identity-signing.json"
 
 _HERE = Path(__file__).parent
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Centre:
+    """The use cases and what they share."""
+
+    sign_on: SignOn
+    accounts: Accounts
+    bootstrap: Bootstrap
+    records: IdentityRecords
+    passwords: Passwords
+    keyring: Keyring
+    feed: RevocationFeed
+
+
 def build(parts: Parts, hasher: argon2.PasswordHasher | None = None) -> Service:
     """The service from its parts; `hasher` sets the cost of password hashes."""
-    settings, clock = parts.settings, parts.clock
-
-    def refuse_at_once(revocation: Revocation) -> None:
-        parts.verifier.end_session(revocation.session_id, revocation.expires.timestamp())
-
-    keyring = Keyring.open(settings.key_dir / KEY_FILE, clock)
-    parts.verifier.set_keys(keyring.public_keys())
-    feed = RevocationFeed(clock, refuse_at_once)
-    records = IdentityRecords(parts.store, clock, feed.publish)
-    passwords = Passwords(hasher)
-    sessions = Sessions(keyring, clock, _lifetimes(settings), parts.telemetry.meters)
-    sign_on = SignOn(records, sessions, passwords, Lockout(clock), demo=settings.demo)
-    accounts = Accounts(records, passwords, demo=settings.demo)
-    bootstrap = Bootstrap(records, passwords, settings.var / FILE_NAME, clock)
-
-    @asynccontextmanager
-    async def prepared() -> AsyncIterator[None]:
-        feed.publish(await records.revocations(clock.now()))
-        if settings.demo:
-            await demo.admit(records, passwords, clock.now())
-            await bootstrap.withdraw()
-        else:
-            await demo.refuse(records)
-            await bootstrap.offer()
-        yield
-
+    centre = assemble(parts, hasher)
     page = (_HERE / "bootstrap.html").read_bytes()
     return Service(
         servicers=(
             Servicer(
                 descriptor=identity_pb2.DESCRIPTOR.services_by_name["IdentityService"],
-                implementation=IdentityRpc(sign_on, accounts, bootstrap, page, clock),
+                implementation=IdentityRpc(
+                    centre.sign_on, centre.accounts, centre.bootstrap, page, parts.clock
+                ),
             ),
             Servicer(
                 descriptor=trust_pb2.DESCRIPTOR.services_by_name["TrustService"],
-                implementation=TrustRpc(keyring, feed),
+                implementation=TrustRpc(centre.keyring, centre.feed),
             ),
         ),
-        resources=(passwords, prepared()),
+        resources=(centre.passwords, prepared(centre, parts)),
     )
 
 
-def _lifetimes(settings: Settings) -> Lifetimes:
-    return Lifetimes(
+def assemble(parts: Parts, hasher: argon2.PasswordHasher | None = None) -> Centre:
+    """The use cases over their parts. `passwords` is to be entered before they are used."""
+    settings, clock = parts.settings, parts.clock
+
+    def refuse_at_once(revocation: Revocation) -> None:
+        parts.verifier.end_session(revocation.session_id, revocation.expires.timestamp())
+
+    lifetimes = Lifetimes(
         access=timedelta(seconds=settings.token_ttl_s),
         session=timedelta(seconds=settings.session_ttl_s),
     )
+    keyring = Keyring.open(settings.key_dir / KEY_FILE, clock)
+    feed = RevocationFeed(clock, refuse_at_once)
+    records = IdentityRecords(parts.store, clock, feed.publish)
+    passwords = Passwords(hasher)
+    sessions = Sessions(keyring, clock, lifetimes, parts.telemetry.meters)
+    return Centre(
+        sign_on=SignOn(records, sessions, passwords, Lockout(clock), demo=settings.demo),
+        accounts=Accounts(records, passwords, demo=settings.demo),
+        bootstrap=Bootstrap(records, passwords, settings.var / FILE_NAME, clock),
+        records=records,
+        passwords=passwords,
+        keyring=keyring,
+        feed=feed,
+    )
+
+
+@asynccontextmanager
+async def prepared(centre: Centre, parts: Parts) -> AsyncIterator[None]:
+    """Within the block the centre can serve: keys and revocations are known, users looked after."""
+    now = parts.clock.now()
+    parts.verifier.set_keys(centre.keyring.public_keys())
+    centre.feed.publish(await centre.records.revocations(now))
+    if parts.settings.demo:
+        await demo.admit(centre.records, centre.passwords, now)
+        await centre.bootstrap.withdraw()
+    else:
+        await demo.refuse(centre.records)
+        await centre.bootstrap.offer()
+    yield
 
 
 BLUEPRINT = Blueprint(

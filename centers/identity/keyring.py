@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self
 
+from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from mesh.clock import Clock
@@ -90,7 +91,7 @@ class Keyring:
                 )
                 for entry in content["retired"]
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (JoseError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{self._path} is not a keyring: restore it from a copy") from error
 
 

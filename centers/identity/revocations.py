@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
 from centers.identity.domain import Revocation
 from centers.identity.errors import IdentityReason
@@ -47,7 +47,7 @@ class RevocationFeed:
             for watcher in self._watchers:
                 watcher.push(ended)
 
-    async def watch(self) -> AsyncIterator[Sequence[Revocation]]:
+    async def watch(self) -> AsyncGenerator[Sequence[Revocation], None]:
         """Blocks of revocations: first those in force, then each as it happens.
 
         The first block comes at once, and is empty when there are none.

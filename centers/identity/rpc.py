@@ -1,5 +1,5 @@
 """Serves `engine.identity.v1.IdentityService`."""
-# ruff: noqa: N802, ARG002 - methods are named by the contract, the transport's context goes unused
+# ruff: noqa: ARG002 - the transport's context goes unused
 
 from __future__ import annotations
 

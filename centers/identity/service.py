@@ -121,11 +121,13 @@ class SignOn:
         """Open a session for a user whose password was checked; None if it changed since."""
         username, checked = record.user.username, record.password_hash
         outdated = self._passwords.outdated(checked)
-        upgraded = await self._passwords.hash(password) if outdated else checked
+        upgraded = await self._passwords.hash(password) if outdated else None
         async with self._records.transaction() as changes:
             current = await changes.user(username)
             if current is None or current.user.state is not AccountState.ACTIVE:
                 raise MeshError(IdentityReason.ACCOUNT_SUSPENDED)
-            if not await changes.set_password(username, upgraded, was=checked):
+            if current.password_hash != checked:
                 return None
+            if upgraded is not None:
+                await changes.set_password(username, upgraded, was=checked)
             return await self._sessions.open(changes, current.user)

@@ -1,5 +1,5 @@
 """Serves `engine.mesh.v1.TrustService`: what others need to check tokens by themselves."""
-# ruff: noqa: N802, ARG002 - methods are named by the contract, the transport's context goes unused
+# ruff: noqa: ARG002 - the transport's context goes unused
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 from gateway.errors import GatewayReason
 from gateway.http._message import Handler, Request, Response
@@ -74,11 +74,10 @@ class Connection(asyncio.Protocol):
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
         limits = self._shared.limits
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._loop = asyncio.get_running_loop()
-        peer = transport.get_extra_info("peername")
+        peer = self._transport.get_extra_info("peername")
         client = peer[0] if isinstance(peer, tuple) else ""
         self._reader = RequestReader(
             max_head=limits.max_head, max_body=limits.max_body, client=client

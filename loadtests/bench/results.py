@@ -26,14 +26,16 @@ def write(path: Path, suites: Mapping[str, Sequence[Figure]]) -> None:
 
 def _heading() -> list[str]:
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
-    return [
+    measured = (
         f"Measured on {datetime.now(UTC):%Y-%m-%d} by `make bench`: Python "
-        f"{platform.python_version()}, {os.cpu_count()} cores ({_processor()}), {libraries}.",
-        "",
+        f"{platform.python_version()}, {os.cpu_count()} cores ({_processor()}), {libraries}."
+    )
+    rule = (
         "Ratios are medians over alternating pairs; a bar holds when the worse quartile meets it "
         "and the peer moved by at most 25 %. Absolute figures are to be read beside the "
-        "calibration loop of their suite.",
-    ]
+        "calibration loop of their suite."
+    )
+    return [measured, "", rule]
 
 
 def _processor() -> str:

@@ -59,7 +59,7 @@ class ErrorInterceptor:
                 return await call_next(call, request)
             except (asyncio.CancelledError, GeneratorExit):
                 raise
-            except BaseException as error:  # noqa: BLE001 - the outermost boundary
+            except BaseException as error:
                 raise StatusError(self._status(method, error)) from error
 
         async def stream(call: Call, request: Any) -> Any:
@@ -71,7 +71,7 @@ class ErrorInterceptor:
                     yield response
             except (asyncio.CancelledError, GeneratorExit):
                 raise
-            except BaseException as error:  # noqa: BLE001 - the outermost boundary
+            except BaseException as error:
                 raise StatusError(self._status(method, error)) from error
 
         return stream if method.server_streaming else unary

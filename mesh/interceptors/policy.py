@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine.mesh.v1 import policy_pb2
+
 from mesh import context as wire
 from mesh.call import Call, Handler
 from mesh.context import RequestContext
@@ -69,7 +70,7 @@ def _denied(permission: str) -> MeshError:
     )
 
 
-def _effective(scope: policy_pb2.Scope, context: RequestContext) -> policy_pb2.Scope:
+def _effective(scope: policy_pb2.Scope.ValueType, context: RequestContext) -> policy_pb2.Scope.ValueType:
     assert context.principal is not None
     return min(scope, context.principal.data_scope)
 

@@ -24,7 +24,7 @@ class TelemetryInterceptor:
         span_name = method.path.lstrip("/")
         meters, tracer = self._meters, self._tracer
 
-        def observe(call: Call, started: float, code: str) -> None:
+        def observe(started: float, code: str) -> None:
             meters.call("server", method.path, code).add(perf_counter() - started)
 
         async def unary(call: Call, request: Any) -> Any:
@@ -42,7 +42,7 @@ class TelemetryInterceptor:
                 code = "OK"
                 return response
             finally:
-                observe(call, started, code)
+                observe(started, code)
 
         async def stream(call: Call, request: Any) -> Any:
             call.trace = TraceContext.parse(call.text(TRACEPARENT)) or tracer.root()
@@ -60,6 +60,6 @@ class TelemetryInterceptor:
                 code = error.code.name
                 raise
             finally:
-                observe(call, started, code)
+                observe(started, code)
 
         return stream if method.server_streaming else unary

@@ -33,8 +33,8 @@ class ValidationInterceptor:
             check(request)
             return await checked(call, request)
 
-        async def valid_stream(call: Call, requests: AsyncIterator[Any]) -> Any:
-            return await checked(call, _each_checked(requests))
+        async def valid_stream(call: Call, request: Any) -> Any:
+            return await checked(call, _each_checked(request))
 
         return valid_stream if method.client_streaming else valid
 

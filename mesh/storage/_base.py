@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ class Row(Protocol):
 
     def __getattr__(self, name: str) -> Any: ...
     def __getitem__(self, index: int) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
     def __len__(self) -> int: ...
 
 
@@ -60,7 +61,12 @@ class Store(Protocol):
     def scan(
         self, statement: Statement, parameters: Parameters | None = None
     ) -> AsyncIterator[Sequence[Row]]:
-        """Rows of a long read, in blocks of at most 1,000, without holding up the loop."""
+        """Rows of a long read, in blocks of at most 1,000, without holding up the loop.
+
+        All blocks show the state that the scan began with. Who may stop early
+        closes it at once by `contextlib.aclosing`; otherwise the garbage
+        collector does.
+        """
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """A writing transaction.

@@ -46,7 +46,7 @@ class SQLiteStore:
         options: bounds.
     """
 
-    def __init__(  # noqa: PLR0913  # its parts; its bounds are the options
+    def __init__(  # its parts; its bounds are the options
         self,
         path: Path,
         *,

@@ -77,6 +77,13 @@ class Plan:
         name = getattr(tables[0], "name", "") if tables else ""
         return f"sql {self.operation} {name}".rstrip()
 
+    def refuse_unknown(self, keys: Iterable[str]) -> None:
+        """Raise a StorageError for a parameter that the statement would drop."""
+        binds = self.sql.bind_names if self.sql else {}
+        unknown = set(keys) - {bind.key for bind in binds} - set(binds.values())
+        if unknown:
+            raise StorageError(f"the statement has no parameter {min(unknown)!r}")
+
     def rows(self, cursor: sqlite3.Cursor, found: Iterable[Any]) -> list[Row]:
         """The driver's tuples as rows, with the statement's types."""
         if self._make_rows is None:
@@ -111,6 +118,9 @@ class Plan:
             types = {i: by_name[name] for i, name in enumerate(names) if name in by_name}
         found = ((i, t._cached_result_processor(self.sql.dialect, None)) for i, t in types.items())
         return [(index, processor) for index, processor in found if processor]
+
+
+_Planned = tuple[Plan, Sequence[BindParameter[Any]] | None, Mapping[str, Any] | None]
 
 
 class Prepared:
@@ -181,14 +191,20 @@ class Statements:
         """The statement compiled for parameters of these names.
 
         Raises:
-            StorageError: it relies on a column default that is computed in Python.
+            StorageError: a parameter is not the statement's, or a column default is
+                computed in Python.
             sqlalchemy.exc.SQLAlchemyError: it cannot be written as SQL.
         """
         return self._prepared(statement, tuple(parameters), many)
 
     def _prepare(self, statement: Statement, keys: tuple[str, ...], many: bool) -> Prepared:
+        plan, own, preset = self._plan(statement, keys, many)
+        plan.refuse_unknown(keys)
+        return Prepared(plan, own, preset)
+
+    def _plan(self, statement: Statement, keys: tuple[str, ...], many: bool) -> _Planned:
         if isinstance(statement, ExecutableDDLElement):
-            return Prepared(Plan(statement.compile(dialect=self._dialect)), None, None)
+            return Plan(statement.compile(dialect=self._dialect)), None, None
         compiled, own, preset, _ = cast("ClauseElement", statement)._compile_w_cache(
             self._dialect,
             compiled_cache=self._compiled,
@@ -198,7 +214,7 @@ class Statements:
         plan = self._plans.get(id(compiled))
         if plan is None:
             plan = self._plans[id(compiled)] = Plan(compiled)
-        return Prepared(plan, own, preset)
+        return plan, own, preset
 
 
 def _refuse_python_defaults(sql: SQLCompiler) -> None:

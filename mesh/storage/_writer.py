@@ -181,7 +181,7 @@ class Writer:
         # SQLite's own waiting backs off to 100 ms: a busy neighbour would always be first.
         until = time.monotonic() + self._options.busy_timeout_s
         while not self.connection.try_begin():
-            if time.monotonic() > until:
+            if self._closing or time.monotonic() > until:
                 raise StoreUnavailable("another process keeps the database locked")
             time.sleep(RETRY_S)
 

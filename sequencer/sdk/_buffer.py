@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from threading import Condition
+from threading import Condition, RLock
 
 from sequencer.sdk._chain import IdChain, RangeIterator, iterate
 from sequencer.sdk._errors import SequenceEmpty, SequencerError
@@ -75,7 +75,8 @@ class IdBuffer:
         self._forget()
 
     def _forget(self) -> None:
-        self._changed = Condition()
+        self._lock = RLock()  # a finalizer or a signal handler may want an id as well
+        self._changed = Condition(self._lock)
         self._watchers: set[asyncio.Future[None]] = set()
         self._spans: deque[_Span] = deque()
         self._live_lease = 0
@@ -101,7 +102,7 @@ class IdBuffer:
 
     def ranges(self, count: int) -> list[range]:
         """Take `count` ids, rising; waits like `next_id` until that many are held."""
-        with self._changed:
+        with self._lock:
             self._retire()
             self._await(lambda: self._held >= count, count)
             self._retire()
@@ -114,13 +115,13 @@ class IdBuffer:
 
     def prefetch(self) -> None:
         """Ask for ids unless some are held or coming. Never waits."""
-        with self._changed:
+        with self._lock:
             if not self._held:
                 self._request()
 
     def put(self, lease: Lease, *, low: int) -> None:
         """Add a range; more are asked for once fewer than `low` ids are held."""
-        with self._changed:
+        with self._lock:
             self._spans.append(_Span(lease.first, lease.stop, lease.number))
             self._held += lease.size
             self._granted += lease.size
@@ -137,7 +138,7 @@ class IdBuffer:
 
     def fail(self, error: SequencerError, *, final: bool) -> None:
         """Note what is wrong; when `final`, nobody tries again and those who wait are told."""
-        with self._changed:
+        with self._lock:
             self._trouble = error
             if final:
                 self._asked = False
@@ -146,14 +147,14 @@ class IdBuffer:
 
     def close(self) -> None:
         """Give out no more ids."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._retire()
             self._notify()
 
     def drain(self) -> dict[int, int]:
         """Take out all that is held: the first unused id of each lease, by its number."""
-        with self._changed:
+        with self._lock:
             self._retire()
             tails: dict[int, int] = {}
             for span in self._spans:
@@ -164,7 +165,7 @@ class IdBuffer:
 
     def level(self) -> Level:
         """The present state."""
-        with self._changed:
+        with self._lock:
             held = self._held + self._live.__length_hint__()
             return Level(
                 held=held,
@@ -179,14 +180,14 @@ class IdBuffer:
     @contextmanager
     def watching(self, changed: asyncio.Future[None]) -> Iterator[None]:
         """Within the block `changed` is completed, on its loop, once another try makes sense."""
-        with self._changed:
+        with self._lock:
             self._watchers.add(changed)
             if self._closed or self._refused() or self._has_next() or not self._asked:
                 self._notify()
         try:
             yield
         finally:
-            with self._changed:
+            with self._lock:
                 self._watchers.discard(changed)
 
     def timed_out(self) -> SequencerError:
@@ -196,7 +197,7 @@ class IdBuffer:
         return SequenceEmpty(f"No ids of {self.name!r} came within {self._timeout_s:g} s")
 
     def _piece(self) -> RangeIterator:
-        with self._changed:
+        with self._lock:
             if not self._live.__length_hint__():
                 self._await(self._has_next, 1)
             if not self._live.__length_hint__():

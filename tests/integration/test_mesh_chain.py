@@ -12,12 +12,12 @@ from typing import Any
 import grpc
 import pytest
 import sqlalchemy as sa
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-
 from engine.ark.v1 import ark_pb2, ark_pb2_grpc
 from engine.customer.v1 import customer_pb2, customer_pb2_grpc
 from engine.mesh.v1 import policy_pb2, trust_pb2, trust_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
 from mesh import Blueprint, ErrorView, MeshError, MeshReason, Parts, Principal, Service, Servicer
 from mesh import context as wire
 from mesh.storage import Store
@@ -83,13 +83,13 @@ class Toy(
     GetPortrait = GetFollowUp = ListFollowUps = UpdateFollowUp = GetCustomer
     ImportCustomers = GetStatistics = GetCustomer
 
-    async def in_scope(self, principal: Principal, scope: policy_pb2.Scope, row: int) -> bool:
+    async def in_scope(self, principal: Principal, scope: policy_pb2.Scope.ValueType, row: int) -> bool:
         """Customers below 100 belong to whoever asks."""
         return scope >= OWN and row < 100
 
 
 @pytest.fixture
-async def toy(mesh: Mesh, var: Path) -> AsyncIterator[Toy]:
+async def toy(mesh: Mesh, var: Path) -> Toy:
     """The toy service, served as 'toy'."""
     made: list[Toy] = []
 
@@ -114,7 +114,7 @@ async def toy(mesh: Mesh, var: Path) -> AsyncIterator[Toy]:
     mesh.trust("customer", {"ark.query"})
     mesh.trust("gateway", {"*"})
     await mesh.start(Blueprint(name="toy", build=build, migrations=revisions.parent))
-    yield made[0]
+    return made[0]
 
 
 def customers(mesh: Mesh, token: str = "", caller: str = "") -> Any:
@@ -319,8 +319,8 @@ async def test_a_stream_that_fails_ends_with_its_error(mesh: Mesh, toy: Toy) -> 
     stream = stub.WatchRevocations(trust_pb2.WatchRevocationsRequest())
     received = []
     with pytest.raises(grpc.aio.AioRpcError) as failed:
-        async for update in stream:
-            received.append(update)
+        while True:
+            received.append(await stream.read())
     assert len(received) == 1
     view = ErrorView.from_rpc(failed.value)
     assert (view.reason, view.retry_after_s) == ("OVERLOADED", 2)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -32,18 +34,16 @@ def test_every_link_of_the_documentation_leads_somewhere() -> None:
     """Relative links in Markdown name files that exist."""
     broken = []
     for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("loadtests/*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
-            if not (page.parent / target).exists():
-                broken.append(f"{page.relative_to(ROOT)}: {target}")
+        targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+        missing = [target for target in targets if not (page.parent / target).exists()]
+        broken += [f"{page.relative_to(ROOT)}: {target}" for target in missing]
     assert not broken
 
 
 def test_every_dependency_is_justified() -> None:
     """Each requirement of pyproject.toml stands in docs/dependencies.md."""
-    import tomllib
-
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    required = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    required = [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]
     page = (ROOT / "docs" / "dependencies.md").read_text()
     missing = {re.split(r"[<>=]", requirement)[0] for requirement in required} - set(
         re.findall(r"[a-z0-9-]+", page)

@@ -110,7 +110,7 @@ def test_what_is_not_a_bank_is_left_alone(tmp_path: Path, *, force: bool) -> Non
     assert (tmp_path / "letters" / "dear.txt").read_text() == "…"
 
 
-class Unwritable(OSError):
+class FullDiskError(OSError):
     """What a full disk raises."""
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ def fail_on(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
     def write(table: pa.Table, path: Path) -> None:
         real(table, path)
         if path.name == part:
-            raise Unwritable
+            raise FullDiskError
 
     monkeypatch.setattr(writing, "write_table", write)
 
@@ -173,7 +173,7 @@ def test_a_failed_exchange_puts_the_old_bank_back(
 
     def rename(self: Path, target: Path) -> Path:
         if self.name == "bank" and self.parent != tmp_path:
-            raise Unwritable
+            raise FullDiskError
         return real(self, target)
 
     monkeypatch.setattr(Path, "rename", rename)

@@ -9,7 +9,7 @@ from bank.config import SCALES, Config
 from bank.mixture import Component, LogNormal, Mixture, Pareto
 
 RANKS = (np.arange(400_000) + 0.5) / 400_000
-PARTS = [
+PARTS: list[Component] = [
     LogNormal(weight=1, median=30, sigma=0.8),
     LogNormal(weight=1, median=1_500, sigma=1.6, cut=50_000),
     Pareto(weight=1, alpha=1.06, low=120_000, high=500_000),

@@ -60,7 +60,7 @@ def test_staff_and_branches_are_read(bank: Bank) -> None:
 def test_no_bank_is_told_with_how_to_make_one(tmp_path: Path) -> None:
     """An empty folder and a missing one are answered alike."""
     for folder in (tmp_path, tmp_path / "none"):
-        with pytest.raises(BankError, match="no bank here.*engine bank generate"):
+        with pytest.raises(BankError, match=r"no bank here.*engine bank generate"):
             open_bank(folder)
 
 

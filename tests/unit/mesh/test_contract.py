@@ -6,10 +6,10 @@ import subprocess
 import sys
 
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool
-
 from engine.customer.v1 import customer_pb2
 from engine.mesh.v1 import policy_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool
+
 from mesh import contract
 
 CUSTOMER = customer_pb2.DESCRIPTOR.services_by_name["CustomerService"]

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from engine.identity.v1 import identity_pb2
+
 from mesh import log
 from mesh.context import RequestContext
 from mesh.settings import Settings

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from engine.mesh.v1 import policy_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +22,7 @@ from centers.ark.domain import (
     masked,
     repeated,
 )
+from engine.mesh.v1 import policy_pb2
 
 WANG = Record(
     cif="1000004321",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from engine.mesh.v1 import policy_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +20,7 @@ from centers.customer.domain import (
     micros,
     moment,
 )
+from engine.mesh.v1 import policy_pb2
 
 CUSTOMER = Customer(
     customer_id=11,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from engine.customer.v1 import customer_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
 from centers.customer.filter import Condition, FilterError, parse
+from engine.customer.v1 import customer_pb2
 
 TIERS: dict[str, int] = dict(customer_pb2.Tier.items())
 GRADES: dict[str, int] = dict(customer_pb2.RiskGrade.items())

@@ -1,0 +1,27 @@
+"""The demo bank: generated once, loaded when the platform does not hold it yet."""
+
+from __future__ import annotations
+
+from bank import Plan, generate, parse_scale
+from cli.connect import blocking_channel
+from cli.load import load_bank
+from cli.names import LOADER
+from cli.progress import progress_bar
+from engine.ark.v1.ark_pb2_grpc import ArkServiceStub
+from engine.customer.v1.customer_pb2_grpc import CustomerServiceStub
+from mesh.settings import Settings
+
+
+def ensure_demo_bank(settings: Settings) -> None:
+    """Bring the bank of `settings.demo_scale` and `settings.seed` into Ark and customer centre."""
+    folder = settings.var / "bank" / f"{settings.demo_scale}-{settings.seed}"
+    if not folder.exists():
+        plan = Plan(scale=parse_scale(settings.demo_scale), seed=settings.seed)
+        with progress_bar("Generating the demo bank") as progress:
+            generate(plan, folder, progress=progress)
+    with (
+        blocking_channel("ark", caller=LOADER, settings=settings) as ark,
+        blocking_channel("customer", caller=LOADER, settings=settings) as customer,
+        progress_bar("Loading it into Ark and customer centre") as progress,
+    ):
+        load_bank(folder, ArkServiceStub(ark), CustomerServiceStub(customer), progress)

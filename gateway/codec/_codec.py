@@ -1,0 +1,102 @@
+"""The JSON of one REST method: its body to a request, a response to its body."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import orjson
+from google.protobuf import message_factory
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
+
+from gateway.codec._reading import Reading, Refused
+from gateway.codec._scalars import Read
+from gateway.codec._text import load
+from gateway.codec._writing import Writing
+from mesh.errors import MeshError, Violation
+
+
+class Codec(Protocol):
+    """What the transcoder needs of a codec: both directions of one binding."""
+
+    def parse(self, body: bytes) -> Message:
+        """The request message with what the body says.
+
+        Raises:
+            MeshError: a `GatewayReason`; the body is not what the contract asks for.
+        """
+
+    def print(self, response: Message) -> bytes:
+        """The JSON of a response message, or of the field of it that is answered.
+
+        Raises:
+            ValueError: the message has no JSON form.
+        """
+
+
+class JsonTypes:
+    """The compiled readers and writers of one descriptor pool, shared by its methods."""
+
+    def __init__(self, pool: DescriptorPool) -> None:
+        self.reading = Reading(pool)
+        self.writing = Writing(pool)
+
+
+class JsonCodec:
+    """A codec for one binding of a method.
+
+    Args:
+        types: readers and writers of the descriptors' pool.
+        request: type of the request message.
+        response: type of the response message.
+        body: field of the request that the body is; "*": the request itself.
+        response_body: field of the response that is answered; empty: all of it.
+    """
+
+    def __init__(
+        self,
+        types: JsonTypes,
+        request: Descriptor,
+        response: Descriptor,
+        *,
+        body: str = "*",
+        response_body: str = "",
+    ) -> None:
+        self._build = message_factory.GetMessageClass(request)
+        self._read = _body_reader(types, request, body)
+        self._write = _response_writer(types, response, response_body)
+
+    def parse(self, body: bytes) -> Message:
+        document = load(body)
+        try:
+            return self._build(**self._read(document))
+        except Refused as refused:
+            violation = Violation(refused.field, refused.description)
+            raise MeshError(refused.reason, violations=(violation,)) from None
+
+    def print(self, response: Message) -> bytes:
+        return orjson.dumps(self._write(response))
+
+
+def parsed_object(body: bytes) -> dict[str, Any]:
+    """The object in `body`, for those who must know which fields it names; else an empty one."""
+    document = load(body)
+    return document if isinstance(document, dict) else {}
+
+
+def _body_reader(types: JsonTypes, request: Descriptor, body: str) -> Read:
+    if body == "*":
+        return types.reading.message(request)
+    read = types.reading.field(request.fields_by_name[body])
+    return lambda document: {body: read(document)}
+
+
+def _response_writer(types: JsonTypes, response: Descriptor, name: str) -> Any:
+    if not name:
+        return types.writing.message(response)
+    field: FieldDescriptor = response.fields_by_name[name]
+    write = types.writing.field(field)
+    if write is None:
+        return lambda message: getattr(message, name)
+    return lambda message: write(getattr(message, name))

@@ -1,0 +1,104 @@
+"""The servers that the suites measure, each a process of its own: `python -m loadtests.bench.servers KIND`.
+
+Both answer the same customer from memory. `plain` is the peer: grpc.aio on uvloop with registered
+methods and no interceptors. `mesh` is the same servicer in a mesh service with the whole chain.
+It prints one JSON line when it serves and ends with its standard input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import uvloop
+
+from engine.customer.v1 import customer_pb2, customer_pb2_grpc
+from engine.mesh.v1 import policy_pb2
+from mesh import Blueprint, Principal, Service, Servicer
+from mesh.testing import Mesh
+
+USER_PERMISSIONS = ("customer.read",)
+
+
+class Customers(customer_pb2_grpc.CustomerServiceServicer):
+    """Answers every customer from memory."""
+
+    async def GetCustomer(self, request: Any, _context: Any) -> Any:  # noqa: N802
+        customer = customer_pb2.Customer(
+            customer_id=request.customer_id,
+            tier=customer_pb2.TIER_AUM50,
+            risk_grade=customer_pb2.RISK_GRADE_C3,
+            owner_id=7,
+            branch_id=1,
+            has_wecom=True,
+        )
+        return customer_pb2.GetCustomerResponse(customer=customer)
+
+
+async def _in_scope(_principal: Principal, _scope: policy_pb2.Scope.ValueType, _row: Any) -> bool:
+    return True
+
+
+SERVICE = Service(
+    servicers=[
+        Servicer(
+            descriptor=customer_pb2.DESCRIPTOR.services_by_name["CustomerService"],
+            implementation=Customers(),
+        )
+    ],
+    scope_resolver=_in_scope,
+)
+
+
+@contextmanager
+def started(kind: str) -> Iterator[dict[str, Any]]:
+    """A server of `kind` in a child process; yields what it printed: address, token, pid."""
+    command = [sys.executable, "-m", "loadtests.bench.servers", kind]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as child:  # type: ignore[call-overload] # noqa: S603
+        try:
+            yield {**json.loads(child.stdout.readline()), "pid": child.pid}
+        finally:
+            child.stdin.close()
+            child.wait(10)
+
+
+async def _plain() -> None:
+    server = grpc.aio.server()
+    customer_pb2_grpc.add_CustomerServiceServicer_to_server(Customers(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    await _until_told({"address": f"127.0.0.1:{port}"})
+    await server.stop(None)
+
+
+async def _mesh() -> None:
+    with tempfile.TemporaryDirectory(prefix="engine-") as folder:
+        async with Mesh(Path(folder)) as mesh:
+            mesh.trust("gateway", {"*"})
+            app = await mesh.start(Blueprint(name="customer", build=lambda _: SERVICE))
+            token = mesh.token(
+                "rm001",
+                permissions=USER_PERMISSIONS,
+                data_scope=policy_pb2.SCOPE_OWN_BOOK,
+                ttl_s=3600,
+            )
+            await _until_told({"address": app.entry.address, "token": token})
+
+
+async def _until_told(ready: dict[str, Any]) -> None:
+    print(json.dumps(ready), flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run({"plain": _plain, "mesh": _mesh}[sys.argv[1]]())
