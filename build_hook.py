@@ -79,7 +79,7 @@ def image(root: Path) -> Path:
     return target
 
 
-class ContractsBuildHook(BuildHookInterface):  # type: ignore[misc]
+class ContractsBuildHook(BuildHookInterface):  # type: ignore[type-arg]
     """Hatch hook: contracts are generated first and go into the wheel."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

@@ -29,6 +29,7 @@ def blueprints() -> dict[str, Blueprint]:
     centre_apps = [
         f"centers.{module.name}.app" for module in pkgutil.iter_modules(centers.__path__)
     ]
+    import_module("observability.pipeline")  # before any fork, so that children share it
     found: dict[str, Blueprint] = {}
     for name in (*PLATFORM, *centre_apps):
         blueprint: Blueprint = import_module(name).BLUEPRINT

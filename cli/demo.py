@@ -194,7 +194,7 @@ def _collected(trace_id: str) -> ums_pb2.Trace:
     limit = time.monotonic() + TRACE_WAIT_S
     with blocking_channel("ums") as channel:
         stub = ums_pb2_grpc.UmsServiceStub(channel)
-        while time.monotonic() < limit and not TRACED <= {span.service for span in trace.spans}:
+        while time.monotonic() < limit and not {span.service for span in trace.spans} >= TRACED:
             time.sleep(0.2)
             with suppress(grpc.RpcError):  # not found until the first span is there
                 trace = stub.GetTrace(request).trace

@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
+import typer
+
 from mesh.registry import Entry, State
 
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.1, 5.0
@@ -192,6 +194,8 @@ class Supervisor:
             code = 0
         except SystemExit as exit_:
             code = exit_.code if isinstance(exit_.code, int) else 1
+        except typer.Exit as exit_:
+            code = exit_.exit_code
         except OSError as error:
             print(f"{name}: {error}", file=sys.stderr)
             code = CONFIGURATION_ERROR

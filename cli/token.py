@@ -37,6 +37,7 @@ def mint(
 def demo_tokens(user: str, count: int = 1) -> list[str]:
     """Sign a demo user on `count` times and return the access tokens."""
     import grpc
+
     from engine.identity.v1 import identity_pb2, identity_pb2_grpc
 
     request = identity_pb2.CreateSessionRequest(username=user, password=DEMO_PASSWORD)

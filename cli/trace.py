@@ -12,9 +12,10 @@ from cli.connect import blocking_channel
 from cli.output import fail, print_table, terminal
 
 if TYPE_CHECKING:
-    from engine.ums.v1 import ums_pb2, ums_pb2_grpc
     from rich.text import Text
     from rich.tree import Tree
+
+    from engine.ums.v1 import ums_pb2, ums_pb2_grpc
 
 BAR_WIDTH = 20
 PIPE_WIDTH = 240
@@ -28,8 +29,9 @@ def trace(
 
     Spans arrive some seconds after the request.
     """
-    from engine.ums.v1 import ums_pb2
     from rich.console import Console
+
+    from engine.ums.v1 import ums_pb2
 
     with _ums() as stub:
         answer = stub.GetTrace(ums_pb2.GetTraceRequest(trace_id=trace_id.lower()))
@@ -113,8 +115,8 @@ def _start_ns(span: ums_pb2.Span) -> int:
 def _ums() -> Iterator[ums_pb2_grpc.UmsServiceStub]:
     """A stub of the UMS; a failed call ends the program with what the UMS said."""
     import grpc
-    from engine.ums.v1 import ums_pb2_grpc
 
+    from engine.ums.v1 import ums_pb2_grpc
     from mesh.errors import ErrorView
 
     with blocking_channel("ums") as channel:

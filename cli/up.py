@@ -117,7 +117,7 @@ def _welcome(supervisor: Supervisor, settings: Settings, took_s: float) -> None:
     gateway = f"http://{entries['gateway'].http}"
     print(f"  Gateway        {gateway}   (health: {gateway}/healthz)")
     print(f"  Documentation  {gateway}/docs")
-    print(f"  Metrics        http://{settings.host}:{settings.metrics_port}/metrics")
+    print(f"  Metrics        http://{entries['ums'].http}/metrics")
     print(f"  Data and logs  {settings.var.absolute()}")
     print()
     if settings.demo:

@@ -82,11 +82,11 @@ class GatewayReason(Reason):
         "Try again in a moment; keep connections alive instead of opening new ones.",
         503,
     )
-    MALFORMED_PATH = EdgeText(
+    MALFORMED_URL = EdgeText(
         StatusCode.INVALID_ARGUMENT,
-        "The path cannot be read",
-        "请求路径格式错误",
-        "Percent-encode the path as UTF-8; leave out '.', '..' and control characters.",
+        "The URL cannot be read",
+        "请求地址格式错误",
+        "Percent-encode the URL as UTF-8; leave out '.', '..' and control characters.",
         400,
     )
     ROUTE_NOT_FOUND = EdgeText(

@@ -6,9 +6,12 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from loadtests.targets import Targets
 
 STOP_S = 60.0
 
@@ -24,12 +27,23 @@ class DeploymentError(Exception):
     """The platform did not start or did not stop cleanly; the text is what it said."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """A platform that runs. `environ` is for commands that are to find it."""
+
+    environ: Mapping[str, str] = field(repr=False)
+
+    @property
+    def targets(self) -> Targets:
+        """Where its services are."""
+        return Targets(environ=self.environ)
+
+
 @contextmanager
-def own_platform() -> Iterator[dict[str, str]]:
+def own_platform() -> Iterator[Platform]:
     """Run `engine up` with the demo bank, on free ports and in a new folder, for a block.
 
-    Gives the environment in which commands find it, once all services serve and
-    the bank is loaded.
+    Entering returns once all services serve and the bank is loaded.
 
     Raises:
         DeploymentError: it did not start, or ended with an error.
@@ -46,7 +60,7 @@ def own_platform() -> Iterator[dict[str, str]]:
         ) as process:
             try:
                 _await_welcome(process)
-                yield environ
+                yield Platform(environ=environ)
             finally:
                 process.terminate()
                 said, _ = process.communicate(timeout=STOP_S)

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtests.deployment import own_platform
+from loadtests.deployment import Platform, own_platform
 from loadtests.targets import Targets
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
@@ -47,9 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=int, default=10, help="users that start each second")
     parser.add_argument("--time", default="30s", help="how long: 30s, 5m")
     options = parser.parse_args(arguments)
-    with _platform() as environ, tempfile.TemporaryDirectory() as folder:
+    with _platform() as platform, tempfile.TemporaryDirectory() as folder:
         prefix = Path(folder) / "load"
-        _locust(options, environ, prefix)
+        _locust(options, platform.environ, prefix)
         lines = read_lines(prefix)
         errors = _rows(prefix, "failures")
     print(summary(lines))
@@ -94,14 +94,14 @@ def summary(lines: Sequence[Line]) -> str:
 
 
 @contextmanager
-def _platform() -> Iterator[Mapping[str, str]]:
-    """The environment of the platform that runs, or of one for this run alone."""
+def _platform() -> Iterator[Platform]:
+    """The platform that runs, or one for this run alone."""
     if Targets().running():
-        yield os.environ
+        yield Platform(environ=os.environ)
         return
     print("No platform runs here: starting one for this test …", flush=True)
-    with own_platform() as environ:
-        yield environ
+    with own_platform() as platform:
+        yield platform
 
 
 def _locust(options: argparse.Namespace, environ: Mapping[str, str], prefix: Path) -> None:

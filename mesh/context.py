@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from engine.mesh.v1 import context_pb2, policy_pb2
-
 from mesh.deadline import Deadline
 
 AUTHORIZATION: Final = "authorization"
@@ -21,6 +20,7 @@ REQUEST_ID: Final = "x-request-id"
 TRACEPARENT: Final = "traceparent"
 
 Metadata = tuple[tuple[str, str | bytes], ...]
+Scope: TypeAlias = policy_pb2.Scope.ValueType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Principal:
 
     subject: str
     permissions: frozenset[str]
-    data_scope: policy_pb2.Scope.ValueType = policy_pb2.SCOPE_UNSPECIFIED
+    data_scope: Scope = policy_pb2.SCOPE_UNSPECIFIED
     roles: tuple[str, ...] = ()
     staff_id: int = 0
     branch_id: int = 0
@@ -61,7 +61,7 @@ class RequestContext:
     business_date: str = ""
     request_id: str = ""
     deadline: Deadline | None = None
-    scope: policy_pb2.Scope.ValueType = policy_pb2.SCOPE_UNSPECIFIED
+    scope: Scope = policy_pb2.SCOPE_UNSPECIFIED
 
     @property
     def user(self) -> str:
@@ -121,7 +121,7 @@ class using:  # noqa: N801 - reads as a statement: `with using(context):`
 
 
 def with_purpose(purpose: str) -> using:
-    """Make the current context state a purpose: `with with_purpose("service"): …`."""
+    """Use the current context with a purpose for a block; calls made in it state that purpose."""
     return using(replace(current(), purpose=purpose))
 
 

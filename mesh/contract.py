@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.mesh.v1 import policy_pb2
 from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pb2, unknown_fields
 from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
+
+from engine.mesh.v1 import policy_pb2
 
 DEFAULT_TIMEOUT_S = 10.0
 

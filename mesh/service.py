@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import grpc
-from engine.mesh.v1 import policy_pb2
 from google.protobuf.descriptor import ServiceDescriptor
 
 from mesh.cache import Cache
 from mesh.clock import Clock
-from mesh.context import Principal
+from mesh.context import Principal, Scope
 from mesh.registry import Registry
 from mesh.settings import Settings
 from mesh.storage import Store
@@ -25,7 +24,7 @@ from mesh.tokens import ServiceKey, TokenVerifier
 class ScopeResolver(Protocol):
     """Answers whether a row lies within a caller's reach. Unknown rows do not."""
 
-    async def __call__(self, principal: Principal, scope: policy_pb2.Scope.ValueType, row: Any) -> bool:
+    async def __call__(self, principal: Principal, scope: Scope, row: Any) -> bool:
         """`row` is the value of the method's `scope_field`."""
 
 

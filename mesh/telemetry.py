@@ -39,7 +39,7 @@ class TraceContext:
     @classmethod
     def root(cls, *, sampled: bool) -> Self:
         """The start of a new trace."""
-        return cls(random.getrandbits(128) or 1, random.getrandbits(64) or 1, sampled)  # noqa: S311
+        return cls(random.getrandbits(128) or 1, random.getrandbits(64) or 1, sampled)
 
     @classmethod
     def parse(cls, header: str) -> Self | None:

@@ -16,14 +16,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from engine.mesh.v1 import policy_pb2
 from joserfc.jwk import OKPKey
 
+from engine.mesh.v1 import policy_pb2
 from mesh import context as wire
 from mesh.app import IDENTITY, App, host_id
 from mesh.channel import Channel, registered
 from mesh.clock import Clock
-from mesh.context import Metadata, Principal
+from mesh.context import Metadata, Principal, Scope
 from mesh.registry import DirectoryRegistry
 from mesh.service import Blueprint
 from mesh.settings import Settings
@@ -92,7 +92,7 @@ class Mesh:
         subject: str,
         *,
         permissions: Iterable[str] = (),
-        data_scope: policy_pb2.Scope.ValueType = policy_pb2.SCOPE_UNSPECIFIED,
+        data_scope: Scope = policy_pb2.SCOPE_UNSPECIFIED,
         staff_id: int = 0,
         branch_id: int = 0,
         session_id: str = "session",

@@ -17,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from engine.mesh.v1 import policy_pb2
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 from joserfc.jws import extract_compact
 
 from mesh.clock import Clock, SystemClock
-from mesh.context import Principal
+from mesh.context import Principal, Scope
 from mesh.errors import MeshError, MeshReason
 
 ALGORITHM: Final = "Ed25519"
@@ -218,7 +217,7 @@ def principal_of(claims: Mapping[str, Any]) -> Principal:
         return Principal(
             subject=str(claims["sub"]),
             permissions=frozenset(map(str, claims["perms"])),
-            data_scope=policy_pb2.Scope.ValueType(int(claims["scope_level"])),
+            data_scope=Scope(int(claims["scope_level"])),
             roles=tuple(map(str, claims["roles"])),
             staff_id=int(claims["staff_id"]),
             branch_id=int(claims["branch_id"]),

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Self
 
 import grpc
-from engine.mesh.v1 import trust_pb2, trust_pb2_grpc
 
+from engine.mesh.v1 import trust_pb2, trust_pb2_grpc
 from mesh.log import get_logger
 from mesh.tokens import TokenVerifier
 

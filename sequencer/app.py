@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 from engine.sequencer.v1 import sequencer_pb2
-
 from mesh.service import Blueprint, Parts, Service, Servicer
 from sequencer.rpc import SequencerRpc
 from sequencer.service import Sequencer

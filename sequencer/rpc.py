@@ -1,14 +1,14 @@
 """The sequencer's contract: messages to use cases and back."""
-# ruff: noqa: N802, ARG002 - methods are named by the contract; the transport's context goes unused
+# ruff: noqa: ARG002 - methods are named by the contract; the transport's context goes unused
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 import grpc
+
 from engine.sequencer.v1 import sequencer_pb2 as pb
 from engine.sequencer.v1 import sequencer_pb2_grpc as pb_grpc
-
 from sequencer import domain
 from sequencer._paging import DEFAULT_SIZE, cursor_of, page
 from sequencer.service import Sequencer

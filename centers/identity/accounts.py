@@ -9,18 +9,17 @@ from google.protobuf.message import Message
 
 from centers.identity.credentials import digest, new_secret
 from centers.identity.domain import (
-    ADMINISTRATOR,
     SERVICE_PREFIX,
     AccountState,
     ServiceAccount,
     User,
     UserChange,
     check_password,
-    check_roles,
 )
 from centers.identity.errors import IdentityReason
 from centers.identity.passwords import Passwords
 from centers.identity.records import Changes, Records
+from centers.identity.roles import ADMINISTRATOR, check_roles
 from mesh.context import Principal
 from mesh.errors import MeshError
 

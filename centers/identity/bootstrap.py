@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from centers.identity.credentials import digest, matches, new_secret
-from centers.identity.domain import ADMINISTRATOR, AccountState, User, check_password
+from centers.identity.domain import AccountState, User, check_password
 from centers.identity.errors import IdentityReason
 from centers.identity.passwords import Passwords
 from centers.identity.records import AccountReads, Records
+from centers.identity.roles import ADMINISTRATOR
 from mesh.clock import Clock
 from mesh.errors import MeshError
 from mesh.log import get_logger

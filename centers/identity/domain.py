@@ -1,129 +1,19 @@
-"""Users, roles, sessions, and the rules about them."""
+"""Users, service accounts, sessions, and the rules about them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from centers.identity.errors import IdentityReason
-from engine.mesh.v1 import policy_pb2
+from centers.identity.roles import rights_of
 from mesh.context import Principal
 from mesh.errors import MeshError, Violation
 
 SERVICE_PREFIX: Final = "service:"
 """Begins the subject of a service account; no username can contain the colon."""
-
-ADMINISTRATOR: Final = "administrator"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Role:
-    """A named set of permissions, with the widest data scope of its holders."""
-
-    name: str
-    description: str
-    permissions: frozenset[str]
-    data_scope: policy_pb2.Scope.ValueType
-
-
-def _role(
-    name: str, description: str, scope: policy_pb2.Scope.ValueType, *permissions: str
-) -> Role:
-    return Role(
-        name=name,
-        description=description,
-        permissions=frozenset({"identity.self", *permissions}),
-        data_scope=scope,
-    )
-
-
-ROLES: Final[Mapping[str, Role]] = {
-    role.name: role
-    for role in (
-        _role(
-            "relationship-manager",
-            "Looks after the customers of his own book 客户经理",
-            policy_pb2.SCOPE_OWN_BOOK,
-            "customer.read",
-            "customer.follow_up",
-            "ark.query",
-        ),
-        _role(
-            "branch-manager",
-            "Sees the customers of his branch 支行长",
-            policy_pb2.SCOPE_BRANCH,
-            "customer.read",
-            "ark.query",
-        ),
-        _role(
-            "direct-operations-agent",
-            "Looks after the customers of his pool from head office 线上直营",
-            policy_pb2.SCOPE_OWN_BOOK,
-            "customer.read",
-            "customer.follow_up",
-            "ark.query",
-        ),
-        _role(
-            "head-office-operator",
-            "Watches the platform for head office 总行运营",
-            policy_pb2.SCOPE_ALL,
-            "sequencer.read",
-            "ums.read",
-        ),
-        _role(
-            "compliance",
-            "Sees who may do what 合规",
-            policy_pb2.SCOPE_SELF,
-            "identity.read",
-        ),
-        _role(
-            ADMINISTRATOR,
-            "Runs accounts and the platform; sees no customer 系统管理员",
-            policy_pb2.SCOPE_SELF,
-            "identity.read",
-            "identity.manage",
-            "sequencer.read",
-            "sequencer.create",
-            "sequencer.lease",
-            "ums.read",
-        ),
-        _role(
-            "service-robot",
-            "A program that takes ids for its work 机器人",
-            policy_pb2.SCOPE_SELF,
-            "sequencer.read",
-            "sequencer.lease",
-        ),
-        _role(
-            "load-tester",
-            "Takes ids at full speed, for load tests 压测",
-            policy_pb2.SCOPE_SELF,
-            "sequencer.read",
-            "sequencer.lease",
-        ),
-    )
-}
-"""The catalogue. A role that it does not name carries nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rights:
-    """What follows from roles: all their permissions, the widest of their scopes."""
-
-    permissions: frozenset[str]
-    data_scope: policy_pb2.Scope.ValueType
-
-
-def rights_of(roles: Iterable[str]) -> Rights:
-    """The rights that `roles` carry together."""
-    held = [ROLES[name] for name in roles if name in ROLES]
-    return Rights(
-        permissions=frozenset().union(*(role.permissions for role in held)),
-        data_scope=max((role.data_scope for role in held), default=policy_pb2.SCOPE_UNSPECIFIED),
-    )
 
 
 class AccountState(StrEnum):
@@ -264,21 +154,6 @@ class Revocation:
 
     session_id: str
     expires: datetime
-
-
-def check_roles(roles: Collection[str], field: str) -> None:
-    """Refuse roles that the catalogue does not name; `field` is where the request has them.
-
-    Raises:
-        MeshError: ROLE_UNKNOWN.
-    """
-    unknown = [
-        Violation(f"{field}[{index}]", f"'{role}' is not a role")
-        for index, role in enumerate(roles)
-        if role not in ROLES
-    ]
-    if unknown:
-        raise MeshError(IdentityReason.ROLE_UNKNOWN, violations=unknown)
 
 
 def check_password(password: str, username: str, field: str) -> None:

@@ -12,12 +12,11 @@ from centers.identity.domain import (
     AccountState,
     Grant,
     Revocation,
-    Role,
     ServiceAccount,
     User,
     UserChange,
-    rights_of,
 )
+from centers.identity.roles import Role
 from engine.identity.v1 import identity_pb2
 from engine.mesh.v1 import trust_pb2
 from mesh.errors import MeshError, MeshReason, Violation
@@ -48,31 +47,27 @@ def change_of(request: identity_pb2.UpdateUserRequest) -> UserChange:
 
 def user_message(user: User) -> identity_pb2.User:
     """A user with what follows from his roles."""
-    rights = rights_of(user.roles)
-    message = identity_pb2.User(
-        username=user.username,
-        display_name=user.display_name,
-        roles=user.roles,
-        staff_id=user.staff_id,
-        branch_id=user.branch_id,
-        state=_STATES[user.state],
-        permissions=sorted(rights.permissions),
-        data_scope=rights.data_scope,
-    )
-    message.create_time.FromDatetime(user.created)
-    return message
+    return _account_message(user, user.display_name, user.state)
 
 
 def service_account_message(account: ServiceAccount) -> identity_pb2.User:
-    """A service account as a caller that asks who he is sees it."""
-    rights = rights_of(account.roles)
+    """A service account as it sees itself when it asks who it is."""
+    return _account_message(account, account.description, AccountState.ACTIVE)
+
+
+def _account_message(
+    account: User | ServiceAccount, name: str, state: AccountState
+) -> identity_pb2.User:
+    principal = account.principal(session_id="")
     message = identity_pb2.User(
-        username=account.subject,
-        display_name=account.description,
-        roles=account.roles,
-        state=identity_pb2.ACCOUNT_STATE_ACTIVE,
-        permissions=sorted(rights.permissions),
-        data_scope=rights.data_scope,
+        username=principal.subject,
+        display_name=name,
+        roles=principal.roles,
+        staff_id=principal.staff_id,
+        branch_id=principal.branch_id,
+        state=_STATES[state],
+        permissions=sorted(principal.permissions),
+        data_scope=principal.data_scope,
     )
     message.create_time.FromDatetime(account.created)
     return message

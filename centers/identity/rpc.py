@@ -11,7 +11,8 @@ from google.api import httpbody_pb2
 from centers.identity import messages
 from centers.identity.accounts import Accounts
 from centers.identity.bootstrap import Bootstrap
-from centers.identity.domain import ROLES, AccountState, ServiceAccount, User
+from centers.identity.domain import AccountState, ServiceAccount, User
+from centers.identity.roles import ROLES
 from centers.identity.service import SignOn
 from engine.identity.v1 import identity_pb2, identity_pb2_grpc
 from mesh.clock import Clock

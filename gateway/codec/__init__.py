@@ -6,8 +6,20 @@ names of one field, two members of a oneof, an unknown field or enum name.
 as much; it is the oracle of the tests.
 """
 
-from gateway.codec._codec import Codec, JsonCodec, JsonTypes, parsed_object
-from gateway.codec._reading import Refused
+from gateway.codec._codec import Codec, JsonCodec, JsonTypes, parsed_object, violated
+from gateway.codec._parameters import NoParameter, Parameter, parameter
+from gateway.codec._scalars import FieldError
 from gateway.codec._text import load
 
-__all__ = ["Codec", "JsonCodec", "JsonTypes", "Refused", "load", "parsed_object"]
+__all__ = [
+    "Codec",
+    "FieldError",
+    "JsonCodec",
+    "JsonTypes",
+    "NoParameter",
+    "Parameter",
+    "load",
+    "parameter",
+    "parsed_object",
+    "violated",
+]

@@ -10,8 +10,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
-from gateway.codec._reading import Reading, Refused
-from gateway.codec._scalars import Read
+from gateway.codec._reading import Reading
+from gateway.codec._scalars import FieldError, Read
 from gateway.codec._text import load
 from gateway.codec._writing import Writing
 from mesh.errors import MeshError, Violation
@@ -71,12 +71,17 @@ class JsonCodec:
         document = load(body)
         try:
             return self._build(**self._read(document))
-        except Refused as refused:
-            violation = Violation(refused.field, refused.description)
-            raise MeshError(refused.reason, violations=(violation,)) from None
+        except FieldError as error:
+            raise violated(error) from None
 
     def print(self, response: Message) -> bytes:
         return orjson.dumps(self._write(response))
+
+
+def violated(error: FieldError) -> MeshError:
+    """The error that the caller sees."""
+    violation = Violation(error.field, error.description)
+    return MeshError(error.reason, f"{error.field}: {error.description}", violations=(violation,))
 
 
 def parsed_object(body: bytes) -> dict[str, Any]:

@@ -6,19 +6,27 @@ one call of the constructor then builds the whole tree in C.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 
-from gateway.codec._scalars import NULL_VALUE, Read, Refused, map_key, scalar
+from gateway.codec._scalars import NULL_VALUE, FieldError, Read, map_key, scalar
 from gateway.codec._wellknown import reader
 from gateway.errors import GatewayReason
 
-__all__ = ["Read", "Reading", "Refused"]
-
 _VALUE = "google.protobuf.Value"
+
+
+class _Entry(NamedTuple):
+    """How the value under one key is read."""
+
+    field: str
+    convert: Read
+    takes_null: bool
+    oneof: str
 
 
 class Reading:
@@ -40,45 +48,21 @@ class Reading:
 
     def field(self, field: FieldDescriptor) -> Read:
         """The reader of a field's whole value: a list, a map or one value."""
-        if _is_map(field):
-            return self._map(field)
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            return self._map(field.message_type)
         return self._list(field) if field.is_repeated else self._single(field)
 
     def _plain(self, descriptor: Descriptor) -> Read:
-        table: dict[str, tuple[str, Read, bool, str]] = {}
+        table: dict[str, _Entry] = {}
 
         def read(value: Any) -> dict[str, Any]:
-            if type(value) is not dict:
-                raise Refused("must be an object")
-            found: dict[str, Any] = {}
-            chosen: set[str] = set()
-            for key, item in value.items():
-                entry = table.get(key)
-                if entry is None:
-                    reason = GatewayReason.UNKNOWN_FIELD
-                    raise Refused("is not a field", reason=reason, field=key)
-                name, convert, takes_null, oneof = entry
-                if name in found:
-                    raise _twice("is given by both of its names", key)
-                if item is None and not takes_null:
-                    found[name] = None  # absent, as null means
-                    continue
-                if oneof:
-                    if oneof in chosen:
-                        raise _twice(f"excludes another member of '{oneof}'", key)
-                    chosen.add(oneof)
-                try:
-                    found[name] = convert(item)
-                except Refused as refused:
-                    refused.path.append(key)
-                    raise
-            return found
+            return _object(table, value)
 
         # Registered before its fields are looked at: a message may contain itself.
         self._messages[descriptor.full_name] = read
         for field in descriptor.fields:
             oneof = field.containing_oneof.name if field.containing_oneof else ""
-            entry = (field.name, self.field(field), _takes_null(field), oneof)
+            entry = _Entry(field.name, self.field(field), _takes_null(field), oneof)
             table[field.json_name] = table[field.name] = entry
         return read
 
@@ -92,46 +76,70 @@ class Reading:
 
         def read(value: Any) -> list[Any]:
             if type(value) is not list:
-                raise Refused("must be a list")
+                raise FieldError("must be a list")
             if None in value and not nulls:
-                raise Refused("must not contain null")
+                raise FieldError("must not contain null")
             try:
                 return list(map(convert, value))
-            except Refused:
+            except FieldError:
                 return _located(convert, value)
 
         return read
 
-    def _map(self, field: FieldDescriptor) -> Read:
-        entry = field.message_type.fields_by_name
-        read_key, convert = map_key(entry["key"]), self._single(entry["value"])
-        nulls = _takes_null(entry["value"], item=True)
-        message_type = entry["value"].message_type
-        build = message_factory.GetMessageClass(message_type) if message_type else None
+    def _map(self, descriptor: Descriptor) -> Read:
+        key, value = (descriptor.fields_by_name[name] for name in ("key", "value"))
+        read_key, convert = map_key(key), self._single(value)
+        nulls = _takes_null(value, item=True)
+        build = message_factory.GetMessageClass(value.message_type) if value.message_type else None
+
+        def read_item(name: str, item: Any) -> tuple[Any, Any]:
+            if item is None and not nulls:
+                raise FieldError("must not be null")
+            result = convert(item)
+            # The constructor takes keyword arguments of messages everywhere but in maps.
+            return read_key(name), build(**result) if build and type(result) is dict else result
 
         def read(value: Any) -> dict[Any, Any]:
             if type(value) is not dict:
-                raise Refused("must be an object")
-            found: dict[Any, Any] = {}
-            for key, item in value.items():
+                raise FieldError("must be an object")
+            found = {}
+            for name, item in value.items():
                 try:
-                    if item is None and not nulls:
-                        raise Refused("must not be null")
-                    result = convert(item)
-                    name = read_key(key)
-                except Refused as refused:
-                    refused.path.append(f"[{key}]")
+                    key, result = read_item(name, item)
+                except FieldError as error:
+                    error.path.append(f"[{name}]")
                     raise
-                # The constructor takes keyword arguments everywhere but here.
-                found[name] = build(**result) if build and type(result) is dict else result
+                found[key] = result
             return found
 
         return read
 
 
-def _is_map(field: FieldDescriptor) -> bool:
-    message = field.message_type
-    return bool(field.is_repeated and message and message.GetOptions().map_entry)
+def _object(table: Mapping[str, _Entry], value: Any) -> dict[str, Any]:
+    if type(value) is not dict:
+        raise FieldError("must be an object")
+    found: dict[str, Any] = {}
+    chosen: set[str] = set()
+    for key, item in value.items():
+        entry = table.get(key)
+        if entry is None:
+            raise FieldError("is not a field", reason=GatewayReason.UNKNOWN_FIELD, field=key)
+        name, convert, takes_null, oneof = entry
+        if name in found:
+            raise _twice("is given by both of its names", key)
+        if item is None and not takes_null:
+            found[name] = None  # the constructor takes it for absent, as null means
+            continue
+        if oneof in chosen:
+            raise _twice(f"excludes another member of '{oneof}'", key)
+        if oneof:
+            chosen.add(oneof)
+        try:
+            found[name] = convert(item)
+        except FieldError as error:
+            error.path.append(key)
+            raise
+    return found
 
 
 def _takes_null(field: FieldDescriptor, *, item: bool = False) -> bool:
@@ -143,8 +151,8 @@ def _takes_null(field: FieldDescriptor, *, item: bool = False) -> bool:
     return bool(field.enum_type is not None and field.enum_type.full_name == NULL_VALUE)
 
 
-def _twice(description: str, key: str) -> Refused:
-    return Refused(description, reason=GatewayReason.CONFLICTING_FIELD, field=key)
+def _twice(description: str, key: str) -> FieldError:
+    return FieldError(description, reason=GatewayReason.CONFLICTING_FIELD, field=key)
 
 
 def _located(convert: Read, items: list[Any]) -> list[Any]:
@@ -152,7 +160,7 @@ def _located(convert: Read, items: list[Any]) -> list[Any]:
     for index, item in enumerate(items):
         try:
             convert(item)
-        except Refused as refused:
-            refused.path.append(f"[{index}]")
+        except FieldError as error:
+            error.path.append(f"[{index}]")
             raise
     return []

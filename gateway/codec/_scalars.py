@@ -14,7 +14,7 @@ from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from gateway.errors import GatewayReason
 
 Read = Callable[[Any], Any]
-"""Turns a JSON value into what a message's constructor takes; raises `Refused`."""
+"""Turns a JSON value into what a message's constructor takes; raises `FieldError`."""
 
 NULL_VALUE: Final = "google.protobuf.NullValue"
 INT32: Final = (-(1 << 31), (1 << 31) - 1)
@@ -29,7 +29,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
 _SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
 
-class Refused(Exception):
+class FieldError(Exception):
     """A value that a field does not take. `path` grows on the way out, innermost name first."""
 
     def __init__(
@@ -53,7 +53,7 @@ class Refused(Exception):
 
 def scalar(field: FieldDescriptor) -> Read:
     """The reader of one value of a field that is no message."""
-    if field.type == FieldDescriptor.TYPE_ENUM:
+    if field.enum_type is not None:
         return _enum(field.enum_type)
     return _READERS[field.type]
 
@@ -63,11 +63,13 @@ def map_key(field: FieldDescriptor) -> Read:
     return _bool_key if field.type == FieldDescriptor.TYPE_BOOL else scalar(field)
 
 
-def _integer(low: int, high: int) -> Read:
+def integer(low: int, high: int) -> Read:
+    """The reader of whole numbers within bounds."""
+
     def read(value: Any) -> int:
         number = value if type(value) is int else _whole(value)
         if not low <= number <= high:
-            raise Refused(f"must be between {low} and {high}")
+            raise FieldError(f"must be between {low} and {high}")
         return number
 
     return read
@@ -81,14 +83,14 @@ def _whole(value: Any) -> int:
             return _exact(Decimal(value))
     elif type(value) is float and value.is_integer():
         return int(value)
-    raise Refused("must be a whole number")
+    raise FieldError("must be a whole number")
 
 
 def _exact(number: Decimal) -> int:
     if number.adjusted() > _MAX_DIGITS:  # the digits of 1e999999999 would fill the memory
-        raise Refused("is out of bounds")
+        raise FieldError("is out of bounds")
     if number != number.to_integral_value():
-        raise Refused("must be a whole number")
+        raise FieldError("must be a whole number")
     return int(number)
 
 
@@ -101,10 +103,10 @@ def _double(value: Any) -> float:
             if number not in (_SPECIAL["Infinity"], _SPECIAL["-Infinity"]):
                 return number
     except OverflowError:
-        raise Refused("is out of bounds") from None
+        raise FieldError("is out of bounds") from None
     if type(value) is str and value in _SPECIAL:
         return _SPECIAL[value]
-    raise Refused("must be a number")
+    raise FieldError("must be a number")
 
 
 def _float(value: Any) -> float:
@@ -112,72 +114,72 @@ def _float(value: Any) -> float:
     try:
         struct.pack("<f", number)
     except OverflowError:
-        raise Refused("is out of bounds") from None
+        raise FieldError("is out of bounds") from None
     return number
 
 
 def _bool(value: Any) -> bool:
     if type(value) is not bool:
-        raise Refused("must be true or false")
+        raise FieldError("must be true or false")
     return value
 
 
 def _bool_key(value: Any) -> bool:
     if value not in {"true", "false"}:
-        raise Refused("must be true or false")
+        raise FieldError("must be true or false")
     return bool(value == "true")
 
 
 def _string(value: Any) -> str:
     if type(value) is not str:
-        raise Refused("must be a string")
+        raise FieldError("must be a string")
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise Refused("contains half of a character") from None
+            raise FieldError("contains half of a character") from None
     return value
 
 
 def _bytes(value: Any) -> bytes:
     if type(value) is not str or not _BASE64.fullmatch(value):
-        raise Refused("must be base64")
+        raise FieldError("must be base64")
     text = value.rstrip("=").replace("-", "+").replace("_", "/")
     try:
         return binascii.a2b_base64(text + "=" * (-len(text) % 4))
     except binascii.Error:
-        raise Refused("must be base64") from None
+        raise FieldError("must be base64") from None
 
 
 def _enum(enum: EnumDescriptor) -> Read:
     numbers = {name: value.number for name, value in enum.values_by_name.items()}
-    integer = _integer(*INT32)
+    whole = integer(*INT32)
     is_null = enum.full_name == NULL_VALUE
 
     def read(value: Any) -> int:
         if type(value) is str:
             if value not in numbers:
-                raise Refused(f"is not a value of {enum.name}")
+                raise FieldError(f"is not a value of {enum.name}")
             return numbers[value]
         if value is None and is_null:
             return 0
-        number: int = integer(value)
+        number: int = whole(value)
         return number
 
     return read
 
 
 _READERS: Final[dict[int, Read]] = {
-    FieldDescriptor.TYPE_INT32: _integer(*INT32),
-    FieldDescriptor.TYPE_SINT32: _integer(*INT32),
-    FieldDescriptor.TYPE_SFIXED32: _integer(*INT32),
-    FieldDescriptor.TYPE_UINT32: _integer(*_UINT32),
-    FieldDescriptor.TYPE_FIXED32: _integer(*_UINT32),
-    FieldDescriptor.TYPE_INT64: _integer(*INT64),
-    FieldDescriptor.TYPE_SINT64: _integer(*INT64),
-    FieldDescriptor.TYPE_SFIXED64: _integer(*INT64),
-    FieldDescriptor.TYPE_UINT64: _integer(*_UINT64),
-    FieldDescriptor.TYPE_FIXED64: _integer(*_UINT64),
+    FieldDescriptor.TYPE_INT32: integer(*INT32),
+    FieldDescriptor.TYPE_SINT32: integer(*INT32),
+    FieldDescriptor.TYPE_SFIXED32: integer(*INT32),
+    FieldDescriptor.TYPE_UINT32: integer(*_UINT32),
+    FieldDescriptor.TYPE_FIXED32: integer(*_UINT32),
+    FieldDescriptor.TYPE_INT64: integer(*INT64),
+    FieldDescriptor.TYPE_SINT64: integer(*INT64),
+    FieldDescriptor.TYPE_SFIXED64: integer(*INT64),
+    FieldDescriptor.TYPE_UINT64: integer(*_UINT64),
+    FieldDescriptor.TYPE_FIXED64: integer(*_UINT64),
     FieldDescriptor.TYPE_DOUBLE: _double,
     FieldDescriptor.TYPE_FLOAT: _float,
     FieldDescriptor.TYPE_BOOL: _bool,

@@ -12,7 +12,7 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
-from gateway.codec._scalars import Read, Refused, scalar
+from gateway.codec._scalars import FieldError, Read, scalar
 
 Write = Callable[[Any], Any]
 """Turns a field's value into a JSON value; raises ValueError."""
@@ -52,20 +52,20 @@ def timestamp(value: Any) -> dict[str, int]:
     """RFC 3339 text to seconds and nanoseconds."""
     match = _TIMESTAMP.fullmatch(value) if type(value) is str else None
     if match is None:
-        raise Refused("must be a time such as 2026-01-31T08:00:00Z")
+        raise FieldError("must be a time such as 2026-01-31T08:00:00Z")
     clock, fraction, sign, hours, minutes = match.groups()
     try:
         since = datetime.fromisoformat(clock) - _EPOCH
     except ValueError:
-        raise Refused("is not a time") from None
+        raise FieldError("is not a time") from None
     seconds = since.days * 86_400 + since.seconds
     if sign:
         if int(hours) > 23 or int(minutes) > 59:
-            raise Refused("has no such offset from UTC")
+            raise FieldError("has no such offset from UTC")
         offset = int(hours) * 3600 + int(minutes) * 60
         seconds -= -offset if sign == "-" else offset
     if not _FIRST_S <= seconds <= _LAST_S:
-        raise Refused("must lie in the years 1 to 9999")
+        raise FieldError("must lie in the years 1 to 9999")
     return {"seconds": seconds, "nanos": _nanos(fraction)}
 
 
@@ -73,19 +73,19 @@ def duration(value: Any) -> dict[str, int]:
     """Text such as "1.5s" to seconds and nanoseconds."""
     match = _DURATION.fullmatch(value) if type(value) is str else None
     if match is None:
-        raise Refused("must be seconds such as 1.5s")
+        raise FieldError("must be seconds such as 1.5s")
     sign, seconds, fraction = match.groups()
     factor = -1 if sign else 1
     whole, nanos = int(seconds), _nanos(fraction)
     if whole > _MAX_DURATION_S or (whole == _MAX_DURATION_S and nanos):
-        raise Refused("is longer than 10,000 years")
+        raise FieldError("is longer than 10,000 years")
     return {"seconds": factor * whole, "nanos": factor * nanos}
 
 
 def field_mask(value: Any) -> dict[str, list[str]]:
     """Comma-separated paths in camelCase to paths in snake_case."""
     if type(value) is not str or "_" in value:
-        raise Refused("must be paths in camelCase, separated by commas")
+        raise FieldError("must be paths in camelCase, separated by commas")
     paths = value.split(",") if value else []
     return {"paths": [_CAMEL.sub(lambda m: "_" + m[0].lower(), path) for path in paths]}
 
@@ -139,7 +139,7 @@ def _library_reader(descriptor: Descriptor, pool: DescriptorPool) -> Read:
         try:
             return json_format.ParseDict(value, build(), descriptor_pool=pool)
         except (json_format.ParseError, ValueError, TypeError, KeyError) as error:
-            raise Refused(f"is not a {descriptor.name}") from error
+            raise FieldError(f"is not a {descriptor.name}") from error
 
     return read
 

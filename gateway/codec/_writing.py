@@ -36,7 +36,7 @@ class Writing:
         if not field.is_repeated:
             return self._single(field)
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
-            return self._map(field)
+            return self._map(field.message_type)
         convert = self._single(field)
         return list if convert is None else lambda values: list(map(convert, values))
 
@@ -71,8 +71,8 @@ class Writing:
             return _enum(field.enum_type)
         return _SCALARS.get(field.type)
 
-    def _map(self, field: FieldDescriptor) -> Write:
-        entry = field.message_type.fields_by_name
+    def _map(self, descriptor: Descriptor) -> Write:
+        entry = descriptor.fields_by_name
         key = _bool_key if entry["key"].type == FieldDescriptor.TYPE_BOOL else str
         convert = self._single(entry["value"])
 
@@ -91,7 +91,7 @@ def _enum(enum: EnumDescriptor) -> Write:
     return lambda number: names.get(number, number)
 
 
-def _bool_key(key: bool) -> str:  # noqa: FBT001 - a map's key
+def _bool_key(key: bool) -> str:
     return "true" if key else "false"
 
 

@@ -3,7 +3,8 @@
 It knows nothing of routes or contracts: give it a `Handler`.
 """
 
-from gateway.http._listener import Limits, Listener, Refuse
+from gateway.http._connection import Limits, Refuse
+from gateway.http._listener import Listener
 from gateway.http._message import Handler, Header, Request, Response
 from gateway.http._reader import RequestReader
 

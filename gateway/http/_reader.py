@@ -44,6 +44,24 @@ class RequestReader:
         self._parser = httptools.HttpRequestParser(self)
         self._begin()
 
+    def _begin(self) -> None:
+        """Make ready for the next request."""
+        self._received = 0
+        self._quiet = 0  # bytes since the request, or the data of its body, last went on
+        self._tail = b""
+        self._method = ""
+        self._url = b""
+        self._version = ""
+        self._headers: dict[bytes, bytes] = {}
+        self._header_count = 0
+        self._in_body = False
+        self._length: int | None = None
+        self._body: list[bytes] = []
+        self._body_size = 0
+        self._wants_continue = False
+        self._complete = False
+        self._problem: MeshError | None = None
+
     @property
     def received(self) -> int:
         """Bytes of the request under way; 0 between requests."""
@@ -123,24 +141,6 @@ class RequestReader:
         """llhttp: the request has ended."""
         self._complete = True
 
-    def _begin(self) -> None:
-        """Make ready for the next request."""
-        self._received = 0
-        self._quiet = 0  # bytes since the request, or the data of its body, last went on
-        self._tail = b""
-        self._method = ""
-        self._url = b""
-        self._version = ""
-        self._headers: dict[bytes, bytes] = {}
-        self._header_count = 0
-        self._in_body = False
-        self._length: int | None = None
-        self._body: list[bytes] = []
-        self._body_size = 0
-        self._wants_continue = False
-        self._complete = False
-        self._problem: MeshError | None = None
-
     def _refuse(self, reason: GatewayReason, detail: str = "") -> None:
         if self._problem is None:
             self._problem = MeshError(reason, detail)
@@ -209,7 +209,7 @@ class RequestReader:
             self._refuse(GatewayReason.MALFORMED_HTTP, "The request target has a fragment")
 
     def _check_framing(self) -> None:
-        """llhttp has refused both framings at once, and lengths that are not one number."""
+        """Check what llhttp lets through; two framings at once it has refused."""
         headers = self._headers
         coding = headers.get(b"transfer-encoding")
         if coding is not None:
@@ -249,7 +249,7 @@ class RequestReader:
 
 
 def _reason(error: httptools.HttpParserError) -> GatewayReason:
-    """llhttp tells what is wrong by its text alone."""
+    """The reason for what llhttp refuses; it tells by its text alone."""
     text = str(error)
     if "HTTP version" in text or "PRI" in text:
         return GatewayReason.HTTP_VERSION_UNSUPPORTED

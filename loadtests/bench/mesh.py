@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -37,7 +38,7 @@ def figures(run: Run) -> Iterator[Figure]:
         mesh = stack.enter_context(started("mesh"))
         channels = runner.run(_channels(plain["address"], mesh["address"], mesh["token"]))
         for channel in channels.values():
-            stack.callback(lambda c=channel: runner.run(c.close()))
+            stack.callback(lambda c: runner.run(c.close()), channel)
         pids = {"plain": plain["pid"], "mesh": mesh["pid"]}
 
         def measured(kind: str, what: Callable[[Any, float], Any]) -> Callable[[], float]:
@@ -57,7 +58,7 @@ def figures(run: Run) -> Iterator[Figure]:
             against=PEER,
         )
         for kind, pid in pids.items():
-            cost = measured(kind, lambda stub, seconds, pid=pid: _cpu_us(stub, seconds, pid))
+            cost = measured(kind, partial(_cpu_us, pid))
             yield run.report(f"CPU a call, both sides, {kind}", cost(), "µs")
         yield run.report("calls/s, mesh", measured("mesh", _rate)(), "/s")
 
@@ -93,7 +94,7 @@ async def _latency(stub: Any, seconds: float) -> float:
     return median(times)
 
 
-async def _cpu_us(stub: Any, seconds: float, pid: int) -> float:
+async def _cpu_us(pid: int, stub: Any, seconds: float) -> float:
     """Processor time of both sides for one call, in microseconds."""
     before = time.process_time() + _cpu_of(pid)
     began = time.perf_counter()

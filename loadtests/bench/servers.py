@@ -1,4 +1,4 @@
-"""The servers that the suites measure, each a process of its own: `python -m loadtests.bench.servers KIND`.
+"""The servers that the suites measure: `python -m loadtests.bench.servers KIND`, one process each.
 
 Both answer the same customer from memory. `plain` is the peer: grpc.aio on uvloop with registered
 methods and no interceptors. `mesh` is the same servicer in a mesh service with the whole chain.
@@ -22,14 +22,22 @@ import uvloop
 
 from engine.customer.v1 import customer_pb2, customer_pb2_grpc
 from engine.mesh.v1 import policy_pb2
-from mesh import Blueprint, Principal, Service, Servicer
+from mesh import Blueprint, MeshError, MeshReason, Principal, Service, Servicer
+from mesh.context import Scope
 from mesh.testing import Mesh
 
 USER_PERMISSIONS = ("customer.read",)
 
 
-class Customers(customer_pb2_grpc.CustomerServiceServicer):
-    """Answers every customer from memory."""
+async def _absent(_request: Any, _context: Any) -> Any:
+    raise MeshError(MeshReason.UNKNOWN_METHOD)
+
+
+class Customers:
+    """Answers every customer from memory; the contract's other methods are absent."""
+
+    def __getattr__(self, _method: str) -> Any:
+        return _absent
 
     async def GetCustomer(self, request: Any, _context: Any) -> Any:  # noqa: N802
         customer = customer_pb2.Customer(
@@ -43,7 +51,7 @@ class Customers(customer_pb2_grpc.CustomerServiceServicer):
         return customer_pb2.GetCustomerResponse(customer=customer)
 
 
-async def _in_scope(_principal: Principal, _scope: policy_pb2.Scope.ValueType, _row: Any) -> bool:
+async def _in_scope(principal: Principal, scope: Scope, row: Any) -> bool:  # noqa: ARG001
     return True
 
 
@@ -73,7 +81,8 @@ def started(kind: str) -> Iterator[dict[str, Any]]:
 
 async def _plain() -> None:
     server = grpc.aio.server()
-    customer_pb2_grpc.add_CustomerServiceServicer_to_server(Customers(), server)
+    servicer: Any = Customers()
+    customer_pb2_grpc.add_CustomerServiceServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     await _until_told({"address": f"127.0.0.1:{port}"})

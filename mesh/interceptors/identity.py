@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.mesh.v1 import context_pb2
 from google.protobuf.message import DecodeError
 
+from engine.mesh.v1 import context_pb2
 from mesh import context as wire
 from mesh.call import Call, Handler
 from mesh.context import RequestContext

@@ -6,10 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from engine.mesh.v1 import policy_pb2
-
 from mesh import context as wire
 from mesh.call import Call, Handler
-from mesh.context import RequestContext
+from mesh.context import RequestContext, Scope
 from mesh.contract import Method
 from mesh.errors import MeshError, MeshReason
 from mesh.tokens import WILDCARD
@@ -70,7 +69,7 @@ def _denied(permission: str) -> MeshError:
     )
 
 
-def _effective(scope: policy_pb2.Scope.ValueType, context: RequestContext) -> policy_pb2.Scope.ValueType:
+def _effective(scope: Scope, context: RequestContext) -> Scope:
     assert context.principal is not None
     return min(scope, context.principal.data_scope)
 

@@ -52,13 +52,15 @@ class TelemetryInterceptor:
             started, code = perf_counter(), "CANCELLED"
             assert call.trace is not None
             try:
-                with tracer.span(span_name, SpanKind.SERVER, call.trace):
-                    async for response in await call_next(call, request):
-                        yield response
+                with tracer.span(span_name, SpanKind.SERVER, call.trace) as span:
+                    try:
+                        async for response in await call_next(call, request):
+                            yield response
+                    except StatusError as error:
+                        code = error.code.name
+                        span.fail(code)
+                        raise
                 code = "OK"
-            except StatusError as error:
-                code = error.code.name
-                raise
             finally:
                 observe(started, code)
 

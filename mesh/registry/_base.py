@@ -21,8 +21,8 @@ class Entry:
     """One instance of a service.
 
     `address` is "host:port" (ordinary gRPC, any client); `socket` is the path of
-    the Unix socket for peers on `host_id`, or empty. `http` is the address of an
-    HTTP edge, for the gateway alone.
+    the Unix socket for peers on `host_id`, or empty. `http` is the
+    address of what it serves over HTTP, or empty.
     """
 
     service: str

@@ -23,14 +23,19 @@ def create(path: Path, busy_timeout_s: float) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Never opened and closed when it exists: closing any descriptor of a
-        # file drops every POSIX lock that the process holds on it.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, MODE))
-    except FileExistsError:
-        path.chmod(MODE)
+        _make_private(path)
     except OSError as error:
         raise StoreUnavailable(f"the database file cannot be made: {error.strerror}") from error
     _keep_wal(path, time.monotonic() + busy_timeout_s)
+
+
+def _make_private(path: Path) -> None:
+    # Never opened and closed when it exists: closing any descriptor of a file
+    # drops every POSIX lock that the process holds on it.
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, MODE))
+    except FileExistsError:
+        path.chmod(MODE)
 
 
 def _keep_wal(path: Path, until: float) -> None:

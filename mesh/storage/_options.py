@@ -16,6 +16,7 @@ class SQLiteOptions:
         group_size: transactions that share one commit, at most.
         group_s: seconds after which a group takes no further transaction.
         queue_size: transactions that may wait for the writer.
+        close_s: seconds that closing waits for the block of a transaction to end.
         wal_limit_bytes: size of the write-ahead log above which it is emptied into the database.
         scan_threads: threads that scans share.
         idempotency_kept: how long answers to calls with a request id are kept.
@@ -27,6 +28,7 @@ class SQLiteOptions:
     group_size: int = 64
     group_s: float = 0.005
     queue_size: int = 10_000
+    close_s: float = 5.0
     wal_limit_bytes: int = 16 << 20
     scan_threads: int = 2
     idempotency_kept: timedelta = timedelta(hours=24)

@@ -85,7 +85,7 @@ class _Scan:
         self._connection = connection
         self._blocks = blocks
         self._lock = threading.Lock()
-        self._closed = False
+        self._ended = False
 
     def fetch(self) -> list[Row] | StorageError:
         """The next block, an empty one at the end, or what went wrong.
@@ -93,19 +93,17 @@ class _Scan:
         An error is returned, since the consumer may no longer be there to take it.
         """
         with self._lock:
-            if self._closed:
-                return StoreUnavailable("the store is closed")
             try:
-                return next(self._blocks, [])
+                return [] if self._ended else next(self._blocks, [])
             except StorageError as error:
-                return error
+                return StoreUnavailable("the scan was ended") if self._ended else error
 
     def interrupt(self) -> None:
-        """Make a `fetch` under way end soon."""
+        """Make a `fetch` under way end soon, and let no other begin."""
+        self._ended = True
         self._connection.interrupt()
 
     def close(self) -> None:
         """Close the connection, after a `fetch` under way."""
         with self._lock:
-            self._closed = True
             self._connection.close()

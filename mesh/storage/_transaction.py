@@ -73,7 +73,8 @@ class SQLiteTransaction:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        turn = self._held()
+        assert self._turn is not None, "left without having been entered"
+        turn = self._turn
         if error is not None:
             self._undo(turn)
             return
@@ -110,21 +111,18 @@ class SQLiteTransaction:
         return self._connection.fetch(statement, parameters)
 
     def answer(self, response: Message) -> None:
-        self._held()
+        self._check()
         if self._answer is not None:
             raise RuntimeError("the transaction has its answer already")
         self._answer = response.SerializeToString()
 
-    def _held(self) -> Turn:
-        if self._turn is None or self._turn.left.done():
-            raise RuntimeError("the transaction is over, or was never entered")
-        return self._turn
-
     def _check(self) -> None:
-        self._held()
+        """Refuse what would not be part of the transaction."""
+        if self._turn is None or (self._turn.left.done() and not self._turn.left.cancelled()):
+            raise RuntimeError("the transaction is over, or was never entered")
         # Without this, what follows a roll-back by the database would commit by itself.
-        if not self._connection.in_transaction:
-            raise StoreUnavailable("the database rolled the transaction back")
+        if self._turn.left.cancelled() or not self._connection.in_transaction:
+            raise StoreUnavailable("the database rolled the transaction back, or was closed")
 
     def _look_up(self) -> Exception | None:
         if self._call is None:

@@ -51,7 +51,8 @@ class Turn:
 class Writer:
     """Owns the writing connection. An async context manager.
 
-    Leaving it lets the group under way finish and refuses what still waits.
+    Leaving it lets the block under way end, for `close_s` seconds at most, commits
+    and refuses what still waits.
     """
 
     def __init__(
@@ -77,10 +78,14 @@ class Writer:
         self._closing = True
         self._wake.set()
         try:
-            await asyncio.shield(self._task)
+            await asyncio.wait([self._task], timeout=self._options.close_s)
+            self._task.cancel()
+            await asyncio.wait([self._task])
         finally:
             self._task.cancel()
             self._thread.shutdown()
+        if not self._task.cancelled():
+            self._task.result()
 
     async def turn(self) -> Turn:
         """Wait for the writer; the caller must `leave` the turn it gets.
@@ -158,7 +163,7 @@ class Writer:
             turn.granted.set_result(None)
             if await turn.left:
                 kept.append(turn)
-            if time.monotonic() > until or not self.connection.in_transaction:
+            if time.monotonic() > until or self._closing or not self.connection.in_transaction:
                 break
         return kept
 

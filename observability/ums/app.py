@@ -17,7 +17,7 @@ from observability.ums.store import SpanTable
 def build(parts: Parts) -> Service:
     """The UMS: traces by contract, OTLP beside it, Prometheus on a port of its own."""
     meters = parts.telemetry.meters
-    spans = SpanTable(parts.store)
+    spans = SpanTable(parts.store, parts.clock)
     points = PointTable(parts.clock)
     endpoint = PrometheusEndpoint(parts.settings.host, parts.settings.metrics_port, points)
     return Service(

@@ -1,5 +1,4 @@
 """The UMS's contract: messages to domain and back."""
-# ruff: noqa: N802 - methods are named by the contract
 
 from __future__ import annotations
 

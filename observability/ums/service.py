@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -75,8 +75,8 @@ class SpanStore(Protocol):
     async def heads(self, *, limit: int) -> Sequence[TraceHead]:
         """At most `limit` traces, newest first."""
 
-    async def purge(self, *, before_ns: int, keep: int) -> int:
-        """Drop spans that began before, and all but the last `keep`; how many went."""
+    async def purge(self, *, before: datetime, keep: int) -> int:
+        """Drop spans that arrived before, and all but the last `keep`; how many went."""
 
 
 class Traces:
@@ -125,9 +125,7 @@ class Retention:
 
     async def purge(self) -> int:
         """Drop what is too old or too much; how many spans went."""
-        oldest = self._clock.now() - KEEP_FOR
-        before_ns = int(oldest.timestamp()) * 1_000_000_000
-        return await self._store.purge(before_ns=before_ns, keep=KEEP_SPANS)
+        return await self._store.purge(before=self._clock.now() - KEEP_FOR, keep=KEEP_SPANS)
 
     async def _run(self) -> None:
         while True:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 
+from mesh.clock import Clock
 from mesh.storage import Row, Store
 from observability.ums.service import SpanRecord, TraceHead
 
 BLOCK: Final = 500
-"""Rows of one deleting statement, and traces of one summing statement."""
+"""Spans deleted, and traces summed up, by one statement."""
 
 SCANNED: Final = 1_000
 MAX_SCANS: Final = 20
@@ -35,6 +37,7 @@ _span = sa.Table(
     sa.Column("failed", sa.Boolean, nullable=False),
     sa.Column("entry", sa.Boolean, nullable=False),
     sa.Column("attributes", sa.Text, nullable=False),
+    sa.Column("received_s", sa.BigInteger, nullable=False),
 )
 
 _IN_TRACES = _span.c.trace_id.in_(sa.bindparam("traces", expanding=True))
@@ -66,23 +69,33 @@ _SUMS = (
 _FIRSTS = sa.select(
     _span.c.trace_id, _span.c.service, _span.c.name, _span.c.parent_span_id, _span.c.start_ns
 ).where(_IN_TRACES, _span.c.entry == sa.true())
-_OLD = sa.select(_span.c.id).where(_span.c.start_ns < sa.bindparam("before_ns")).limit(BLOCK)
-_LAST = sa.select(sa.func.max(_span.c.id).label("id"))
-_SURPLUS = sa.select(_span.c.id).where(_span.c.id <= sa.bindparam("last")).limit(BLOCK)
-_DELETE = sa.delete(_span).where(_span.c.id.in_(sa.bindparam("ids", expanding=True)))
+# Each on its own: SQLite scans the table for both in one SELECT.
+_FIRST = sa.select(sa.func.min(_span.c.id)).scalar_subquery()
+_LAST = sa.select(sa.func.max(_span.c.id)).scalar_subquery()
+_ENDS = sa.select(_FIRST.label("first"), _LAST.label("last"))
+_YOUNGEST_OLD = (
+    sa.select(_span.c.id)
+    .where(_span.c.id.between(sa.bindparam("first"), sa.bindparam("last")))
+    .where(_span.c.received_s < sa.bindparam("before_s"))
+    .order_by(_span.c.id.desc())
+    .limit(1)
+)
+_DELETE = sa.delete(_span).where(_span.c.id <= sa.bindparam("last"))
 
 
 class SpanTable:
     """Spans in a store (`SpanStore`)."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
+        self._clock = clock
 
     async def add(self, spans: Sequence[SpanRecord]) -> None:
         if not spans:
             return
+        received_s = int(self._clock.now().timestamp())
         async with self._store.transaction() as tx:
-            await tx.execute(_INSERT, [_values(span) for span in spans])
+            await tx.execute(_INSERT, [_values(span, received_s) for span in spans])
 
     async def trace(self, trace_id: str, *, limit: int) -> Sequence[SpanRecord]:
         rows = await self._store.fetch_all(_TRACE, {"trace": trace_id, "most": limit})
@@ -98,10 +111,22 @@ class SpanTable:
             heads += [_head(row, firsts[row.trace_id]) for row in sums if row.trace_id in firsts]
         return sorted(heads, key=lambda head: head.start_ns, reverse=True)
 
-    async def purge(self, *, before_ns: int, keep: int) -> int:
-        last = (await self._store.fetch_all(_LAST))[0].id or 0
-        old = await self._delete(_OLD, {"before_ns": before_ns})
-        return old + await self._delete(_SURPLUS, {"last": last - keep})
+    async def purge(self, *, before: datetime, keep: int) -> int:
+        gone = 0
+        while last := await self._next_to_go(int(before.timestamp()), keep):
+            async with self._store.transaction() as tx:
+                gone += await tx.execute(_DELETE, {"last": last})
+        return gone
+
+    async def _next_to_go(self, before_s: int, keep: int) -> int:
+        """The last id of the next block to delete, 0 for none; ids rise as spans arrive."""
+        ends = (await self._store.fetch_all(_ENDS))[0]
+        if ends.first is None:
+            return 0
+        block = {"first": ends.first, "last": min(ends.first + BLOCK - 1, ends.last)}
+        old = await self._store.fetch_all(_YOUNGEST_OLD, {**block, "before_s": before_s})
+        last: int = max(min(ends.last - keep, block["last"]), old[0].id if old else 0)
+        return last if last >= ends.first else 0
 
     async def _newest_traces(self, limit: int) -> list[str]:
         found: dict[str, None] = {}
@@ -112,16 +137,8 @@ class SpanTable:
                 break
         return list(found)[:limit]
 
-    async def _delete(self, chosen: sa.Select[Any], parameters: dict[str, int]) -> int:
-        """Delete in blocks, each a transaction of its own, so that spans still get in."""
-        gone = 0
-        while rows := await self._store.fetch_all(chosen, parameters):
-            async with self._store.transaction() as tx:
-                gone += await tx.execute(_DELETE, {"ids": [row.id for row in rows]})
-        return gone
 
-
-def _values(span: SpanRecord) -> dict[str, object]:
+def _values(span: SpanRecord, received_s: int) -> dict[str, object]:
     return {
         "trace_id": span.trace_id,
         "span_id": span.span_id,
@@ -134,6 +151,7 @@ def _values(span: SpanRecord) -> dict[str, object]:
         "failed": span.failed,
         "entry": span.is_entry,
         "attributes": json.dumps(dict(span.attributes), ensure_ascii=False),
+        "received_s": received_s,
     }
 
 

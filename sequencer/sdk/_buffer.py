@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Condition, RLock
 
-from sequencer.sdk._chain import IdChain, RangeIterator, iterate
+from sequencer.sdk._chain import IdChain, RangeIterator
 from sequencer.sdk._errors import SequenceEmpty, SequencerError
+from sequencer.sdk._holdings import Holdings
 from sequencer.sdk._source import Lease
-
-PIECE = 1024
-"""Ids between two looks at the level; few enough to be moved as a list (`_retire`)."""
 
 REFUSED_S = 1.0
 """How long a refusal stands before the source is asked again, in seconds."""
@@ -31,15 +28,6 @@ class Level:
     wanted: int
     last_lease_number: int
     last_id: int
-
-
-@dataclass(slots=True)
-class _Span:
-    """Ids `first` … `stop - 1` of one lease, not yet in the chain."""
-
-    first: int
-    stop: int
-    lease_number: int
 
 
 class IdBuffer:
@@ -69,7 +57,7 @@ class IdBuffer:
         self._ask = ask
         self._monotonic = monotonic
         self._closed = False
-        self._live = iterate(range(0))
+        self._holdings = Holdings()
         self._chain = IdChain(self._piece)
         self.next_id = self._chain.next_id
         self._forget()
@@ -78,9 +66,6 @@ class IdBuffer:
         self._lock = RLock()  # a finalizer or a signal handler may want an id as well
         self._changed = Condition(self._lock)
         self._watchers: set[asyncio.Future[None]] = set()
-        self._spans: deque[_Span] = deque()
-        self._live_lease = 0
-        self._held = 0
         self._low = 0
         self._wanted = 1
         self._granted = 0
@@ -97,38 +82,32 @@ class IdBuffer:
         The live iterator is emptied in place, because a bound `next_id` and the
         chain behind it go on being used.
         """
-        self._live.__setstate__(PIECE)
+        self._holdings.forget()
         self._forget()
 
     def ranges(self, count: int) -> list[range]:
         """Take `count` ids, rising; waits like `next_id` until that many are held."""
         with self._lock:
-            self._retire()
-            self._await(lambda: self._held >= count, count)
-            self._retire()
-            taken = []
-            while count:
-                taken.append(self._cut(count))
-                count -= len(taken[-1])
+            self._await(lambda: self._holdings.ready_for(count), count)
+            taken = self._holdings.ranges(count)
             self._ask_when_low()
             return taken
 
     def prefetch(self) -> None:
         """Ask for ids unless some are held or coming. Never waits."""
         with self._lock:
-            if not self._held:
+            if not self._holdings.total:
                 self._request()
 
     def put(self, lease: Lease, *, low: int) -> None:
         """Add a range; more are asked for once fewer than `low` ids are held."""
         with self._lock:
-            self._spans.append(_Span(lease.first, lease.stop, lease.number))
-            self._held += lease.size
+            self._holdings.put(lease)
             self._granted += lease.size
             self._leases += 1
             self._last_lease = lease
             self._low = low
-            if self._held >= self._wanted:
+            if self._enough():
                 self._wanted = 1
             self._asked = False
             self._trouble = None
@@ -149,24 +128,18 @@ class IdBuffer:
         """Give out no more ids."""
         with self._lock:
             self._closed = True
-            self._retire()
+            self._holdings.retire()
             self._notify()
 
     def drain(self) -> dict[int, int]:
         """Take out all that is held: the first unused id of each lease, by its number."""
         with self._lock:
-            self._retire()
-            tails: dict[int, int] = {}
-            for span in self._spans:
-                tails.setdefault(span.lease_number, span.first)
-            self._spans.clear()
-            self._held = 0
-            return tails
+            return self._holdings.clear()
 
     def level(self) -> Level:
         """The present state."""
         with self._lock:
-            held = self._held + self._live.__length_hint__()
+            held = self._holdings.total
             return Level(
                 held=held,
                 used=self._granted - held,
@@ -182,7 +155,7 @@ class IdBuffer:
         """Within the block `changed` is completed, on its loop, once another try makes sense."""
         with self._lock:
             self._watchers.add(changed)
-            if self._closed or self._refused() or self._has_next() or not self._asked:
+            if self._enough() or self._closed or self._refused() or not self._asked:
                 self._notify()
         try:
             yield
@@ -198,32 +171,15 @@ class IdBuffer:
 
     def _piece(self) -> RangeIterator:
         with self._lock:
-            if not self._live.__length_hint__():
-                self._await(self._has_next, 1)
-            if not self._live.__length_hint__():
-                self._live_lease = self._spans[0].lease_number
-                self._live = iterate(self._cut(PIECE))
-                self._ask_when_low()
-            return self._live
+            while not self._holdings.live_size:
+                self._await(lambda: self._holdings.total > 0, 1)
+                if self._holdings.waiting:
+                    self._holdings.advance()
+                    self._ask_when_low()
+            return self._holdings.live
 
-    def _has_next(self) -> bool:
-        return bool(self._spans) or self._live.__length_hint__() > 0
-
-    def _cut(self, most: int) -> range:
-        span = self._spans[0]
-        ids = range(span.first, min(span.first + most, span.stop))
-        span.first = ids.stop
-        if ids.stop == span.stop:
-            self._spans.popleft()
-        self._held -= len(ids)
-        return ids
-
-    def _retire(self) -> None:
-        """Put the rest of the live piece back, so that ids taken in blocks rise as well."""
-        rest = list(self._live)  # one step in C: no other thread takes an id meanwhile
-        if rest:
-            self._spans.appendleft(_Span(rest[0], rest[-1] + 1, self._live_lease))
-            self._held += len(rest)
+    def _enough(self) -> bool:
+        return self._holdings.total >= self._wanted
 
     def _await(self, ready: Callable[[], bool], wanted: int) -> None:
         """Return once `ready`. The lock is held by the caller, and let go while waiting."""
@@ -251,7 +207,7 @@ class IdBuffer:
         return self._monotonic() < self._refused_until
 
     def _ask_when_low(self) -> None:
-        if self._held < max(self._low, self._wanted):
+        if self._holdings.waiting < max(self._low, self._wanted):
             self._request()
 
     def _request(self) -> None:

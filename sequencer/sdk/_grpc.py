@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 import grpc
+
 from engine.sequencer.v1 import sequencer_pb2 as pb
 from engine.sequencer.v1 import sequencer_pb2_grpc as pb_grpc
-
 from mesh.blocking import blocking_channel
 from mesh.context import CALLER, Metadata
 from mesh.errors import ErrorView

@@ -19,7 +19,7 @@ OPENERS: list[Callable[[Path], Registry]] = [DirectoryRegistry]
 @pytest.fixture(params=OPENERS, ids=lambda opener: opener.__name__)
 def open_registry(request: pytest.FixtureRequest, var: Path) -> Callable[[], Registry]:
     """Opens the registry anew on the same state, as another process would."""
-    return lambda: request.param(var / "run")  # type: ignore[no-any-return]
+    return lambda: request.param(var / "run")
 
 
 def entry(service: str = "customer", instance: str = "a", pid: int | None = None) -> Entry:

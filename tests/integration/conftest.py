@@ -6,10 +6,8 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import Distribution
 from pathlib import Path
 
@@ -17,67 +15,16 @@ import pytest
 from packaging.requirements import Requirement
 
 from cli import wheels
-from mesh.registry import DirectoryRegistry, Entry
+from loadtests.deployment import Platform, own_platform
 
 ENGINE = Path(sys.executable).with_name("engine")
-STOP_S = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Platform:
-    """A platform that runs with the demo bank: `engine up` in a process of its own.
-
-    `environ` is for commands that are to find it.
-    """
-
-    environ: Mapping[str, str]
-
-    def entry(self, service: str) -> Entry:
-        """Where a service runs."""
-        folder = Path(self.environ["ENGINE_VAR"]) / "run"
-        return DirectoryRegistry(folder).lookup(service)[0]
-
-    @property
-    def gateway(self) -> str:
-        """URL of the gateway, without a trailing slash."""
-        return f"http://{self.entry('gateway').http}"
 
 
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
     """One platform for all tests that need a whole one; it must stop cleanly at the end."""
-    with tempfile.TemporaryDirectory(prefix="engine-", dir="/tmp") as var:
-        settings = {
-            "ENGINE_VAR": var,
-            "ENGINE_DEMO": "1",
-            "ENGINE_GATEWAY_PORT": "0",
-            "ENGINE_PORT_BASE": "0",
-            "ENGINE_METRICS_PORT": "0",
-            "ENGINE_LOG_FORMAT": "json",
-        }
-        ours = {k: v for k, v in os.environ.items() if not k.startswith("ENGINE_")}
-        environ = {**ours, **settings}
-        with subprocess.Popen(
-            [ENGINE, "up"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as process:
-            try:
-                _await_welcome(process)
-                yield Platform(environ=environ)
-            finally:
-                process.terminate()
-                said, _ = process.communicate(timeout=STOP_S)
-        assert process.returncode == 0, said
-
-
-def _await_welcome(process: subprocess.Popen[str]) -> None:
-    """Return once all services are up and the bank is loaded, which is the welcome's end."""
-    assert process.stdout is not None
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if line.startswith("Ctrl-C"):
-            return
-    raise AssertionError("The platform did not start:\n" + "".join(said))
+    with own_platform() as platform:
+        yield platform
 
 
 @pytest.fixture(scope="session")

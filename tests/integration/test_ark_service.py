@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import grpc
@@ -45,14 +46,19 @@ def record(number: int, **changes: Any) -> ark_pb2.CustomerRecord:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mesh]:
-    async with Mesh(tmp_path_factory.mktemp("m")) as mesh:
-        mesh.trust("loader", {"ark.import"})
-        mesh.trust("customer", {"ark.query"})
-        mesh.trust(BLUEPRINT.name, BLUEPRINT.rights)
-        await mesh.start(SEQUENCER)
-        await mesh.start(BLUEPRINT)
-        yield mesh
+async def mesh() -> AsyncIterator[Mesh]:
+    with TemporaryDirectory(prefix="engine-") as folder:
+        async with Mesh(Path(folder)) as mesh:
+            await start_ark(mesh)
+            yield mesh
+
+
+async def start_ark(mesh: Mesh) -> None:
+    mesh.trust("loader", {"ark.import"})
+    mesh.trust("customer", {"ark.query"})
+    mesh.trust(BLUEPRINT.name, BLUEPRINT.rights)
+    await mesh.start(SEQUENCER)
+    await mesh.start(BLUEPRINT)
 
 
 @pytest.fixture
@@ -221,16 +227,12 @@ async def test_chain_of_the_log_holds_under_concurrent_questions(
     assert after.entries == before.entries + 40
 
 
-async def test_tokens_survive_a_restart(tmp_path_factory: pytest.TempPathFactory) -> None:
+async def test_tokens_survive_a_restart(var: Path) -> None:
     """The key and the tokens are kept; a new start gives the same customer the same token."""
-    folder = tmp_path_factory.mktemp("r")
     tokens = []
     for _ in range(2):
-        async with Mesh(folder) as again:
-            again.trust("loader", {"ark.import"})
-            again.trust(BLUEPRINT.name, BLUEPRINT.rights)
-            await again.start(SEQUENCER)
-            await again.start(BLUEPRINT)
+        async with Mesh(var) as again:
+            await start_ark(again)
             stub = ark_pb2_grpc.ArkServiceStub(again.channel("ark", caller="loader"))
             key = (again.settings.key_dir / "ark-permutation.key").read_bytes()
             tokens.append((key, await imported(stub, 1, 2)))

@@ -96,7 +96,7 @@ print(*filter(found, sys.argv[1:]))
 
 
 def run(python: Path, script: str, *arguments: str) -> str:
-    command = [python, "-I", "-W", "error", "-c", script, *arguments]
+    command = [str(python), "-I", "-W", "error", "-c", script, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -147,6 +147,8 @@ def test_the_environment_has_no_server(client_python: Path) -> None:
 
 def test_messages_and_stubs_import_without_the_field_rules_engine(client_python: Path) -> None:
     """The rules stand in the descriptors; only a server checks them."""
-    script = "import engine.customer.v1.customer_pb2_grpc, sys; print('protovalidate' in sys.modules)"
+    script = (
+        "import engine.customer.v1.customer_pb2_grpc, sys; print('protovalidate' in sys.modules)"
+    )
 
     assert run(client_python, script).strip() == "False"

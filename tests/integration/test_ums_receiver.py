@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ class ScriptedSpans:
     async def heads(self, *, limit: int) -> Sequence[TraceHead]:
         raise NotImplementedError
 
-    async def purge(self, *, before_ns: int, keep: int) -> int:
+    async def purge(self, *, before: datetime, keep: int) -> int:
         raise NotImplementedError
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
-from engine.customer.v1 import customer_pb2
-from engine.mesh.v1 import policy_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool
 
+from engine.customer.v1 import customer_pb2
+from engine.mesh.v1 import policy_pb2
 from mesh import contract
 
 CUSTOMER = customer_pb2.DESCRIPTOR.services_by_name["CustomerService"]
@@ -77,10 +78,10 @@ def test_sensitive_fields_are_known() -> None:
     assert contract.sensitivity(plain) == policy_pb2.SENSITIVITY_UNSPECIFIED
 
 
-def _add(pool: descriptor_pool.DescriptorPool, file: object) -> None:
-    for dependency in file.dependencies:  # type: ignore[attr-defined]
+def _add(pool: descriptor_pool.DescriptorPool, file: Any) -> None:
+    for dependency in file.dependencies:
         _add(pool, dependency)
-    pool.AddSerializedFile(file.serialized_pb)  # type: ignore[attr-defined]
+    pool.AddSerializedFile(file.serialized_pb)
 
 
 def _length_delimited(number: int, payload: bytes) -> bytes:
@@ -94,7 +95,7 @@ def _length_delimited(number: int, payload: bytes) -> bytes:
     return varint(number << 3 | 2) + varint(len(payload)) + payload
 
 
-def _toy_method(options: bytes) -> object:
+def _toy_method(options: bytes) -> Any:
     file = descriptor_pb2.FileDescriptorProto(name="toy.proto", package="toy", syntax="proto3")
     file.message_type.add(name="Nothing")
     service = file.service.add(name="Toy")

@@ -12,6 +12,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey, OKPKey
 
+from engine.mesh.v1 import policy_pb2
 from mesh.clock import ManualClock
 from mesh.context import Principal
 from mesh.errors import MeshError
@@ -28,7 +29,7 @@ from mesh.tokens import (
 PRINCIPAL = Principal(
     subject="rm001",
     permissions=frozenset({"customer.read"}),
-    data_scope=2,
+    data_scope=policy_pb2.SCOPE_OWN_BOOK,
     roles=("relationship-manager",),
     staff_id=1,
     branch_id=1,

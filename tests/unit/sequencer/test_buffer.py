@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sequencer.sdk import Lease, SequenceEmpty, SequenceExhausted, SequencerError
-from sequencer.sdk._buffer import PIECE, REFUSED_S, IdBuffer
+from sequencer.sdk._buffer import REFUSED_S, IdBuffer
+from sequencer.sdk._holdings import PIECE
 
 
 class Asked:
@@ -120,7 +121,7 @@ def test_waiting_in_vain_ends_with_sequence_empty() -> None:
     """After `timeout_s` the thread is told, and the buffer can be used again."""
     ids = buffer(timeout_s=0.01)
 
-    with pytest.raises(SequenceEmpty, match="0.01 s"):
+    with pytest.raises(SequenceEmpty, match=r"0\.01 s"):
         ids.next_id()
 
     ids.put(lease(1, 1, 1), low=0)
@@ -310,7 +311,7 @@ def hasty_interpreter() -> Iterator[None]:
 def test_six_threads_wait_and_take_without_loss_or_repetition() -> None:
     """Leases of a few ids, so that threads wait nearly always; two of them take ranges."""
     wanted, asked = 15_000, threading.Semaphore(0)
-    ids = buffer(lambda: asked.release(), timeout_s=60)
+    ids = buffer(asked.release, timeout_s=60)
     taken: list[list[int]] = [[] for _ in range(6)]
 
     def single(mine: list[int]) -> None:

@@ -384,8 +384,7 @@ def test_pauses_double_with_jitter_up_to_a_bound() -> None:
     shortest = delays(uniform=lambda low, _: low)
 
     assert [next(longest) for _ in range(8)] == [
-        FIRST_DELAY_S * 2**n if FIRST_DELAY_S * 2**n < MAX_DELAY_S else MAX_DELAY_S
-        for n in range(8)
+        min(MAX_DELAY_S, FIRST_DELAY_S * 2**n) for n in range(8)
     ]
     assert next(shortest) == FIRST_DELAY_S / 2
 
@@ -401,8 +400,7 @@ def test_threads_and_loops_share_a_sequence(source: Source) -> None:
 
         def loop(mine: list[int]) -> None:
             async def take() -> None:
-                for _ in range(20_000):
-                    mine.append(await ids.next_id_async())
+                mine.extend([await ids.next_id_async() for _ in range(20_000)])
 
             asyncio.run(take())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,7 +48,13 @@ def test_the_mapping_never_changes() -> None:
     """Ids that were given out must decode for ever: this pins the construction."""
     permutation = KeyedPermutation(KEY)
 
-    assert [permutation.encode(number) for number in (0, 1, 2**62 - 1)] == [2173492151905746368, 4433504239147303449, 1764450388028105856]
+    encoded = [permutation.encode(number) for number in (0, 1, 2**62 - 1)]
+
+    assert encoded == [
+        2173492151905746368,
+        4433504239147303449,
+        1764450388028105856,
+    ]
 
 
 def test_key_and_size_make_the_mapping() -> None:
@@ -66,9 +74,9 @@ def test_consecutive_ids_show_no_order() -> None:
     permutation = KeyedPermutation(KEY, bits=62)
     encoded = [permutation.encode(number) for number in range(2_000)]
 
-    flipped = [(a ^ b).bit_count() for a, b in zip(encoded, encoded[1:], strict=False)]
+    flipped = [(a ^ b).bit_count() for a, b in pairwise(encoded)]
     assert sum(flipped) / len(flipped) == pytest.approx(31, abs=0.5)
-    rising = sum(a < b for a, b in zip(encoded, encoded[1:], strict=False))
+    rising = sum(a < b for a, b in pairwise(encoded))
     assert rising / len(flipped) == pytest.approx(0.5, abs=0.05)
     assert sum(number >= 2**61 for number in encoded) / 2_000 == pytest.approx(0.5, abs=0.05)
 

@@ -17,10 +17,11 @@ def upgrade() -> None:
         sa.Column("service", sa.String(64), nullable=False),
         sa.Column("name", sa.String(256), nullable=False),
         sa.Column("kind", sa.String(16), nullable=False),
-        sa.Column("start_ns", sa.BigInteger, nullable=False, index=True),
+        sa.Column("start_ns", sa.BigInteger, nullable=False),
         sa.Column("duration_ns", sa.BigInteger, nullable=False),
         sa.Column("failed", sa.Boolean, nullable=False),
         sa.Column("entry", sa.Boolean, nullable=False),
         sa.Column("attributes", sa.Text, nullable=False),
+        sa.Column("received_s", sa.BigInteger, nullable=False),
     )
     op.create_index("ix_span_entry_start_ns", "span", ["entry", "start_ns", "trace_id"])

@@ -112,6 +112,7 @@ async def all_pages(
         page = await book.book(reach, conditions, order, request)
         assert len(page.entries) <= size
         seen.extend(page.entries)
+        assert page.next_token != token or not token, "the list does not move on"
         token = page.next_token
         more = bool(token)
         if later:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import engine
-from centers.identity.domain import ROLES
+from centers.identity.roles import ROLES
 from mesh import contract
 from mesh.contract import Method
 

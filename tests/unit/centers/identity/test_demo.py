@@ -11,8 +11,9 @@ import pytest
 
 from centers.identity import demo
 from centers.identity.app import Centre, assemble, prepared
-from centers.identity.domain import ROLES, User, UserChange, rights_of
+from centers.identity.domain import User, UserChange
 from centers.identity.errors import IdentityReason
+from centers.identity.roles import ROLES, rights_of
 from engine.mesh.v1 import policy_pb2
 from mesh.errors import MeshError, MeshReason
 from mesh.service import Parts

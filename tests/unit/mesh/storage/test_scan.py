@@ -51,7 +51,7 @@ async def test_leaving_early_closes_the_connection(store: SQLiteStore) -> None:
         break
     gc.collect()
     async with asyncio.timeout(30):
-        while store._scans._open:
+        while store._scans._open:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
 

@@ -33,18 +33,27 @@ ENDLESS = "WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM c) SELE
 RECORDS = sa.text("SELECT * FROM engine_idempotency")
 
 
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def write(path: Path, content: bytes, mode: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    path.chmod(mode)
+
+
 async def test_the_file_is_for_its_owner_alone(store: SQLiteStore, path: Path) -> None:
     """The database and what SQLite writes beside it can be read by nobody else."""
-    names = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
-    assert names == {"test.db": 0o600, "test.db-wal": 0o600, "test.db-shm": 0o600}
+    files = [path, path.with_name("test.db-wal"), path.with_name("test.db-shm")]
+    assert [mode(file) for file in files] == [0o600] * 3
 
 
 async def test_an_open_file_is_made_private(open_store: OpenStore, path: Path) -> None:
     """A database that others could read is no longer so."""
-    path.parent.mkdir(parents=True)
-    path.touch(mode=0o644)
+    write(path, b"", 0o644)
     async with open_store():
-        assert path.stat().st_mode & 0o777 == 0o600
+        assert mode(path) == 0o600
 
 
 @pytest.mark.parametrize(("synchronous", "number"), [("NORMAL", 1), ("FULL", 2)])
@@ -69,15 +78,14 @@ def test_no_other_way_to_sync_is_known(path: Path) -> None:
 
 async def test_what_is_not_a_database_is_refused(open_store: OpenStore, path: Path) -> None:
     """Nothing stays open after it."""
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"not a database" * 100)
+    write(path, b"not a database" * 100, 0o600)
     with pytest.raises(StoreUnavailable):
         await open_store().__aenter__()
 
 
 async def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     """The error is the store's own."""
-    (tmp_path / "file").touch()
+    write(tmp_path / "file", b"", 0o600)
     with pytest.raises(StoreUnavailable):
         await SQLiteStore(tmp_path / "file" / "x.db", tracer=NullTracer()).__aenter__()
 
@@ -147,7 +155,7 @@ class RecordedSpan(NullSpan):
         super().__init__(context)
         self.attributes = attributes
 
-    def set(self, key: str, value: str | int | float | bool) -> None:
+    def set(self, key: str, value: str | float | bool) -> None:
         self.attributes[key] = value
 
     def __enter__(self) -> Self:
@@ -205,7 +213,7 @@ async def answer(store: SQLiteStore, request_id: str) -> None:
 
 async def until_records_are(store: SQLiteStore, number: int) -> None:
     async with asyncio.timeout(30):
-        while len(await store.fetch_all(RECORDS)) != number:
+        while len(await store.fetch_all(RECORDS)) != number:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
 
@@ -243,7 +251,7 @@ async def test_a_removal_that_fails_is_tried_again(
             other.execute("BEGIN IMMEDIATE")
             clock.advance(timedelta(hours=25).total_seconds())
             async with asyncio.timeout(30):
-                while not caplog.records:
+                while not caplog.records:  # noqa: ASYNC110
                     await asyncio.sleep(0)
         await until_records_are(store, 0)
 

@@ -10,15 +10,18 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from google.protobuf.wrappers_pb2 import StringValue
 from sqlalchemy.schema import CreateTable
 
 from mesh.storage import (
+    IdempotentCall,
     IntegrityViolation,
     SQLiteOptions,
     SQLiteStore,
     StatementTooSlow,
     StorageError,
     StoreUnavailable,
+    idempotent_call,
 )
 from mesh.telemetry import Meters
 
@@ -37,6 +40,13 @@ async def add(store: SQLiteStore, item: sa.Table, number: int, parent: int | Non
 
 async def ids(store: SQLiteStore, item: sa.Table) -> list[int]:
     return [row.id for row in await store.fetch_all(sa.select(item.c.id).order_by(item.c.id))]
+
+
+def set_when(event: asyncio.Event, condition: Callable[[], bool]) -> None:
+    if condition():
+        event.set()
+    else:
+        asyncio.get_running_loop().call_soon(set_when, event, condition)
 
 
 async def test_what_queues_shares_a_commit(
@@ -83,6 +93,26 @@ async def test_a_failed_commit_fails_its_whole_group(store: SQLiteStore, item: s
     assert {type(cause) for cause in causes} == {IntegrityViolation}
     assert await ids(store, item) == []
     await add(store, item, 4)
+    assert await ids(store, item) == [4]
+
+
+async def test_no_answer_is_replayed_before_it_is_durable(
+    store: SQLiteStore, item: sa.Table
+) -> None:
+    """A repeated call that finds the record within its own group waits, and fails with it."""
+
+    async def call(number: int) -> None:
+        idempotent_call.set(
+            IdempotentCall(caller="rm", method="/m", request_id="r-1", request_hash=b"1")
+        )
+        async with store.transaction() as tx:
+            await tx.execute(sa.insert(item), {"id": number})
+            tx.answer(StringValue(value=str(number)))
+
+    tasks = [call(1), call(2), add(store, item, 3, parent=99)]
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [StoreUnavailable] * 3
+    await call(4)
     assert await ids(store, item) == [4]
 
 
@@ -201,7 +231,8 @@ async def test_closing_finishes_what_runs_and_refuses_what_waits(
         await inside.wait()
         waiting = asyncio.create_task(add(closing_store, item, 2))
         await asyncio.sleep(0)
-        asyncio.get_running_loop().call_soon(let_go.set)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(set_when, let_go, lambda: closing_store._writer._closing)
     await running
     with pytest.raises(StoreUnavailable, match="closed"):
         await waiting
@@ -212,12 +243,11 @@ async def test_closing_finishes_what_runs_and_refuses_what_waits(
     assert await ids(store, item) == [1]
 
 
-async def test_a_cancelled_close_leaves_nothing_behind(
+async def test_a_block_that_never_ends_is_cut_off(
     open_store: OpenStore, store: SQLiteStore, item: sa.Table
 ) -> None:
-    """A block that never ends is cut off: it fails, and its work is undone."""
-    inside = asyncio.Event()
-    let_go = asyncio.Event()
+    """Closing waits for it no longer than allowed; it fails, and its work is undone."""
+    inside, let_go = asyncio.Event(), asyncio.Event()
 
     async def hold(held: SQLiteStore) -> None:
         async with held.transaction() as tx:
@@ -225,23 +255,41 @@ async def test_a_cancelled_close_leaves_nothing_behind(
             inside.set()
             await let_go.wait()
 
-    async def open_and_close() -> asyncio.Task[None]:
-        opened = await open_store().__aenter__()
+    async with open_store(options=SQLiteOptions(close_s=0.01)) as opened:
         running = asyncio.create_task(hold(opened))
         await inside.wait()
-        closing_ = asyncio.create_task(opened.__aexit__(None, None, None))
-        await asyncio.sleep(0)
-        closing_.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await closing_
-        return running
-
-    running = await open_and_close()
     let_go.set()
-    with pytest.raises(StorageError):
+    with pytest.raises(StoreUnavailable, match="closed"):
         await running
     await add(store, item, 2)
     assert await ids(store, item) == [2]
+
+
+async def test_cancelling_the_close_closes(
+    open_store: OpenStore, store: SQLiteStore, item: sa.Table
+) -> None:
+    """The lock is free for others, whenever the cancellation comes."""
+    for steps in range(1, 9):
+        inside, let_go = asyncio.Event(), asyncio.Event()
+
+        async def hold(held: SQLiteStore, inside: asyncio.Event, let_go: asyncio.Event) -> None:
+            async with held.transaction() as tx:
+                await tx.execute(sa.insert(item), {"id": 1})
+                inside.set()
+                await let_go.wait()
+
+        opened = await open_store(options=SQLiteOptions(close_s=0.01)).__aenter__()
+        running = asyncio.create_task(hold(opened, inside, let_go))
+        await inside.wait()
+        closing_ = asyncio.create_task(opened.__aexit__(None, None, None))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        closing_.cancel()
+        await asyncio.wait([closing_])
+        let_go.set()
+        assert isinstance((await asyncio.gather(running, return_exceptions=True))[0], StorageError)
+        await add(store, item, 10 + steps)
+    assert await ids(store, item) == list(range(11, 19))
 
 
 async def test_the_log_is_emptied_when_it_grows(

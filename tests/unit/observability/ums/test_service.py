@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -42,7 +42,7 @@ class MemorySpans:
     """Spans in a list; remembers what it was asked."""
 
     spans: list[SpanRecord] = field(default_factory=list)
-    purges: list[tuple[int, int]] = field(default_factory=list)
+    purges: list[tuple[datetime, int]] = field(default_factory=list)
     limits: list[int] = field(default_factory=list)
     fails: int = 0
     purged: asyncio.Event = field(default_factory=asyncio.Event)
@@ -57,8 +57,8 @@ class MemorySpans:
         self.limits.append(limit)
         return []
 
-    async def purge(self, *, before_ns: int, keep: int) -> int:
-        self.purges.append((before_ns, keep))
+    async def purge(self, *, before: datetime, keep: int) -> int:
+        self.purges.append((before, keep))
         if len(self.purges) <= self.fails:
             raise OSError("disk")
         self.purged.set()
@@ -90,8 +90,7 @@ async def test_spans_are_kept_for_a_day_and_up_to_half_a_million() -> None:
     """Both bounds hold at every purge."""
     store, clock = MemorySpans(), ManualClock()
     await Retention(store, clock, Meters()).purge()
-    oldest = clock.now() - KEEP_FOR
-    assert store.purges == [(int(oldest.timestamp()) * 10**9, KEEP_SPANS)]
+    assert store.purges == [(clock.now() - KEEP_FOR, KEEP_SPANS)]
     assert timedelta(hours=24) == KEEP_FOR
     assert KEEP_SPANS == 500_000
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mesh.clock import ManualClock
 from mesh.storage import SQLiteStore, migrations
 from mesh.telemetry import NullTracer
 from observability.ums.app import BLUEPRINT
@@ -29,11 +30,16 @@ SPAN = SpanRecord(
 
 
 @pytest.fixture
-async def table(var: Path) -> AsyncIterator[SpanTable]:
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def table(var: Path, clock: ManualClock) -> AsyncIterator[SpanTable]:
     assert BLUEPRINT.migrations is not None
     migrations.upgrade(var / "ums.db", BLUEPRINT.migrations)
     async with SQLiteStore(var / "ums.db", tracer=NullTracer()) as store:
-        yield SpanTable(store)
+        yield SpanTable(store, clock)
 
 
 def trace(number: int, *, start_ns: int) -> SpanRecord:
@@ -108,21 +114,32 @@ async def test_more_heads_than_one_statement_sums(table: SpanTable) -> None:
     assert [head.start_ns for head in heads] == list(reversed(range(BLOCK + 5)))
 
 
-async def test_spans_leave_by_age(table: SpanTable) -> None:
-    """In several blocks where there are many."""
-    await table.add([trace(n, start_ns=n) for n in range(BLOCK + 5)])
-    assert await table.purge(before_ns=BLOCK + 3, keep=1_000_000) == BLOCK + 3
-    assert [head.start_ns for head in await table.heads(limit=9)] == [BLOCK + 4, BLOCK + 3]
+async def test_spans_leave_by_the_age_of_their_arrival(
+    table: SpanTable, clock: ManualClock
+) -> None:
+    """In several blocks where there are many, and whatever a sender's clock says."""
+    await table.add([trace(n, start_ns=10**18) for n in range(BLOCK + 5)])
+    clock.advance(10)
+    await table.add([trace(BLOCK + 5, start_ns=0)])
+    assert await table.purge(before=clock.now(), keep=1_000_000) == BLOCK + 5
+    assert [head.start_ns for head in await table.heads(limit=9)] == [0]
 
 
-async def test_spans_leave_by_number_the_first_to_come_first(table: SpanTable) -> None:
+async def test_spans_leave_by_number_the_first_to_come_first(
+    table: SpanTable, clock: ManualClock
+) -> None:
     """What a flood leaves behind is bounded."""
-    await table.add([trace(n, start_ns=n) for n in range(10)])
-    assert await table.purge(before_ns=0, keep=4) == 6
-    assert await table.purge(before_ns=0, keep=4) == 0
-    assert [head.start_ns for head in await table.heads(limit=9)] == [9, 8, 7, 6]
+    await table.add([trace(n, start_ns=n) for n in range(BLOCK + 10)])
+    assert await table.purge(before=clock.now(), keep=4) == BLOCK + 6
+    assert await table.purge(before=clock.now(), keep=4) == 0
+    newest = list(reversed(range(BLOCK + 6, BLOCK + 10)))
+    assert [head.start_ns for head in await table.heads(limit=9)] == newest
 
 
-async def test_purging_an_empty_table_does_nothing(table: SpanTable) -> None:
-    """The first purge runs before the first span came."""
-    assert await table.purge(before_ns=1, keep=1) == 0
+async def test_purging_an_empty_table_does_nothing(table: SpanTable, clock: ManualClock) -> None:
+    """The first purge runs before the first span came; all may leave, too."""
+    assert await table.purge(before=clock.now(), keep=1) == 0
+    await table.add([SPAN])
+    clock.advance(1)
+    assert await table.purge(before=clock.now(), keep=1) == 1
+    assert await table.purge(before=clock.now(), keep=1) == 0

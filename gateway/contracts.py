@@ -1,0 +1,116 @@
+"""Follows the registry: whose contracts there are, and what they are now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Final, Self
+
+import grpc
+
+from gateway.reflection import Contract, fetch
+from mesh.contract import ContractError
+from mesh.log import get_logger
+from mesh.registry import Registry, State
+
+POLL_S: Final = 1.0
+FETCH_TIMEOUT_S: Final = 5.0
+
+_log = get_logger(__name__)
+
+
+class Contracts:
+    """Keeps the contracts of all registered services, as an async context manager.
+
+    A service is asked when it appears and whenever its instances change.
+    What it said last is kept while it is down, so that its routes answer 503
+    and not 404. Entering asks everybody once and waits for the answers.
+
+    Args:
+        registry: where services are found.
+        channel: opens a channel to a service.
+        on_change: called with all contracts by service when one has changed.
+        own_name: service that is not asked: the gateway itself.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        channel: Callable[[str], grpc.aio.Channel],
+        on_change: Callable[[Mapping[str, Contract]], None],
+        *,
+        own_name: str,
+    ) -> None:
+        self._registry = registry
+        self._channel = channel
+        self._on_change = on_change
+        self._own_name = own_name
+        self._known: dict[str, Contract] = {}
+        self._asked: dict[str, frozenset[str]] = {}
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is a contract of each registered service, and of one at least."""
+        return bool(self._known) and self._instances().keys() <= self._known.keys()
+
+    async def __aenter__(self) -> Self:
+        await self.refresh()
+        self._task = asyncio.create_task(self._follow(), name="contracts")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    async def refresh(self) -> None:
+        """Ask the services whose instances changed; one that fails is asked again next time."""
+        asking = {
+            service: instances
+            for service, instances in self._instances().items()
+            if instances != self._asked.get(service)
+        }
+        answers = await asyncio.gather(*map(self._fetch, asking))
+        changed = False
+        for (service, instances), contract in zip(asking.items(), answers, strict=True):
+            if contract is None:
+                continue
+            self._asked[service] = instances
+            known = self._known.get(service)
+            if known is None or known.digest != contract.digest:
+                self._known[service] = contract
+                changed = True
+        if changed:
+            self._on_change(dict(self._known))
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            try:
+                await self.refresh()
+            except Exception as error:  # noqa: BLE001 - one bad contract must not end the watch
+                _log.error("contracts_not_refreshed", error=type(error).__name__, exc_info=error)
+
+    async def _fetch(self, service: str) -> Contract | None:
+        try:
+            return await fetch(self._channel(service), timeout_s=FETCH_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            _log.warning("contract_not_fetched", of=service, code=error.code().name)
+        except ContractError as error:
+            _log.warning("contract_not_fetched", of=service, problem=str(error))
+        return None
+
+    def _instances(self) -> dict[str, frozenset[str]]:
+        serving = {
+            service: frozenset(e.instance for e in entries if e.state is State.SERVING)
+            for service, entries in self._registry.services().items()
+            if service != self._own_name
+        }
+        return {service: instances for service, instances in serving.items() if instances}
