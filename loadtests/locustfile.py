@@ -9,25 +9,27 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from http.client import OK
+from pathlib import Path
 from typing import Any, cast
 
 import grpc
 from grpc.experimental.gevent import init_gevent
 from locust import FastHttpUser, User, between, constant_pacing, events, task
-from locust.exception import StopUser
+from locust.exception import RescheduleTask, ResponseError
 
 from engine.customer.v1 import customer_pb2, customer_pb2_grpc
-from engine.identity.v1 import identity_pb2, identity_pb2_grpc
 from engine.sequencer.v1 import sequencer_pb2, sequencer_pb2_grpc
+from loadtests.report import Report
+from loadtests.session import DEMO_PASSWORD, Session, sign_on
 from loadtests.targets import Targets
-from mesh import blocking_channel
+from mesh import ErrorView, blocking_channel
 from mesh.channel import bearer
-from mesh.context import Metadata
 from sequencer.sdk import GrpcRangeSource, Sequencer, SequencerError
 
-USER, ADMINISTRATOR, PASSWORD = "loadtest", "admin", "engine-demo"
+USER, ADMINISTRATOR = "loadtest", "admin"
 SEQUENCE = "loadtest.ids"
 IDS_PER_EVENT = 10_000
 WRITES_PER_REPETITION = 10
@@ -36,16 +38,16 @@ WRITES_PER_REPETITION = 10
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def add_arguments(parser: Any) -> None:
-    """Let services on other machines be named."""
+    """Let services on other machines be named, and the report be written."""
     parser.add_argument("--target", action="append", default=[], metavar="NAME=HOST:PORT")
+    parser.add_argument("--report", default="", metavar="FILE")
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
 def find_platform(environment: Any, **_: Any) -> None:
     """Find the services before the first user or channel is made."""
     init_gevent()
-    options = environment.parsed_options
-    environment.targets = Targets(options.target if options else ())
+    environment.targets = Targets(environment.parsed_options.target)
     environment.host = environment.host or environment.targets.gateway()
 
 
@@ -60,34 +62,18 @@ def create_sequence(environment: Any, **_: Any) -> None:
         sequencer_pb2_grpc.SequencerServiceStub(channel).CreateSequence(request)
 
 
-def sign_on(identity: grpc.Channel, username: str) -> identity_pb2.TokenGrant:
-    """The tokens of a demo user."""
-    request = identity_pb2.CreateSessionRequest(username=username, password=PASSWORD)
-    return identity_pb2_grpc.IdentityServiceStub(identity).CreateSession(request).grant
+@events.test_stop.add_listener  # type: ignore[untyped-decorator]
+def write_report(environment: Any, **_: Any) -> None:
+    """Write what was counted, once all users have stopped."""
+    if environment.parsed_options.report:
+        Report.collect(environment).write(Path(environment.parsed_options.report))
 
 
-class Session:
-    """A user who is signed on, and signs on again before the access token ends.
-
-    Args:
-        sign_on: answers an access token and the seconds that it lives.
-    """
-
-    def __init__(self, sign_on: Callable[[], tuple[str, float]]) -> None:
-        self._sign_on = sign_on
-        self._token = ""
-        self._renew_at = float("-inf")
-
-    def header(self) -> str:
-        """The value of the header Authorization."""
-        if time.monotonic() >= self._renew_at:
-            self._token, lives_s = self._sign_on()
-            self._renew_at = time.monotonic() + lives_s * 0.8
-        return f"Bearer {self._token}"
-
-    def proofs(self) -> Metadata:
-        """The metadata of a gRPC call."""
-        return (("authorization", self.header()),)
+def answered(response: Any) -> Any:
+    """The JSON of a successful answer; fails the request otherwise."""
+    body = response.js if isinstance(response.js, dict) else {}
+    assert response.status_code == OK, f"status {response.status_code} {body.get('reason', '')}"
+    return body
 
 
 class RestUser(FastHttpUser):
@@ -96,47 +82,48 @@ class RestUser(FastHttpUser):
     wait_time = between(0.05, 0.15)
 
     def on_start(self) -> None:
-        """Sign on and open the book."""
+        """Begin with nothing; the first request signs on."""
         self._session = Session(self._sign_on)
         self._book: list[str] = []
-        with self._call("GET", "/v1/customers?page_size=50", "/v1/customers") as response:
-            self._book = [customer["customerId"] for customer in response.js["customers"]]
-            assert self._book, "The book is empty"
-        if not self._book:
-            raise StopUser
 
     @task(2)
     def list_book(self) -> None:
         """The first page of the book."""
-        with self._call("GET", "/v1/customers?page_size=20", "/v1/customers"):
-            pass
+        with self._call("GET", "/v1/customers?page_size=20", "/v1/customers") as response:
+            self._book = [customer["customerId"] for customer in answered(response)["customers"]]
+            assert self._book, "The book is empty"
 
     @task(6)
     def read_portrait(self) -> None:
         """The portrait of a customer."""
-        customer = secrets.choice(self._book)
-        path = "/v1/customers/{}/portrait"
+        customer, path = self._any_customer(), "/v1/customers/{}/portrait"
         with self._call("GET", path.format(customer), path.format("ID")) as response:
-            shown = response.js["customer"]["customerId"]
+            shown = answered(response)["customer"]["customerId"]
             assert shown == customer, "The portrait of another customer"
 
     @task(2)
     def write_follow_up(self) -> None:
         """A follow-up; some are sent twice, and the second answer must be the first."""
-        customer, key = secrets.choice(self._book), secrets.token_hex(16)
+        customer, key = self._any_customer(), secrets.token_hex(16)
         first = self._write(customer, key)
         if first and not secrets.randbelow(WRITES_PER_REPETITION):
             self._write(customer, key, expected=first)
 
+    def _any_customer(self) -> str:
+        if not self._book:
+            self.list_book()
+        if not self._book:
+            raise RescheduleTask
+        return secrets.choice(self._book)
+
     def _write(self, customer: str, key: str, expected: str = "") -> str:
         """The id of the follow-up written; empty when that failed."""
-        path = "/v1/customers/{}/follow-ups"
+        path, written = "/v1/customers/{}/follow-ups", ""
         body = {"summary": "Load test", "nextStep": "None"}
-        written = ""
         with self._call(
             "POST", path.format(customer), path.format("ID"), json=body, key=key
         ) as response:
-            written = str(response.js["followUpId"])
+            written = str(answered(response)["followUpId"])
             assert expected in ("", written), "A repeated request was carried out twice"
         return written
 
@@ -152,10 +139,11 @@ class RestUser(FastHttpUser):
         )
 
     def _sign_on(self) -> tuple[str, float]:
-        body = {"username": USER, "password": PASSWORD}
+        body = {"username": USER, "password": DEMO_PASSWORD}
         with self.rest("POST", "/v1/sessions", json=body) as response:
-            return response.js["accessToken"], response.js["expiresIn"]
-        raise StopUser
+            grant = answered(response)
+            return grant["accessToken"], grant["expiresIn"]
+        raise RescheduleTask
 
 
 class MeasuredUser(User):
@@ -173,6 +161,8 @@ class MeasuredUser(User):
             return grant.access_token, grant.expires_in
 
         self._session = Session(renew)
+        with self.measured("gRPC", "IdentityService/CreateSession"):
+            self._session.header()
 
     def on_stop(self) -> None:
         """Close the channels."""
@@ -180,12 +170,16 @@ class MeasuredUser(User):
 
     @contextmanager
     def measured(self, kind: str, name: str) -> Iterator[None]:
-        """Report the block as one request; errors are reported, not raised."""
-        began, error = time.perf_counter(), None
+        """Report the block as one request; its errors are reported, not raised."""
+        began = time.perf_counter()
+        error: Exception | None = None
         try:
             yield
-        except (grpc.RpcError, SequencerError, AssertionError) as caught:
-            error = caught
+        except grpc.RpcError as failed:
+            view = ErrorView.from_rpc(failed)
+            error = ResponseError(f"{view.code.name} {view.reason or view.message}")
+        except (SequencerError, AssertionError) as failed:
+            error = failed
         self.environment.events.request.fire(
             request_type=kind,
             name=name,
@@ -206,28 +200,28 @@ class StubUser(MeasuredUser):
     wait_time = between(0.05, 0.15)
 
     def on_start(self) -> None:
-        """Sign on and open the book."""
+        """Sign on and open a channel."""
         super().on_start()
         channel = self._open.enter_context(
             blocking_channel(self._address("customer"), self._session.proofs)
         )
         self._customers = customer_pb2_grpc.CustomerServiceStub(channel)
         self._book: list[int] = []
-        self.list_book()
-        if not self._book:
-            raise StopUser
 
     @task(2)
     def list_book(self) -> None:
         """The first page of the book."""
         with self.measured("gRPC", "CustomerService/ListCustomers"):
             page = self._customers.ListCustomers(customer_pb2.ListCustomersRequest(page_size=20))
-            assert page.customers, "The book is empty"
             self._book = [customer.customer_id for customer in page.customers]
+            assert self._book, "The book is empty"
 
     @task(8)
     def read_portrait(self) -> None:
         """The portrait of a customer."""
+        if not self._book:
+            self.list_book()
+            return
         request = customer_pb2.GetPortraitRequest(customer_id=secrets.choice(self._book))
         with self.measured("gRPC", "CustomerService/GetPortrait"):
             portrait = self._customers.GetPortrait(request).portrait

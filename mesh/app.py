@@ -97,11 +97,13 @@ class App:
         self.entry = replace(self.entry, state=State.DRAINING)
         await self._registry.register(self.entry)
         await self._server.draining()
+        if self._service.draining:
+            self._service.draining()
         await asyncio.sleep(NOTICE_S)
 
     async def _start(self) -> None:
         parts = await self._parts()
-        service = self._blueprint.build(parts)
+        service = self._service = self._blueprint.build(parts)
         for resource in service.resources:
             await self._stack.enter_async_context(resource)
         if self._keys is not None:
@@ -112,7 +114,7 @@ class App:
         _make_way(self._socket())
         self._server = Server(
             service.servicers,
-            chain(self._telemetry, parts.verifier, service.scope_resolver),
+            chain(self._telemetry, parts.verifier, parts.key, service.scope_resolver),
             (f"{self._settings.host}:{self._port}", f"unix:{self._socket()}"),
             max_in_flight=self._settings.max_in_flight,
             drain_s=self._settings.drain_s,

@@ -67,6 +67,7 @@ class Service:
         scope_resolver: answers scope questions of methods with `scope_field`.
         handlers: generic gRPC handlers outside our contracts (OTLP), each with
             its own checks.
+        draining: called when the service begins to drain: end streams that have no end.
         http: asked once the resources are entered: the address of an HTTP edge.
     """
 
@@ -75,6 +76,7 @@ class Service:
     scope_resolver: ScopeResolver | None = None
     handlers: Sequence[grpc.GenericRpcHandler] = ()
     http: Callable[[], str] | None = None
+    draining: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

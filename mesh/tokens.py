@@ -8,6 +8,8 @@ token is checked once and remembered until it expires or its session ends.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -54,6 +56,8 @@ class ServiceKey:
         self.service = service
         self._key = key
         self._clock = clock or SystemClock()
+        private = json.dumps(key.as_dict(private=True), sort_keys=True)
+        self._digest_key = hashlib.sha256(b"engine digest" + private.encode()).digest()
         self._token = ""
         self._renew_at = 0.0
 
@@ -61,6 +65,10 @@ class ServiceKey:
     def load(cls, folder: Path, service: str) -> ServiceKey:
         """The key that the composition wrote for `service` (`write_trust`)."""
         return cls(service, OKPKey.import_key(json.loads((folder / f"{service}.key").read_text())))
+
+    def digest(self, data: bytes) -> bytes:
+        """A digest of `data` (HMAC-SHA-256) that only this service can make."""
+        return hmac.digest(self._digest_key, data, "sha256")
 
     def token(self) -> str:
         """A caller token that is valid for at least five more minutes."""

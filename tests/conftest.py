@@ -7,10 +7,14 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
+import hypothesis
 import pytest
 import uvloop
 
 from mesh.testing import Mesh
+
+hypothesis.settings.register_profile("engine", deadline=None)  # speed is no property here
+hypothesis.settings.load_profile("engine")
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

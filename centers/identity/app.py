@@ -63,6 +63,7 @@ def build(parts: Parts, hasher: argon2.PasswordHasher | None = None) -> Service:
             ),
         ),
         resources=(centre.passwords, prepared(centre, parts)),
+        draining=centre.feed.close,
     )
 
 

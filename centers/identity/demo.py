@@ -57,7 +57,7 @@ async def admit(records: Records, passwords: Passwords, now: datetime) -> None:
     async with records.transaction() as changes:
         for user, password_hash in hashed:
             await changes.add_user(user, password_hash)
-    _log.warning("demo_users_admitted", created=len(missing))
+    _log.info("demo_users_admitted", created=len(missing))
 
 
 async def refuse(records: Records) -> None:

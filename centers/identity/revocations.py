@@ -35,6 +35,7 @@ class RevocationFeed:
         self._max_waiting = max_waiting
         self._in_force: dict[str, Revocation] = {}
         self._watchers: set[_Watcher] = set()
+        self._closed = False
 
     def publish(self, revocations: Iterable[Revocation]) -> None:
         """Tell everybody."""
@@ -50,7 +51,8 @@ class RevocationFeed:
     async def watch(self) -> AsyncGenerator[Sequence[Revocation], None]:
         """Blocks of revocations: first those in force, then each as it happens.
 
-        The first block comes at once, and is empty when there are none.
+        The first block comes at once, and is empty when there are none. The watch
+        ends when the feed is closed.
 
         Raises:
             MeshError: WATCHER_TOO_SLOW; watch again.
@@ -61,11 +63,17 @@ class RevocationFeed:
             self._forget_expired()
             for block in _blocks(tuple(self._in_force.values())):
                 yield block
-            while True:
-                for block in _blocks(await watcher.take()):
+            while not self._closed and (taken := await watcher.take()):
+                for block in _blocks(taken):
                     yield block
         finally:
             self._watchers.discard(watcher)
+
+    def close(self) -> None:
+        """End every watch, those that begin later too, so that nothing holds up a stop."""
+        self._closed = True
+        for watcher in self._watchers:
+            watcher.end()
 
     def _forget_expired(self) -> None:
         now = self._clock.now()
@@ -87,7 +95,11 @@ class _Watcher:
             self._waiting.extend(revocations)
         self._arrived.set()
 
+    def end(self) -> None:
+        self._arrived.set()
+
     async def take(self) -> Sequence[Revocation]:
+        """What arrived since; empty at the end."""
         await self._arrived.wait()
         self._arrived.clear()
         if self._overrun:

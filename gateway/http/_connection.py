@@ -68,6 +68,7 @@ class Connection(asyncio.Protocol):
         self._closing = False
         self._task: asyncio.Task[None] | None = None
         self._writable: asyncio.Future[None] | None = None  # exists while the client reads slowly
+        self._unsent = 0
         self._partial = False
         self._answered = False
 
@@ -83,7 +84,8 @@ class Connection(asyncio.Protocol):
             max_head=limits.max_head, max_body=limits.max_body, client=client
         )
         self._since = self._loop.time()
-        self._timer = self._loop.call_later(limits.header_timeout_s, self._on_timer)
+        first_look_s = min(limits.header_timeout_s, limits.idle_timeout_s)
+        self._timer = self._loop.call_later(first_look_s, self._on_timer)
         self._shared.open.add(self)
         if len(self._shared.open) > limits.max_connections:
             self._refuse(MeshError(GatewayReason.TOO_MANY_CONNECTIONS, retry_after_s=1.0))
@@ -105,7 +107,9 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._writable = self._loop.create_future()
+        self._unsent = self._transport.get_write_buffer_size()
         self._since = self._loop.time()
+        self._arm(self._since + self._shared.limits.idle_timeout_s)
 
     def resume_writing(self) -> None:
         if self._writable is not None and not self._writable.done():
@@ -237,6 +241,9 @@ class Connection(asyncio.Protocol):
         self._timer = self._loop.call_at(when, self._on_timer)
 
     def _on_timer(self) -> None:
+        if self._writable is not None and self._transport.get_write_buffer_size() < self._unsent:
+            self._unsent = self._transport.get_write_buffer_size()
+            self._since = self._loop.time()  # the client is slow, but it reads
         due = self._due()
         if self._loop.time() < due:
             self._arm(due)

@@ -12,13 +12,16 @@ from mesh.interceptors.telemetry import TelemetryInterceptor
 from mesh.interceptors.validation import ValidationInterceptor
 from mesh.service import ScopeResolver
 from mesh.telemetry import Telemetry
-from mesh.tokens import TokenVerifier
+from mesh.tokens import ServiceKey, TokenVerifier
 
 __all__ = ["chain"]
 
 
 def chain(
-    telemetry: Telemetry, verifier: TokenVerifier, scope_resolver: ScopeResolver | None
+    telemetry: Telemetry,
+    verifier: TokenVerifier,
+    key: ServiceKey,
+    scope_resolver: ScopeResolver | None,
 ) -> tuple[Interceptor, ...]:
     """The steps, outermost first."""
     return (
@@ -35,5 +38,5 @@ def chain(
         PolicyInterceptor(),
         ValidationInterceptor(scope_resolver),
         # Innermost: only calls that would take effect are looked up or kept.
-        IdempotencyInterceptor(),
+        IdempotencyInterceptor(key),
     )

@@ -172,10 +172,11 @@ class IdBuffer:
     def _piece(self) -> RangeIterator:
         with self._lock:
             while not self._holdings.live_size:
-                self._await(lambda: self._holdings.total > 0, 1)
-                if self._holdings.waiting:
+                if self._holdings.waiting and not self._closed:
                     self._holdings.advance()
                     self._ask_when_low()
+                else:
+                    self._await(lambda: self._holdings.total > 0, 1)
             return self._holdings.live
 
     def _enough(self) -> bool:

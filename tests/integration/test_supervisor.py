@@ -1,4 +1,4 @@
-"""The supervisor with real processes: starts in order, restarts what dies, leaves nothing behind."""
+"""The supervisor with real processes: ordered starts, restarts, and nothing left behind."""
 
 from __future__ import annotations
 

@@ -235,3 +235,12 @@ def test_keys_are_their_owners_alone_and_stay_the_same(var: Path) -> None:
     assert path.read_text() == before
     assert json.loads((var / "trust.json").read_text())["services"]["customer"]["rights"] == ["b"]
     assert "d" not in json.loads((var / "trust.json").read_text())["services"]["customer"]["key"]
+
+
+def test_a_digest_is_the_same_for_its_service_alone(var: Path) -> None:
+    """Equal data under another key digests to something else, so nobody can guess by trying."""
+    write_trust(var, {"customer": set(), "ark": set()})
+    customer, again, ark = (ServiceKey.load(var, name) for name in ("customer", "customer", "ark"))
+    assert customer.digest(b"secret") == again.digest(b"secret")
+    assert customer.digest(b"secret") != ark.digest(b"secret")
+    assert customer.digest(b"secret") != customer.digest(b"Secret")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
 import sys
 import threading
@@ -105,7 +104,7 @@ def test_a_signal_that_raises_ends_a_wait_and_not_the_chain() -> None:
 
     def kill_when_waiting() -> None:
         with waiting:
-            os.kill(os.getpid(), signal.SIGUSR1)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
     chain = IdChain(piece)
     before = signal.signal(signal.SIGUSR1, interrupt)

@@ -125,3 +125,14 @@ async def test_the_table_forgets_what_is_no_longer_in_force(feed: Feed, clock: M
     clock.advance(10)
     feed.end("new")
     assert list(feed._in_force) == ["new"]
+
+
+async def test_a_closed_feed_ends_every_watch(feed: Feed) -> None:
+    """A watch that waits ends, and one that begins later does after its first block."""
+    async with aclosing(feed.watch()) as watch:
+        assert await ids(watch) == []
+        waiting = asyncio.ensure_future(anext(watch, None))
+        await asyncio.sleep(0)
+        feed.close()
+        assert await waiting is None
+    assert [block async for block in feed.watch()] == [()]

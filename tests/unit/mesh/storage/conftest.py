@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateTable
 
-from mesh.storage import SQLiteStore
+from mesh.storage import SQLiteOptions, SQLiteStore
 from mesh.telemetry import Meters, NullTracer
 
 OpenStore = Callable[..., SQLiteStore]
@@ -52,8 +52,12 @@ def item() -> sa.Table:
 
 @pytest.fixture
 async def store(open_store: OpenStore, item: sa.Table) -> AsyncIterator[SQLiteStore]:
-    """An open store with the table."""
-    async with open_store() as opened:
+    """An open store with the table.
+
+    Its groups are not bounded in time: what queues together commits together
+    on a slow machine too.
+    """
+    async with open_store(options=SQLiteOptions(group_s=60.0)) as opened:
         async with opened.transaction() as tx:
             await tx.execute(CreateTable(item))
         yield opened
