@@ -47,7 +47,7 @@ verify: setup $(STAMPS)/dev $(STAMPS)/bench ## Run all tests, the slow ones too
 lint: setup $(STAMPS)/dev $(STAMPS)/bench ## Check style, types, layers and contracts
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
 	@$(PY) -m mypy
-	@PYTHONPATH=.:build/gen .venv/bin/lint-imports --no-timeout
+	@PYTHONPATH=.:build/gen .venv/bin/lint-imports --no-logo
 	@$(PY) build_hook.py image >/dev/null && .venv/bin/buf lint build/image.binpb --config buf.yaml
 
 fix: $(STAMPS)/dev ## Format, and mend what can be mended

@@ -77,8 +77,8 @@ def status() -> None:
     if not entries:
         fail(f"nothing serves on {settings.var}", "Start the platform with 'make run'.")
     print_table(
-        ("Service", "Address", "Socket", "Pid", "Version", "State"),
-        [(e.service, e.address, e.socket, str(e.pid), e.version, e.state) for e in entries],
+        ("Service", "Address", "HTTP", "Socket", "Pid", "Version", "State"),
+        [(e.service, e.address, e.http, e.socket, str(e.pid), e.version, e.state) for e in entries],
     )
 
 

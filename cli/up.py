@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import resource
+import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -38,7 +41,11 @@ def run(settings: Settings, *, load: bool = True) -> None:
             services.items(), _ports(settings, services), strict=True
         )
     ]
-    with lock, Supervisor(programs, settings.var / "log", _say_restart) as supervisor:
+    with (
+        lock,
+        _foreground(),
+        Supervisor(programs, settings.var / "log", _say_restart) as supervisor,
+    ):
         try:
             supervisor.start()
         except StartError as error:
@@ -61,6 +68,26 @@ def raise_descriptor_limit() -> int:
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return max(soft, wanted)
+
+
+@contextmanager
+def _foreground() -> Iterator[None]:
+    """Take Ctrl-C alone for the length of the block, when started by `make` on a terminal.
+
+    The terminal sends it to the whole foreground group; `make` would die of it and
+    report a failure though the platform stops well.
+    """
+    if not sys.stdin.isatty() or os.getpgrp() == os.getpid():
+        yield
+        return
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a background group may not set the group
+    terminal, before = sys.stdin.fileno(), os.getpgrp()
+    os.setpgid(0, 0)
+    os.tcsetpgrp(terminal, os.getpgrp())
+    try:
+        yield
+    finally:
+        os.tcsetpgrp(terminal, before)
 
 
 def _one_at_a_time(settings: Settings) -> TextIO:

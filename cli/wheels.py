@@ -41,9 +41,6 @@ CLIENT: Final = (
 )
 """What a client needs, and no server: modules, and packages as a whole."""
 
-SERVER_SIDE: Final = ("in_mesh.py",)
-"""Modules of those packages that only services use."""
-
 RUNTIME: Final = ("googleapis-common-protos", "grpcio", "protobuf")
 
 
@@ -138,8 +135,7 @@ def _stage(source: Path, target: Path) -> None:
         raise BuildError(f"{source} is missing: run 'make setup' in a checkout first")
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        left_out = shutil.ignore_patterns("__pycache__", *SERVER_SIDE)
-        shutil.copytree(source, target, ignore=left_out)
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
     else:
         shutil.copyfile(source, target)
 

@@ -53,7 +53,7 @@ def _calls(meters: Meters, since_ns: int, now_ns: int) -> Iterable[Metric]:
         by_side.setdefault(side, []).append(point)
     for side, points in by_side.items():
         yield Metric(
-            name=f"rpc.{side}.duration",
+            name="http.server.duration" if side == "http" else f"rpc.{side}.duration",
             description=f"Duration of calls on the {side}'s side",
             unit="s",
             data=Histogram(points, _CUMULATIVE),

@@ -22,6 +22,8 @@ INT64: Final = (-(1 << 63), (1 << 63) - 1)
 _UINT32 = (0, (1 << 32) - 1)
 _UINT64 = (0, (1 << 64) - 1)
 _MAX_DIGITS = 20
+MAX_SHOWN: Final = 100
+"""Characters of a name that is quoted back to its sender."""
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -46,9 +48,10 @@ class FieldError(Exception):
 
     @property
     def field(self) -> str:
-        """Where it stands: "followUp.nextTime", "tags[2]"."""
-        names = reversed(self.path)
-        return "".join(n if n.startswith("[") else f".{n}" for n in names).lstrip(".")
+        """Where it stands: "followUp.nextTime", "tags[2]"; safe to be shown whatever was sent."""
+        names = (name[:MAX_SHOWN] for name in reversed(self.path))
+        path = "".join(n if n.startswith("[") else f".{n}" for n in names).removeprefix(".")
+        return path.encode(errors="backslashreplace").decode()
 
 
 def scalar(field: FieldDescriptor) -> Read:

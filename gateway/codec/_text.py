@@ -65,14 +65,14 @@ _DECODER = json.JSONDecoder(
 
 def _too_deep(document: Any) -> bool:
     level = [document]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         level = [child for value in level for child in _children(value)]
         if not level:
             return False
     return True
 
 
-def _children(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
+def _children(value: dict[str, Any] | list[Any]) -> list[Any]:
+    """The objects and lists in an object or list."""
+    children = value.values() if isinstance(value, dict) else value
+    return [child for child in children if isinstance(child, (dict, list))]

@@ -138,7 +138,7 @@ def _library_reader(descriptor: Descriptor, pool: DescriptorPool) -> Read:
     def read(value: Any) -> Message:
         try:
             return json_format.ParseDict(value, build(), descriptor_pool=pool)
-        except (json_format.ParseError, ValueError, TypeError, KeyError) as error:
+        except (json_format.ParseError, *_LIBRARY_ERRORS) as error:
             raise FieldError(f"is not a {descriptor.name}") from error
 
     return read
@@ -147,9 +147,12 @@ def _library_reader(descriptor: Descriptor, pool: DescriptorPool) -> Read:
 def _library_json(message: Message, pool: DescriptorPool) -> Any:
     try:
         return json_format.MessageToDict(message, descriptor_pool=pool)
-    except (json_format.SerializeToJsonError, TypeError) as error:
+    except (json_format.SerializeToJsonError, TypeError, ValueError) as error:
         raise ValueError(f"a {message.DESCRIPTOR.name} cannot be printed") from error
 
+
+_LIBRARY_ERRORS = (AttributeError, KeyError, TypeError, ValueError)
+"""What `json_format` raises, beside its own errors, for JSON of the wrong kind."""
 
 _BY_LIBRARY = frozenset(
     f"google.protobuf.{name}" for name in ("Any", "Struct", "Value", "ListValue")

@@ -13,6 +13,8 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from gateway.codec._scalars import NULL_VALUE
 from gateway.codec._wellknown import Write, writer
 
+_LARGEST_FLOAT: Final = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
+
 
 class Writing:
     """The writers of one descriptor pool. Fields that are not set are left out."""
@@ -87,7 +89,9 @@ class Writing:
 def _enum(enum: EnumDescriptor) -> Write:
     if enum.full_name == NULL_VALUE:
         return lambda _: None
-    names = {number: value.name for number, value in enum.values_by_number.items()}
+    names: dict[int, str] = {}
+    for value in enum.values:
+        names.setdefault(value.number, value.name)  # of aliases the first
     return lambda number: names.get(number, number)
 
 
@@ -113,17 +117,12 @@ def _float(value: float) -> float | str:
         return _double(value)
     for digits in range(6, 9):
         short = float(f"{value:.{digits}g}")
-        if _single_precision(short) == value:
+        if (
+            abs(short) <= _LARGEST_FLOAT
+            and struct.unpack("<f", struct.pack("<f", short))[0] == value
+        ):
             return short
     return value
-
-
-def _single_precision(value: float) -> float:
-    try:
-        narrowed: float = struct.unpack("<f", struct.pack("<f", value))[0]
-    except OverflowError:
-        return math.inf
-    return narrowed
 
 
 _SCALARS: Final[dict[int, Write]] = {

@@ -34,7 +34,10 @@ class Transaction(Protocol):
     async def execute(
         self, statement: Statement, parameters: Parameters | Sequence[Parameters] | None = None
     ) -> int:
-        """Run a writing statement, once or for each of several parameter sets. Returns rows hit."""
+        """Run a writing statement, once or for each of several parameter sets.
+
+        Returns the rows hit in all. The names of the sets must be the same.
+        """
 
     async def fetch_all(
         self, statement: Statement, parameters: Parameters | None = None

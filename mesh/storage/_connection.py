@@ -54,13 +54,7 @@ class Connection:
         self._tracer = tracer
         self._limit_s = options.statement_limit_s
         self._until = math.inf
-        self._raw = sqlite3.connect(
-            path,
-            timeout=0.0 if synchronous else self._limit_s,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=CACHED,
-        )
+        self._raw = _connect(path, 0.0 if synchronous else self._limit_s)
         self._raw.set_progress_handler(self._is_overdue, STEPS_BETWEEN_CHECKS)
         self.command("PRAGMA foreign_keys = ON")
         self.command(f"PRAGMA synchronous = {synchronous}" if synchronous else _ONLY_READ)
@@ -164,7 +158,8 @@ class Connection:
         bound = [prepared.bind(parameters) for parameters in sets]
         if prepared.plan.varies:
             return sum(max(self._raw.execute(*each).rowcount, 0) for each in bound)
-        return self._raw.executemany(bound[0][0], [values for _, values in bound]).rowcount
+        cursor = self._raw.executemany(bound[0][0], [values for _, values in bound])
+        return max(cursor.rowcount, 0)
 
     def _blocks(
         self, plan: Plan, text: str, values: Sequence[Any], size: int
@@ -178,3 +173,16 @@ class Connection:
 
     def _is_overdue(self) -> bool:
         return time.monotonic() > self._until
+
+
+def _connect(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(
+            path,
+            timeout=busy_timeout_s,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=CACHED,
+        )
+    except sqlite3.Error as error:
+        raise translate(error) from error

@@ -18,6 +18,7 @@ class SQLiteOptions:
         queue_size: transactions that may wait for the writer.
         close_s: seconds that closing waits for the block of a transaction to end.
         wal_limit_bytes: size of the write-ahead log above which it is emptied into the database.
+        scans: scans that may be open at once, each with a connection of its own.
         scan_threads: threads that scans share.
         idempotency_kept: how long answers to calls with a request id are kept.
         purge_every_s: seconds between two removals of older ones.
@@ -30,6 +31,7 @@ class SQLiteOptions:
     queue_size: int = 10_000
     close_s: float = 5.0
     wal_limit_bytes: int = 16 << 20
+    scans: int = 64
     scan_threads: int = 2
     idempotency_kept: timedelta = timedelta(hours=24)
     purge_every_s: float = 3600.0

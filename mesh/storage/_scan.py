@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 from mesh.storage._base import Parameters, Row, Statement
 from mesh.storage._connection import Connection
 from mesh.storage._errors import StorageError, StoreUnavailable
+from mesh.storage._options import SQLiteOptions
 
 BLOCK: Final = 1_000
 """Rows of a block, at most."""
@@ -23,12 +24,13 @@ class Scans:
 
     Args:
         connect: opens a connection without a bound on its statements.
-        threads: how many blocks are fetched at once.
+        options: how many scans there may be, and how many threads fetch for them.
     """
 
-    def __init__(self, connect: Callable[[], Connection], threads: int) -> None:
+    def __init__(self, connect: Callable[[], Connection], options: SQLiteOptions) -> None:
         self._connect = connect
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="store-scan")
+        self._limit = options.scans
+        self._threads = ThreadPoolExecutor(options.scan_threads, thread_name_prefix="store-scan")
         self._open: set[_Scan] = set()
         self._closed = False
 
@@ -62,6 +64,8 @@ class Scans:
     def _begin(self, statement: Statement, parameters: Parameters | None) -> _Scan:
         if self._closed:
             raise StoreUnavailable("the store is closed")
+        if len(self._open) >= self._limit:
+            raise StoreUnavailable("too many scans are open")
         connection = self._connect()
         try:
             blocks = connection.blocks(statement, parameters, BLOCK)

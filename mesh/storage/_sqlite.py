@@ -74,7 +74,7 @@ class SQLiteStore:
             opened.callback(writing.close)
             self._reader = self._connect()
             opened.callback(self._reader.close)
-            self._scans = Scans(self._connect, self._options.scan_threads)
+            self._scans = Scans(self._connect, self._options)
             opened.callback(self._scans.close)
             self._writer = await opened.enter_async_context(
                 Writer(self._path, writing, self._options, self._meters)

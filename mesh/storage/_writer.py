@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
 from mesh.storage._connection import Connection
 from mesh.storage._errors import StorageError, StoreUnavailable
@@ -22,15 +22,15 @@ from mesh.storage._options import SQLiteOptions
 from mesh.telemetry import Meters
 
 RETRY_S: Final = 0.001
-
-T = TypeVar("T")
+"""Between two looks whether another process has ended its transaction."""
 
 
 class Turn:
     """A transaction's place in the queue, and what the writer and it tell each other.
 
     `granted` and `settled` answer None, or the error that the writer met.
-    A waiter that is cancelled cancels them; `left` is never waited for by it.
+    A transaction that is cancelled while it waits for one cancels it. `left` is what
+    the writer waits for; closing cancels it to cut the block off.
     """
 
     __slots__ = ("granted", "left", "settled", "task")
@@ -79,13 +79,19 @@ class Writer:
         self._wake.set()
         try:
             await asyncio.wait([self._task], timeout=self._options.close_s)
-            self._task.cancel()
-            await asyncio.wait([self._task])
         finally:
-            self._task.cancel()
-            self._thread.shutdown()
+            await self._cut_off()
         if not self._task.cancelled():
             self._task.result()
+
+    async def _cut_off(self) -> None:
+        """End a block that still runs; a commit under way is never cut."""
+        for turn in self._group:
+            turn.left.cancel()
+        try:
+            await asyncio.wait([self._task])
+        finally:
+            self._thread.shutdown()
 
     async def turn(self) -> Turn:
         """Wait for the writer; the caller must `leave` the turn it gets.
@@ -187,7 +193,7 @@ class Writer:
         until = time.monotonic() + self._options.busy_timeout_s
         while not self.connection.try_begin():
             if self._closing or time.monotonic() > until:
-                raise StoreUnavailable("another process keeps the database locked")
+                raise StoreUnavailable("another process kept the database locked")
             time.sleep(RETRY_S)
 
     def _commit(self) -> None:

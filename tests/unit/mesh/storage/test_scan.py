@@ -6,6 +6,7 @@ import asyncio
 import gc
 from collections.abc import Callable
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -84,3 +85,27 @@ async def test_closing_the_store_ends_its_scans(open_store: OpenStore) -> None:
 async def test_an_empty_result_has_no_blocks(store: SQLiteStore) -> None:
     """The consumer's loop does not run."""
     assert [block async for block in store.scan(NONE_OF_MANY, {"many": 10})] == []
+
+
+async def test_the_number_of_open_scans_is_bounded(open_store: OpenStore) -> None:
+    """One too many is refused; when one ends there is room again."""
+    async with open_store(options=SQLiteOptions(scans=2)) as store:
+        scans = [store.scan(MANY, FOR_EVER) for _ in range(3)]
+        for scan in scans[:2]:
+            await anext(scan)
+        with pytest.raises(StoreUnavailable, match="too many"):
+            await anext(scans[2])
+        await scans[0].aclose()
+        another = store.scan(MANY, FOR_EVER)
+        assert len(await anext(another)) == 1_000
+        for scan in (scans[1], another):
+            await scan.aclose()
+
+
+async def test_a_database_that_is_gone_is_unavailable(store: SQLiteStore, path: Path) -> None:
+    """A scan opens a connection; when that fails the error is the store's own."""
+    away = path.parent.rename(path.parent.with_name("away"))
+    with pytest.raises(StoreUnavailable):
+        await anext(store.scan(MANY, FOR_EVER))
+    away.rename(path.parent)
+    assert len([block async for block in store.scan(MANY, {"many": 5})]) == 1

@@ -1,0 +1,57 @@
+"""The contract of `everything.proto`, as reflection would give it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import google.api.annotations_pb2
+import grpc_tools
+import pytest
+from google.protobuf import descriptor_pb2, message_factory
+from google.protobuf.descriptor_pool import DescriptorPool
+
+from gateway.reflection import Contract
+
+HERE = Path(__file__).parent
+PACKAGE = "gateway.testing.v1"
+
+
+@pytest.fixture(scope="session")
+def contract(tmp_path_factory: pytest.TempPathFactory) -> Contract:
+    """The contract, compiled."""
+    target = tmp_path_factory.mktemp("protoc") / "everything.binpb"
+    includes = (
+        HERE,
+        HERE.parents[2] / "protos",
+        Path(str(google.api.annotations_pb2.__file__)).parents[2],
+        Path(str(grpc_tools.__file__)).parent / "_proto",
+    )
+    command = [sys.executable, "-m", "grpc_tools.protoc", *(f"-I{path}" for path in includes)]
+    command += ["--include_imports", f"--descriptor_set_out={target}", "everything.proto"]
+    subprocess.run(command, check=True)
+    files = descriptor_pb2.FileDescriptorSet.FromString(target.read_bytes()).file
+    return Contract(
+        services=(f"{PACKAGE}.OddService", f"{PACKAGE}.ThingService"),
+        files={file.name: file.SerializeToString() for file in files},
+    )
+
+
+@pytest.fixture(scope="session")
+def pool(contract: Contract) -> DescriptorPool:
+    """The contract's descriptors."""
+    return contract.pool
+
+
+@pytest.fixture(scope="session")
+def message(pool: DescriptorPool) -> Callable[..., Any]:
+    """Makes a message of the contract: `message("Thing", title="x")`."""
+
+    def build(name: str, **fields: Any) -> Any:
+        descriptor = pool.FindMessageTypeByName(f"{PACKAGE}.{name}")
+        return message_factory.GetMessageClass(descriptor)(**fields)
+
+    return build
