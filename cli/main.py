@@ -52,6 +52,7 @@ def serve(name: Annotated[str, typer.Argument(help="Name of the service: 'custom
     """Run one service in this process, until Ctrl-C."""
     from cli import compose
     from cli import serve as single
+    from mesh.settings import SettingsError
     from mesh.tokens import write_trust
 
     settings = load_settings()
@@ -61,7 +62,7 @@ def serve(name: Annotated[str, typer.Argument(help="Name of the service: 'custom
     write_trust(settings.key_dir, compose.rights(services))
     try:
         single.run(services[name], settings, 0, lambda entry: print(entry.address, flush=True))
-    except OSError as error:
+    except (OSError, SettingsError) as error:
         fail(str(error), code=single.CONFIGURATION_ERROR)
 
 

@@ -23,6 +23,7 @@ from typing import Self
 import typer
 
 from mesh.registry import Entry, State
+from mesh.settings import SettingsError
 
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.1, 5.0
 STEADY_S = 30.0
@@ -196,7 +197,7 @@ class Supervisor:
             code = exit_.code if isinstance(exit_.code, int) else 1
         except typer.Exit as exit_:
             code = exit_.exit_code
-        except OSError as error:
+        except (OSError, SettingsError) as error:
             print(f"{name}: {error}", file=sys.stderr)
             code = CONFIGURATION_ERROR
         except BaseException:  # noqa: BLE001 - a child must never return into the supervisor

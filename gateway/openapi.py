@@ -17,6 +17,9 @@ from gateway.templates import Template
 MAX_QUERY_DEPTH: Final = 4
 """Fields within one another that are listed as parameters; deeper ones are taken all the same."""
 
+METHODS: Final = frozenset({"GET", "PUT", "POST", "PATCH", "DELETE"})
+"""OpenAPI 3.0 cannot describe others."""
+
 _PROBLEM: Final[Schema] = {
     "type": "object",
     "description": "RFC 9457 problem details; reasons are listed at /docs/errors",
@@ -51,6 +54,8 @@ def document(bindings: Iterable[Binding], *, version: str) -> bytes:
     paths: dict[str, dict[str, Any]] = {}
     seen: dict[str, int] = {}
     for binding in bindings:
+        if binding.http_method not in METHODS:
+            continue
         operation = _operation(binding, schemas)
         name = operation["operationId"]
         seen[name] = seen.get(name, 0) + 1

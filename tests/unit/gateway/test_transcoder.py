@@ -221,12 +221,12 @@ def test_idempotency_key_fills_the_request_id(route: GetRoute) -> None:
 
 def test_if_match_fills_the_etag(route: GetRoute) -> None:
     """Of the resource, wherever it is in the request."""
-    condition = {"if_match": '"v1"'}
-    assert route("UpdateThing").request("/v1/things/1", {}, **condition).thing.etag == "v1"
-    assert route("ReplaceThing").request("/v1/things/1", {}, **condition).etag == "v1"
+    condition = '"v1"'
+    assert route("UpdateThing").request("/v1/things/1", {}, if_match=condition).thing.etag == "v1"
+    assert route("ReplaceThing").request("/v1/things/1", {}, if_match=condition).etag == "v1"
     assert route("UpdateThing").request("/v1/things/1", {}, if_match="*").thing.etag == ""
-    assert route("GetThing").request("/v1/things/1", **condition).thing.etag == ""
-    error = route("UpdateThing").refused("/v1/things/1", {"etag": "v2"}, **condition)
+    assert route("GetThing").request("/v1/things/1", if_match=condition).thing.etag == ""
+    error = route("UpdateThing").refused("/v1/things/1", {"etag": "v2"}, if_match=condition)
     assert error.reason is GatewayReason.CONFLICTING_FIELD
 
 

@@ -89,30 +89,31 @@ def hasty_interpreter() -> Iterator[None]:
 
 def test_a_signal_that_raises_ends_a_wait_and_not_the_chain() -> None:
     """Ctrl-C in a thread that waits for ids leaves the sequence usable."""
-    waiting, enough = threading.Lock(), threading.Lock()
-    waiting.acquire()
+    enough, interrupted = threading.Lock(), threading.Event()
     enough.acquire()
 
     def piece() -> RangeIterator:
-        if waiting.locked():
-            waiting.release()
+        if not interrupted.is_set():
             enough.acquire()
         return iterate(range(5, 6))
 
     def interrupt(*_: object) -> None:
-        raise InterruptedError
+        if not interrupted.is_set():
+            interrupted.set()
+            raise InterruptedError
 
-    def kill_when_waiting() -> None:
-        with waiting:
+    def press_keys() -> None:
+        """A signal just before the wait begins does not end it, so press again."""
+        while not interrupted.wait(0.01):
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
     chain = IdChain(piece)
     before = signal.signal(signal.SIGUSR1, interrupt)
-    killer = threading.Thread(target=kill_when_waiting)
-    killer.start()
-    with pytest.raises(InterruptedError):
+    keyboard = threading.Thread(target=press_keys)
+    with pytest.raises(InterruptedError):  # noqa: PT012 - the signal may come before the wait
+        keyboard.start()
         chain.next_id()
-    killer.join()
+    keyboard.join()
     signal.signal(signal.SIGUSR1, before)
 
     assert chain.next_id() == 5

@@ -1,0 +1,115 @@
+"""`engine up` without the demo, and when it cannot start."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from loadtests.deployment import Platform
+
+ENGINE = str(Path(sys.executable).with_name("engine"))
+PASSWORD = "correct horse battery"
+
+
+def environ(var: Path, **settings: str) -> Mapping[str, str]:
+    others = {k: v for k, v in os.environ.items() if not k.startswith("ENGINE_")}
+    ports = {f"ENGINE_{name}": "0" for name in ("GATEWAY_PORT", "PORT_BASE", "METRICS_PORT")}
+    return {**others, **ports, "ENGINE_VAR": str(var), **settings}
+
+
+@contextmanager
+def up(var: Path) -> Iterator[str]:
+    """A platform without the demo; yields what it printed."""
+    with subprocess.Popen(
+        [ENGINE, "up"],
+        env=environ(var),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        said = ""
+        while "Ctrl-C" not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        try:
+            yield said
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.stdout.read()
+            assert process.wait(30) == 0
+
+
+def test_the_first_administrator_is_made_by_a_link_that_works_once(var: Path) -> None:
+    """No user exists by default, demo users cannot sign on, and the link is spent after use."""
+    with up(var) as said:
+        found = re.search(r"(http://\S+)/bootstrap#(\S+)", said)
+        assert found
+        assert "engine-demo" not in said
+        with httpx.Client(base_url=found[1], timeout=10) as rest:
+            page = rest.get("/bootstrap")
+            assert page.headers["content-type"].startswith("text/html")
+            request = {"token": found[2], "username": "first", "password": PASSWORD}
+            demo = {"username": "rm001", "password": "engine-demo"}
+            assert rest.post("/v1/sessions", json=demo).status_code == 401
+            assert rest.post("/v1/bootstrap", json={**request, "token": "x"}).status_code >= 400
+            assert rest.post("/v1/bootstrap", json=request).status_code == 200
+            assert rest.post("/v1/bootstrap", json=request).status_code >= 400
+            first = {"username": "first", "password": PASSWORD}
+            grant = rest.post("/v1/sessions", json=first).json()
+            rest.headers["authorization"] = f"Bearer {grant['accessToken']}"
+            assert rest.get("/v1/me").json()["roles"] == ["administrator"]
+    with up(var) as said:
+        assert "/bootstrap#" not in said
+
+
+def test_a_taken_port_is_named_with_its_setting(var: Path) -> None:
+    """The platform does not start by half: it says what to change and leaves nothing running."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [ENGINE, "up"],
+            env=environ(var, ENGINE_GATEWAY_PORT=port),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert f"ENGINE_GATEWAY_PORT={port}: cannot listen" in done.stderr
+    assert "Traceback" not in done.stderr
+    status = subprocess.run([ENGINE, "status"], env=environ(var), capture_output=True, check=False)
+    assert status.returncode == 1
+
+
+def test_demo_tokens_open_the_gateway(platform: Platform) -> None:
+    """`engine token mint` prints tokens that work, as many as asked for."""
+    tokens = printed(platform, "token", "mint", "--count", "2").split()
+    assert len(set(tokens)) == 2
+    status = printed(platform, "status")
+    (gateway,) = [line.split("\t")[2] for line in status.splitlines() if line.startswith("gateway")]
+    for token in tokens:
+        answer = httpx.get(f"http://{gateway}/v1/me", headers={"authorization": f"Bearer {token}"})
+        assert answer.json()["username"] == "loadtest"
+
+
+def printed(platform: Platform, *arguments: str) -> str:
+    """What the program prints when it finds this platform."""
+    return subprocess.run(
+        [ENGINE, *arguments],
+        env=dict(platform.environ),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
