@@ -48,6 +48,7 @@ class Settings:
         -1.0, "share of requests traced, 0 to 1; -1: all in the demo, else 1 %", low=-1, high=1
     )
     otlp_endpoint: str = _setting("", "host:port of an OTLP collector; empty: the UMS service")
+    otlp_token: str = _setting("", "bearer token for that collector", secret=True)
     rate_per_s: float = _setting(
         500.0, "requests a second that a caller may keep up", low=0.1, high=1e6
     )

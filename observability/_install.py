@@ -11,7 +11,7 @@ from typing import Final
 
 from mesh.app import host_id
 from mesh.channel import registered
-from mesh.context import CALLER
+from mesh.context import AUTHORIZATION, CALLER
 from mesh.registry import Registry
 from mesh.settings import Settings
 from mesh.telemetry import Meters, Telemetry
@@ -37,7 +37,7 @@ async def install(
         settings: `telemetry` turns it off: then spans do nothing and meters still count.
         service: name of the service.
         registry: where the UMS is found.
-        key: proves to the UMS who sends; no other collector is given proofs.
+        key: proves to the UMS who sends; another collector gets `settings.otlp_token`.
     """
     meters = Meters()
     if not settings.telemetry:
@@ -51,7 +51,11 @@ async def install(
         return settings.otlp_endpoint or next(iter(endpoints()), None)
 
     def proofs() -> tuple[tuple[str, str], ...]:
-        return () if settings.otlp_endpoint else ((CALLER, key.token()),)
+        if not settings.otlp_endpoint:
+            return ((CALLER, key.token()),)
+        if settings.otlp_token:
+            return ((AUTHORIZATION, f"Bearer {settings.otlp_token}"),)
+        return ()
 
     origin = {
         "service.name": service,

@@ -13,6 +13,7 @@ from sequencer.errors import SequencerReason
 
 DEFAULT_SIZE: Final = 50
 _CHECKSUM_BYTES: Final = 8
+_MAX_NUMBER: Final = 2**63 - 1
 _T = TypeVar("_T")
 
 
@@ -32,6 +33,20 @@ def cursor_of(listing: str, token: str) -> str:
     if not cursor or token != _token(listing, cursor):
         raise _invalid()
     return cursor
+
+
+def number_of(listing: str, token: str) -> int | None:
+    """The cursor of a listing by number; None for an empty token.
+
+    Raises:
+        MeshError: PAGE_TOKEN_INVALID.
+    """
+    cursor = cursor_of(listing, token)
+    if not cursor:
+        return None
+    if len(cursor) > len(str(_MAX_NUMBER)) or not (cursor.isascii() and cursor.isdigit()):
+        raise _invalid()
+    return min(int(cursor), _MAX_NUMBER)
 
 
 def page(

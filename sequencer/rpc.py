@@ -10,7 +10,7 @@ import grpc
 from engine.sequencer.v1 import sequencer_pb2 as pb
 from engine.sequencer.v1 import sequencer_pb2_grpc as pb_grpc
 from sequencer import domain
-from sequencer._paging import DEFAULT_SIZE, cursor_of, page
+from sequencer._paging import DEFAULT_SIZE, cursor_of, number_of, page
 from sequencer.service import Sequencer
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -75,7 +75,7 @@ class SequencerRpc(pb_grpc.SequencerServiceServicer):
         self, request: pb.ListLeasesRequest, context: Context
     ) -> pb.ListLeasesResponse:
         listing = f"leases of {request.name} {request.id}"
-        before = int(cursor_of(listing, request.page_token) or _ABOVE_ALL)
+        before = number_of(listing, request.page_token) or _ABOVE_ALL
         if request.id:
             lease = await self._sequencer.lease_of(request.name, request.id)
             return pb.ListLeasesResponse(leases=[_lease(lease)] if lease else [])

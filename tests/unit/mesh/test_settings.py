@@ -78,6 +78,13 @@ def test_the_dump_marks_what_differs_from_the_default() -> None:
     assert all(help_ for _, help_, _ in rows.values())
 
 
+def test_secrets_are_masked_in_the_dump() -> None:
+    """What is secret shows that it is set, and no more."""
+    rows = {name: value for name, value, _, _ in dump(Settings(otlp_token="hush"))}
+    assert rows["ENGINE_OTLP_TOKEN"] == "***"
+    assert {name: value for name, value, _, _ in dump(Settings())}["ENGINE_OTLP_TOKEN"] == ""
+
+
 def test_settings_survive_the_way_through_the_environment() -> None:
     """A child process given `to_environ` has the same settings."""
     settings = Settings(demo=True, gateway_port=0, rate_per_s=1.5, var=Path("/tmp/y"))

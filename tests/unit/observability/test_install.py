@@ -77,7 +77,7 @@ async def test_without_a_ums_a_process_starts_works_and_stops(var: Path) -> None
 
 @pytest.mark.parametrize("foreign", [True, False])
 async def test_proofs_are_given_to_the_ums_alone(var: Path, *, foreign: bool) -> None:
-    """A collector of somebody else's must not be able to act as our service."""
+    """A collector of somebody else's gets its own token and cannot act as our service."""
     received: list[dict[str, str | bytes]] = []
 
     async def export(_: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
@@ -94,7 +94,7 @@ async def test_proofs_are_given_to_the_ums_alone(var: Path, *, foreign: bool) ->
     await server.start()
     try:
         settings, registry, key = installed(
-            var, otlp_endpoint=f"127.0.0.1:{port}" if foreign else ""
+            var, otlp_endpoint=f"127.0.0.1:{port}" if foreign else "", otlp_token="theirs"
         )
         if not foreign:
             await registry.register(ums_entry(port))
@@ -105,6 +105,7 @@ async def test_proofs_are_given_to_the_ums_alone(var: Path, *, foreign: bool) ->
         await server.stop(None)
     (metadata,) = received
     assert ("x-engine-caller" in metadata) is not foreign
+    assert metadata.get("authorization") == ("Bearer theirs" if foreign else None)
 
 
 def ums_entry(port: int) -> Entry:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.errors import MeshError
-from sequencer._paging import cursor_of, page
+from sequencer._paging import cursor_of, number_of, page
 from sequencer.errors import SequencerReason
 
 TOKEN = page("list", ["a", "b", "c"], 2, str)[1]
@@ -44,6 +44,15 @@ def test_a_token_of_another_list_is_refused() -> None:
     """A cursor of one list means nothing in another."""
     with pytest.raises(MeshError):
         cursor_of("other list", TOKEN)
+
+
+def test_cursors_of_numbers_are_numbers() -> None:
+    """A list by number goes on after a 64-bit number, and after nothing else."""
+    assert number_of("list", "") is None
+    assert number_of("list", page("list", [41, 42], 1, str)[1]) == 41
+    for cursor in ("a", "²", "-1", "9" * 20, "9" * 5_000):
+        with pytest.raises(MeshError):
+            number_of("list", page("list", [cursor, ""], 1, str)[1])
 
 
 @given(st.text(max_size=60))

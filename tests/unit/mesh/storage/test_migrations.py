@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import sqlite3
@@ -106,6 +107,15 @@ def add(folder: Path) -> AddRevision:
         (folder / "versions" / f"{name}.py").write_text(text)
 
     return write
+
+
+def start(script: str, path: Path, folder: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", script, str(path), str(folder)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def tables(path: Path) -> set[str]:
@@ -226,6 +236,28 @@ assert "alembic" not in sys.modules
 migrations.upgrade(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
+
+def is_waiting_for(lock: Path) -> bool:
+    waiters = [line for line in Path("/proc/locks").read_text().splitlines() if "->" in line]
+    return any(f":{lock.stat().st_ino} " in line for line in waiters)
+
+
+def test_a_migration_waits_for_one_under_way(path: Path, folder: Path, add: AddRevision) -> None:
+    """It does not touch the database while another process holds the lock beside it."""
+    add("0001", FIRST)
+    path.parent.mkdir()
+    lock = path.with_name("test.db.lock")
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        child = start(MIGRATE, path, folder)
+        while child.poll() is None and not is_waiting_for(lock):
+            os.sched_yield()
+        assert child.returncode is None
+        assert not path.exists()
+    assert child.communicate() == (b"", b"")
+    assert migrations.current(path) == "0001"
+
+
 FORK = """
 import os, sys
 from pathlib import Path
@@ -252,12 +284,7 @@ def test_several_processes_may_migrate_at_once(
     """One works and the others wait, whether started afresh or forked after the imports."""
     add("0001", FIRST)
     add("0002", SECOND)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-W", "error", "-c", script, str(path), str(folder)]
-    children = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for _ in range(3)
-    ]
+    children = [start(script, path, folder) for _ in range(3)]
     told = [child.communicate() for child in children]
     assert told == [(b"", b"")] * 3
     assert [child.returncode for child in children] == [0, 0, 0]

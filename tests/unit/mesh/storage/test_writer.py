@@ -115,6 +115,23 @@ async def test_no_answer_is_replayed_before_it_is_durable(
     assert await ids(store, item) == [4]
 
 
+async def test_a_call_may_try_again_after_a_failed_commit(
+    store: SQLiteStore, item: sa.Table
+) -> None:
+    """What did not become durable does not count as its transaction."""
+    call = IdempotentCall(caller="rm", method="/m", request_id="r-1", request_hash=b"1")
+    token = idempotent_call.set(call)
+    for parent in (99, None):
+        try:
+            async with store.transaction() as tx:
+                await tx.execute(sa.insert(item), {"id": 1, "parent": parent})
+                tx.answer(StringValue(value="done"))
+        except StoreUnavailable:
+            assert parent == 99
+    idempotent_call.reset(token)
+    assert await ids(store, item) == [1]
+
+
 async def test_a_runaway_change_is_stopped(open_store: OpenStore, item: sa.Table) -> None:
     """SQLite rolls all of its group back: the others are told, and can try again."""
     options = SQLiteOptions(statement_limit_s=0.02, group_s=60.0)

@@ -1,0 +1,49 @@
+"""The how-to pages' examples work as they stand there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from loadtests.deployment import Platform
+
+HOWTO = Path(__file__).parents[2] / "docs" / "howto"
+CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def console(page: str) -> Iterator[str]:
+    """The commands of a page's console blocks, without comments and output."""
+    for block in CONSOLE.findall((HOWTO / page).read_text()):
+        for line in block.splitlines():
+            if line.startswith("$ engine"):
+                yield line.removeprefix("$ ").partition(" #")[0].strip()
+
+
+def test_signing_on_and_all_that_follows_runs(
+    platform: Platform, run_document: Callable[..., str]
+) -> None:
+    """curl against the gateway: sign-on, refresh, sign-out, users, service accounts."""
+    run_document(HOWTO / "identity.md", {**platform.environ, "GATEWAY": platform.targets.gateway()})
+
+
+def test_the_bank_is_made_looked_at_and_loaded(platform: Platform, tmp_path: Path) -> None:
+    """The page's commands, one after another in one folder."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), platform.environ["PATH"]])
+    environ = {**platform.environ, "PATH": path}
+    commands = [*console("bank.md")]
+    assert len(commands) == 3
+    for command in commands:
+        done = subprocess.run(
+            shlex.split(command),
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}: {done.stderr}"
