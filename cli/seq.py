@@ -92,6 +92,9 @@ def next_(
     name: Name,
     *,
     count: Annotated[int, typer.Option("-n", min=1, max=MAX_BLOCK, help="How many ids.")] = 1,
+    create: Annotated[
+        bool, typer.Option("--create", help="Create the sequence when there is none.")
+    ] = False,
 ) -> None:
     """Take ids and print them, one a line. Ids once taken are not given again.
 
@@ -103,6 +106,8 @@ def next_(
 
     request = pb.LeaseRangeRequest(name=name, client_id=f"cli-{secrets.token_hex(8)}")
     with _sequencer() as stub:
+        if create and not _exists(stub, name):
+            stub.CreateSequence(pb.CreateSequenceRequest(sequence=pb.Sequence(name=name)))
         while count:
             request.size = count
             lease = stub.LeaseRange(request).lease
@@ -124,6 +129,21 @@ def peek(name: Name) -> None:
     typer.echo(sequence.next_value)
 
 
+def _exists(stub: SequencerServiceStub, name: str) -> bool:
+    import grpc
+
+    from engine.sequencer.v1 import sequencer_pb2 as pb
+    from mesh.errors import ErrorView
+
+    try:
+        stub.GetSequence(pb.GetSequenceRequest(name=name))
+    except grpc.RpcError as error:
+        if ErrorView.from_rpc(error).reason == "SEQUENCE_NOT_FOUND":
+            return False
+        raise
+    return True
+
+
 @contextmanager
 def _sequencer() -> Iterator[SequencerServiceStub]:
     """The running sequencer; an error of a call ends the program with its next step."""
@@ -137,8 +157,7 @@ def _sequencer() -> Iterator[SequencerServiceStub]:
             yield SequencerServiceStub(channel)
         except grpc.RpcError as error:
             view = ErrorView.from_rpc(error)
-            broken = "".join(f"\n  {v.field}: {v.description}" for v in view.violations)
-            fail(f"{view.message}{broken}", view.next_step)
+            fail(view.message, view.next_step)
 
 
 def _print_sequences(sequences: list[pb.Sequence]) -> None:

@@ -171,7 +171,7 @@ def _demo_hints(gateway: str) -> None:
     print()
     print("Try, in another terminal:")
     print("  engine demo")
-    print("  engine seq next demo.ids -n 5")
+    print("  engine seq next demo.orders -n 5 --create")
     sign_on = '\'{"username":"rm001","password":"engine-demo"}\''
     print(f"  curl -s {gateway}/v1/sessions -H 'Content-Type: application/json' -d {sign_on}")
     print()

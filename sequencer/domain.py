@@ -199,4 +199,8 @@ def _leased(sequence: Sequence, demand: Demand, first: int, size: int, now: date
 
 
 def _invalid(field: str, description: str) -> MeshError:
-    return MeshError(MeshReason.INVALID_ARGUMENT, violations=[Violation(field, description)])
+    return MeshError(
+        MeshReason.INVALID_ARGUMENT,
+        f"{field}: {description}",
+        violations=[Violation(field, description)],
+    )

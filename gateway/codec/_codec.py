@@ -70,9 +70,10 @@ class JsonCodec:
     def parse(self, body: bytes) -> Message:
         document = load(body)
         try:
-            return self._build(**self._read(document))
+            found = self._read(document)
         except FieldError as error:
             raise violated(error) from None
+        return found if isinstance(found, Message) else self._build(**found)
 
     def print(self, response: Message) -> bytes:
         return orjson.dumps(self._write(response))

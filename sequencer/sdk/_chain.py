@@ -8,7 +8,9 @@ which may stand in the same chain:
 - its source answers the *same* range iterator as long as that has ids, so one
   that another thread overwrites loses none;
 - its source never raises and never ends, because either would end the chain
-  for good: an exception is handed on as an iterator that raises it once.
+  for good: an exception is handed on as an iterator that raises it once. (An
+  exception of a signal handler that strikes on the very first instruction of
+  `_take` cannot be caught; no wait ever happens there.)
 """
 
 from __future__ import annotations

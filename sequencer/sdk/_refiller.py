@@ -60,10 +60,8 @@ class Refiller:
     def ask(self, account: Account) -> None:
         """Have the buffer filled. Never waits for the source."""
         self._asked.put(account)
-        with self._starting:
-            if self._thread is None and not self._stopping.is_set():
-                self._thread = Thread(target=self._run, name="sequencer-refill", daemon=True)
-                self._thread.start()
+        if self._thread is None:
+            self._start()
 
     def stop(self, accounts: Iterable[Account], *, timeout_s: float) -> None:
         """End the thread, after it has given back what the (closed) buffers hold."""
@@ -76,6 +74,12 @@ class Refiller:
         thread.join(timeout_s)
         if not thread.is_alive():
             self._give_back(accounts)
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None and not self._stopping.is_set():
+                self._thread = Thread(target=self._run, name="sequencer-refill", daemon=True)
+                self._thread.start()
 
     def _run(self) -> None:
         while (account := self._asked.get()) is not None and not self._stopping.is_set():

@@ -165,7 +165,7 @@ def follow_up(token: int, summary: str) -> customer_pb2.CreateFollowUpRequest:
     return customer_pb2.CreateFollowUpRequest(
         customer_id=token,
         follow_up=customer_pb2.FollowUp(summary=summary),
-        request_id=f"{token} {len(summary)}",
+        request_id=f"{token}-{len(summary)}",
     )
 
 

@@ -51,6 +51,14 @@ async def test_next_prints_ids_for_scripts(engine: Engine) -> None:
     assert (await engine("next", "shop.order", "-n", "3")).stdout == "2\n3\n4\n"
 
 
+async def test_next_creates_what_is_missing_when_asked(engine: Engine) -> None:
+    """Only then, and a sequence with settings of its own is taken from as it is."""
+    assert (await engine("next", "shop.order")).exit_code == 1
+    assert (await engine("next", "shop.order", "--create")).stdout == "1\n"
+    await engine("create", "shop.invoice", "--start", "1000")
+    assert (await engine("next", "shop.invoice", "--create")).stdout == "1000\n"
+
+
 async def test_next_goes_on_when_a_grant_is_smaller(engine: Engine) -> None:
     """A sequence that grants a thousand at most still gives fifteen hundred."""
     await engine("create", "shop.order", "--max", "5000")
