@@ -8,10 +8,11 @@ left of the current deadline.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakKeyDictionary
 
 import grpc
 from grpc import ChannelConnectivity
@@ -26,6 +27,8 @@ if TYPE_CHECKING:  # a client outside the platform has no registry
 
 DEFAULT_TIMEOUT_S = 10.0
 READY_POLL_S = 0.05
+RETIRE_S = 30.0
+"""How long calls in flight to an endpoint that left may still take."""
 
 _OPTIONS = (
     ("grpc.keepalive_time_ms", 30_000),
@@ -81,6 +84,7 @@ class Channel(grpc.aio.Channel):
         self._endpoints = endpoints
         self._proofs = proofs
         self._open: dict[str, grpc.aio.Channel] = {}
+        self._retiring: set[asyncio.Future[None]] = set()
         self._turn = count()
 
     def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
@@ -105,7 +109,15 @@ class Channel(grpc.aio.Channel):
         if found is None:
             found = grpc.aio.insecure_channel(endpoint, options=_OPTIONS)
             self._open[endpoint] = found
+            self._retire({*self._open} - {*endpoints})
         return found
+
+    def _retire(self, gone: Iterable[str]) -> None:
+        """Close the channels of endpoints that left; calls in flight may end first."""
+        for endpoint in gone:
+            task = asyncio.ensure_future(self._open.pop(endpoint).close(RETIRE_S))
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
 
     def outgoing(self, given: Any, timeout: float | None) -> tuple[list[Any], float]:
         """Metadata and time-out of a call made now: proofs, current request, trace, `given`."""
@@ -145,6 +157,9 @@ class Channel(grpc.aio.Channel):
         open_, self._open = self._open, {}
         for channel in open_.values():
             await channel.close(grace)
+        for task in self._retiring:
+            task.cancel()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
 
     async def __aenter__(self) -> Self:
         return self
@@ -169,7 +184,7 @@ class _Method:
         self._path = path
         self._args = args
         self._kwargs = {**kwargs, "_registered_method": False}
-        self._bound: dict[grpc.aio.Channel, Any] = {}
+        self._bound: WeakKeyDictionary[grpc.aio.Channel, Any] = WeakKeyDictionary()
 
     def __call__(
         self,

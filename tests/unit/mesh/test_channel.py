@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -23,11 +24,20 @@ class Echo(grpc.GenericRpcHandler):
         self.name = name.encode()
         self.metadata: dict[str, Any] = {}
         self.time_left: float | None = None
+        self.held = asyncio.Event()
+        self.release = asyncio.Event()
 
     def service(self, details: grpc.HandlerCallDetails) -> Any:
         if details.method == "/t.T/Each":
             return grpc.unary_stream_rpc_method_handler(self.each)
+        if details.method == "/t.T/Held":
+            return grpc.unary_unary_rpc_method_handler(self.hold)
         return grpc.unary_unary_rpc_method_handler(self.answer)
+
+    async def hold(self, _request: bytes, _context: Any) -> bytes:
+        self.held.set()
+        await self.release.wait()
+        return self.name
 
     async def answer(self, _request: bytes, context: Any) -> bytes:
         self.metadata = dict(context.invocation_metadata())
@@ -73,6 +83,21 @@ async def test_an_endpoint_that_left_is_not_called_any_more(
         await call(b"")
         addresses.pop(0)
         assert {await call(b"") for _ in range(3)} == {b"b"}
+
+
+async def test_a_call_in_flight_ends_though_its_endpoint_left(
+    echoes: list[tuple[str, Echo]],
+) -> None:
+    """The channel to the old endpoint is closed only after the call."""
+    addresses = [echoes[0][0]]
+    async with Channel("t", lambda: addresses) as channel:
+        call = channel.unary_unary("/t.T/Held")
+        held = asyncio.ensure_future(call(b""))
+        await echoes[0][1].held.wait()
+        addresses[:] = [echoes[1][0]]
+        assert await channel.unary_unary("/t.T/Do")(b"") == b"b"
+        echoes[0][1].release.set()
+        assert await held == b"a"
 
 
 async def test_without_endpoint_every_kind_of_call_is_unavailable() -> None:
