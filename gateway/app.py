@@ -14,14 +14,11 @@ from gateway.http import Limits, Listener, Request, Response
 from gateway.pages import pages
 from gateway.problems import of_error
 from gateway.reflection import Contract
-from mesh.errors import MeshError, MeshReason
+from mesh.errors import MeshError
 from mesh.log import get_logger
 from mesh.service import Blueprint, Parts, Service
 from mesh.settings import Settings, SettingsError
-from mesh.tokens import WILDCARD, TokenVerifier
-
-_UNSIGNED: Final = "eyJhbGciOiJFZDI1NTE5In0.e30.AA"
-"""A well-formed token that names no key: how it is refused tells whether keys are known."""
+from mesh.tokens import WILDCARD
 
 _log = get_logger(__name__)
 
@@ -34,7 +31,6 @@ class Gateway:
         self._parts = parts
         self._document: bytes | None = None
         self._chain = filters.chain(settings, parts.telemetry, parts.verifier, parts.clock)
-        self._keys = _Keys(parts.verifier)
         self.contracts = Contracts(
             parts.registry, parts.channel, self._take_on, own_name=parts.name
         )
@@ -55,7 +51,9 @@ class Gateway:
 
     def ready(self) -> bool:
         """Whether every registered service is routed and tokens can be checked."""
-        return self.contracts.complete and self._keys.known() and not self.listener.draining
+        return (
+            self.contracts.complete and self._parts.verifier.has_keys and not self.listener.draining
+        )
 
     def openapi(self) -> bytes:
         """The OpenAPI document of the surface of the moment."""
@@ -70,22 +68,6 @@ class Gateway:
             _log.warning("rule_left_out", rule=left_out)
         if contracts:
             _log.info("routes_changed", of=sorted(contracts), routes=len(self._surface.bindings))
-
-
-class _Keys:
-    """Remembers that the verifier has had keys."""
-
-    def __init__(self, verifier: TokenVerifier) -> None:
-        self._verifier = verifier
-        self._known = False
-
-    def known(self) -> bool:
-        if not self._known:
-            try:
-                self._verifier.user(_UNSIGNED)
-            except MeshError as error:
-                self._known = error.reason is not MeshReason.KEYS_UNAVAILABLE
-        return self._known
 
 
 def refuse(error: MeshError) -> Response:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from types import TracebackType
 from typing import Final, Self
 
 import grpc
 
 from gateway.reflection import Contract, fetch
+from mesh.background import Background
 from mesh.contract import ContractError
 from mesh.log import get_logger
 from mesh.registry import Registry, State
@@ -21,7 +20,7 @@ FETCH_TIMEOUT_S: Final = 5.0
 _log = get_logger(__name__)
 
 
-class Contracts:
+class Contracts(Background):
     """Keeps the contracts of all registered services, as an async context manager.
 
     A service is asked when it appears and whenever its instances change.
@@ -57,18 +56,7 @@ class Contracts:
 
     async def __aenter__(self) -> Self:
         await self.refresh()
-        self._task = asyncio.create_task(self._follow(), name="contracts")
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        return await super().__aenter__()
 
     async def refresh(self) -> None:
         """Ask the services whose instances changed; one that fails is asked again next time."""
@@ -90,7 +78,7 @@ class Contracts:
         if changed:
             self._on_change(dict(self._known))
 
-    async def _follow(self) -> None:
+    async def _run(self) -> None:
         while True:
             await asyncio.sleep(POLL_S)
             try:

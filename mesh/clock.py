@@ -1,11 +1,14 @@
-"""Time and sleep as parts, so that tests can hold them."""
+"""Time and sleep as parts, so that tests can hold them; points in time as stored numbers."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Clock(Protocol):
@@ -54,3 +57,17 @@ class ManualClock:
     async def sleep(self, seconds: float) -> None:
         self.advance(seconds)
         await asyncio.sleep(0)
+
+
+def to_micros(moment: datetime) -> int:
+    """Whole microseconds since 1970 of an aware time."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """The point in time, UTC, that many microseconds after 1970.
+
+    Raises:
+        OverflowError: outside the years 1 to 9999.
+    """
+    return _EPOCH + micros * _MICROSECOND

@@ -64,6 +64,13 @@ class MeshReason(Reason):
         "请求无法解析",
         "Send a message of the type that the contract names.",
     )
+    PAGE_TOKEN_INVALID = ReasonText(
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "The page token does not belong to this list",
+        "分页令牌与当前列表不符",
+        "Send next_page_token unchanged, with the filter and order of the page before; "
+        "or leave it out to start again.",
+    )
     UNAUTHENTICATED = ReasonText(
         grpc.StatusCode.UNAUTHENTICATED,
         "The call carries no access token",
@@ -87,6 +94,12 @@ class MeshReason(Reason):
         "The session has ended",
         "会话已结束",
         "Sign on again.",
+    )
+    CALLER_REFUSED = ReasonText(
+        grpc.StatusCode.UNAUTHENTICATED,
+        "The calling service cannot prove itself",
+        "调用方服务身份验证失败",
+        "Restart the calling service; its key must match the trust file of the one it calls.",
     )
     KEYS_UNAVAILABLE = ReasonText(
         grpc.StatusCode.UNAVAILABLE,

@@ -135,6 +135,11 @@ class TokenVerifier:
         """The verifier for the trust file in `folder`."""
         return cls(json.loads((folder / "trust.json").read_text()), clock)
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether users' tokens can be checked."""
+        return bool(self._keys)
+
     def set_keys(self, keys: Iterable[Mapping[str, str]]) -> None:
         """Replace the identity centre's public keys (JWKs); tokens of dropped keys end."""
         self._keys = {key["kid"]: OKPKey.import_key(dict(key)) for key in keys}
@@ -169,16 +174,19 @@ class TokenVerifier:
         """The service that signed a caller token.
 
         Raises:
-            MeshError: TOKEN_INVALID or TOKEN_EXPIRED.
+            MeshError: CALLER_REFUSED.
         """
         now = self._clock.now().timestamp()
         found = self._services.get(token)
         if found is None:
-            found = self._verified_caller(token)
+            try:
+                found = self._verified_caller(token)
+            except MeshError as error:
+                raise MeshError(MeshReason.CALLER_REFUSED) from error
             _remember(self._services, token, found)
         if found[0] <= now:
             self._services.pop(token, None)
-            raise MeshError(MeshReason.TOKEN_EXPIRED)
+            raise MeshError(MeshReason.CALLER_REFUSED)
         return found[1]
 
     def _verified_user(self, token: str) -> tuple[float, Principal]:
@@ -191,9 +199,10 @@ class TokenVerifier:
         return _expiry(claims), principal_of(claims)
 
     def _verified_caller(self, token: str) -> tuple[float, Caller]:
-        key, caller = self._callers.get(_key_id(token), (None, None))
-        if key is None or caller is None:
-            raise MeshError(MeshReason.TOKEN_INVALID, "The calling service is not trusted")
+        key_id = _key_id(token)
+        if key_id not in self._callers:
+            raise MeshError(MeshReason.TOKEN_INVALID)
+        key, caller = self._callers[key_id]
         claims = _claims(token, key, caller.service, CALLER_AUDIENCE)
         return _expiry(claims), caller
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import suppress
-from types import TracebackType
-from typing import Self
 
 import grpc
 
 from engine.mesh.v1 import trust_pb2, trust_pb2_grpc
+from mesh.background import Background
 from mesh.log import get_logger
 from mesh.tokens import TokenVerifier
 
@@ -21,7 +20,7 @@ _MIN_REFETCH_S = 1.0
 _log = get_logger(__name__)
 
 
-class TrustFeed:
+class TrustFeed(Background):
     """Fetches keys and watches revocations for as long as it is entered.
 
     Entering does not wait for the identity centre: until the first answer users'
@@ -34,24 +33,10 @@ class TrustFeed:
         self._unknown = asyncio.Event()
         verifier.on_unknown_key = self._unknown.set
 
-    async def __aenter__(self) -> Self:
-        self._tasks = (
-            asyncio.create_task(self._watch(), name="revocations"),
-            asyncio.create_task(self._refetch(), name="keys"),
-        )
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch(), name="revocations")
+            group.create_task(self._refetch(), name="keys")
 
     async def _watch(self) -> None:
         backoff = _FIRST_BACKOFF_S

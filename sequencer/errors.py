@@ -34,9 +34,3 @@ class SequencerReason(Reason):
         "该客户端未持有此号段",
         "Return only ranges that were granted to the same client id.",
     )
-    PAGE_TOKEN_INVALID = ReasonText(
-        grpc.StatusCode.INVALID_ARGUMENT,
-        "The page token does not belong to this list",
-        "分页令牌无效",
-        "Send next_page_token as received with the same request, or begin without one.",
-    )

@@ -9,8 +9,8 @@ import grpc
 
 from engine.sequencer.v1 import sequencer_pb2 as pb
 from engine.sequencer.v1 import sequencer_pb2_grpc as pb_grpc
+from mesh.paging import PageRequest
 from sequencer import domain
-from sequencer._paging import DEFAULT_SIZE, cursor_of, number_of, page
 from sequencer.service import Sequencer
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -42,11 +42,12 @@ class SequencerRpc(pb_grpc.SequencerServiceServicer):
     async def ListSequences(
         self, request: pb.ListSequencesRequest, context: Context
     ) -> pb.ListSequencesResponse:
-        size = request.page_size or DEFAULT_SIZE
-        after = cursor_of("sequences", request.page_token)
-        found = await self._sequencer.sequences(after=after, limit=size + 1)
-        shown, token = page("sequences", found, size, lambda sequence: sequence.name)
-        return pb.ListSequencesResponse(sequences=map(_sequence, shown), next_page_token=token)
+        asked = PageRequest(listing="sequences", size=request.page_size, token=request.page_token)
+        found = await self._sequencer.sequences(after=asked.after_text(), limit=asked.limit)
+        page = asked.page(found, lambda sequence: sequence.name)
+        return pb.ListSequencesResponse(
+            sequences=map(_sequence, page.entries), next_page_token=page.next_token
+        )
 
     async def LeaseRange(
         self, request: pb.LeaseRangeRequest, context: Context
@@ -75,14 +76,16 @@ class SequencerRpc(pb_grpc.SequencerServiceServicer):
         self, request: pb.ListLeasesRequest, context: Context
     ) -> pb.ListLeasesResponse:
         listing = f"leases of {request.name} {request.id}"
-        before = number_of(listing, request.page_token) or _ABOVE_ALL
+        asked = PageRequest(listing=listing, size=request.page_size, token=request.page_token)
+        (before,) = asked.after_numbers(1) or (_ABOVE_ALL,)
         if request.id:
             lease = await self._sequencer.lease_of(request.name, request.id)
             return pb.ListLeasesResponse(leases=[_lease(lease)] if lease else [])
-        size = request.page_size or DEFAULT_SIZE
-        found = await self._sequencer.leases(request.name, before=before, limit=size + 1)
-        shown, token = page(listing, found, size, lambda lease: str(lease.number))
-        return pb.ListLeasesResponse(leases=map(_lease, shown), next_page_token=token)
+        found = await self._sequencer.leases(request.name, before=before, limit=asked.limit)
+        page = asked.page(found, lambda lease: (lease.number,))
+        return pb.ListLeasesResponse(
+            leases=map(_lease, page.entries), next_page_token=page.next_token
+        )
 
 
 def _sequence(sequence: domain.Sequence) -> pb.Sequence:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from collections.abc import Sequence as ListOf
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
+from mesh.clock import from_micros, to_micros
 from mesh.storage import Row, Store, Transaction
 from sequencer.domain import Change, Lease, LeaseState, Sequence
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _metadata = sa.MetaData()
 _sequence = sa.Table(
@@ -129,7 +127,7 @@ class SqlUnit:
             "max_value": sequence.max_value,
             "last_value": sequence.last_value,
             "lease_number": sequence.lease_number,
-            "create_us": _micros(sequence.create_time),
+            "create_us": to_micros(sequence.create_time),
         }
         await self._transaction.execute(_ADD_SEQUENCE, values)
 
@@ -158,7 +156,7 @@ def _as_sequence(row: Row) -> Sequence:
         max_value=row.max_value,
         last_value=row.last_value,
         lease_number=row.lease_number,
-        create_time=_moment(row.create_us),
+        create_time=from_micros(row.create_us),
     )
 
 
@@ -170,7 +168,7 @@ def _as_lease(row: Row) -> Lease:
         size=row.size,
         client_id=row.client_id,
         state=LeaseState(row.state),
-        lease_time=_moment(row.lease_us),
+        lease_time=from_micros(row.lease_us),
     )
 
 
@@ -182,13 +180,5 @@ def _lease_values(lease: Lease) -> dict[str, Any]:
         "size": lease.size,
         "client_id": lease.client_id,
         "state": lease.state.value,
-        "lease_us": _micros(lease.lease_time),
+        "lease_us": to_micros(lease.lease_time),
     }
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def _moment(micros: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=micros)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
 from centers.ark.access import GENESIS, Access, Entry, append
 from centers.ark.domain import Held, Record, Statistics
 from centers.ark.tables import access_log, customer
-from mesh.clock import Clock
+from mesh.clock import Clock, from_micros, to_micros
 from mesh.storage import Row, Store
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TOKENS = sa.select(customer.c.cif, customer.c.customer_id).where(
     customer.c.cif.in_(sa.bindparam("numbers", expanding=True))
 )
@@ -45,7 +43,7 @@ class ArkStore:
         return {row.cif: row.customer_id for row in rows}
 
     async def save(self, records: Sequence[Record], spare: Sequence[int]) -> Sequence[int]:
-        import_us = _micros(self._clock.now())
+        import_us = to_micros(self._clock.now())
         async with self._store.transaction() as tx:
             rows = await tx.fetch_all(_TOKENS, {"numbers": [record.cif for record in records]})
             known = {row.cif: row.customer_id for row in rows}
@@ -72,7 +70,7 @@ class ArkStore:
 
     async def statistics(self) -> Statistics:
         (row,) = await self._store.fetch_all(_STATISTICS)
-        import_time = None if row.newest is None else _moment(row.newest)
+        import_time = None if row.newest is None else from_micros(row.newest)
         return Statistics(customers=row.customers, import_time=import_time)
 
     async def record(self, access: Access) -> None:
@@ -106,14 +104,14 @@ def _held(row: Row) -> Held:
         id_card=row.id_card,
         aum_fen=row.aum_fen,
     )
-    return Held(customer_id=row.customer_id, record=record, import_time=_moment(row.import_us))
+    return Held(customer_id=row.customer_id, record=record, import_time=from_micros(row.import_us))
 
 
 def _entry_values(entry: Entry) -> dict[str, Any]:
     access = entry.access
     return {
         "position": entry.position,
-        "time_us": _micros(access.time),
+        "time_us": to_micros(access.time),
         "user": access.user,
         "service": access.service,
         "purpose": access.purpose,
@@ -126,7 +124,7 @@ def _entry_values(entry: Entry) -> dict[str, Any]:
 
 def _entry(row: Row) -> Entry:
     access = Access(
-        time=_moment(row.time_us),
+        time=from_micros(row.time_us),
         user=row.user,
         service=row.service,
         purpose=row.purpose,
@@ -135,11 +133,3 @@ def _entry(row: Row) -> Entry:
         trace_id=row.trace_id,
     )
     return Entry(position=row.position, access=access, seal=row.seal)
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def _moment(micros: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=micros)

@@ -6,15 +6,18 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from typing import Final
 
 from engine.mesh.v1 import policy_pb2
+from mesh.clock import to_micros
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 RECENT_FOLLOW_UPS: Final = 5
 """How many follow-ups a portrait shows."""
+
+Cursor = tuple[int, ...]
+"""The place of a row in a list, as numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +80,7 @@ class Order:
     fields: tuple[str, ...]
     descending: bool = False
 
-    def cursor(self, customer: Customer) -> tuple[int, ...]:
+    def cursor(self, customer: Customer) -> Cursor:
         """The place of a customer in the order."""
         return tuple(getattr(customer, field) for field in self.fields)
 
@@ -110,9 +113,9 @@ class FollowUp:
         return f"{self.follow_up_id:x}-{self.version:x}"
 
     @property
-    def cursor(self) -> tuple[int, int]:
+    def cursor(self) -> Cursor:
         """Its place in the list of a customer's follow-ups, which has the newest first."""
-        return micros(self.create_time), self.follow_up_id
+        return to_micros(self.create_time), self.follow_up_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,16 +166,6 @@ class Statistics:
 
     customers: int
     follow_ups: int
-
-
-def micros(moment: datetime) -> int:
-    """Microseconds since 1970."""
-    return (moment - EPOCH) // timedelta(microseconds=1)
-
-
-def moment(since_1970_us: int) -> datetime:
-    """The point in time that many microseconds after 1970."""
-    return EPOCH + timedelta(microseconds=since_1970_us)
 
 
 _GAP = r"[\s().·_\-‐-―−]{0,3}"

@@ -22,13 +22,6 @@ class CustomerReason(Reason):
         "不支持该排序方式",
         "Use one of the orders that the violation names.",
     )
-    PAGE_TOKEN_INVALID = ReasonText(
-        grpc.StatusCode.INVALID_ARGUMENT,
-        "The page token does not belong to this list",
-        "分页标记与当前列表不符",
-        "Send the token unchanged, with the filter and order of the page before; "
-        "or leave it out to start again.",
-    )
     IMPORT_INVALID = ReasonText(
         grpc.StatusCode.INVALID_ARGUMENT,
         "The import has entries that cannot be stored",

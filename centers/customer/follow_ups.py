@@ -7,11 +7,11 @@ from typing import Protocol, TypeVar
 
 from google.protobuf.message import Message
 
-from centers.customer.domain import Change, Draft, FollowUp, holds_personal_number
+from centers.customer.domain import Change, Cursor, Draft, FollowUp, holds_personal_number
 from centers.customer.errors import CustomerReason
-from centers.customer.paging import Cursor, Page, PageRequest
 from mesh.clock import Clock
 from mesh.errors import MeshError, Violation
+from mesh.paging import Page, PageRequest
 
 CURSOR_KEYS = 2
 TEXTS = ("summary", "next_step")
@@ -111,7 +111,7 @@ class FollowUps:
             MeshError: PAGE_TOKEN_INVALID.
         """
         rows = await self._store.newest(
-            customer_id, after=request.after(CURSOR_KEYS), limit=request.limit
+            customer_id, after=request.after_numbers(CURSOR_KEYS), limit=request.limit
         )
         return request.page(rows, lambda follow_up: follow_up.cursor)
 

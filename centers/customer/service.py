@@ -8,6 +8,7 @@ from typing import Protocol
 
 from centers.customer.domain import (
     RECENT_FOLLOW_UPS,
+    Cursor,
     Customer,
     FollowUp,
     MaskedValues,
@@ -18,9 +19,9 @@ from centers.customer.domain import (
 )
 from centers.customer.errors import CustomerReason
 from centers.customer.filter import Condition
-from centers.customer.paging import Cursor, Page, PageRequest
 from engine.customer.v1 import customer_pb2
 from mesh.errors import MeshError, MeshReason, Violation
+from mesh.paging import Page, PageRequest
 
 _TIERS = frozenset(customer_pb2.Tier.values()) - {customer_pb2.TIER_UNSPECIFIED}
 _GRADES = frozenset(customer_pb2.RiskGrade.values())
@@ -117,7 +118,7 @@ class Customers:
             reach=reach,
             conditions=conditions,
             order=order,
-            after=request.after(len(order.fields)),
+            after=request.after_numbers(len(order.fields)),
             limit=request.limit,
         )
         return request.page(await self._store.select(selection), order.cursor)

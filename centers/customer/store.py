@@ -9,13 +9,13 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from centers.customer.domain import Customer, Extent, FollowUp, Reach, Statistics, micros, moment
+from centers.customer.domain import Cursor, Customer, Extent, FollowUp, Reach, Statistics
 from centers.customer.errors import CustomerReason
 from centers.customer.follow_ups import Answer
-from centers.customer.paging import Cursor
 from centers.customer.service import Selection
 from centers.customer.tables import customer as customer_table
 from centers.customer.tables import follow_up as follow_up_table
+from mesh.clock import from_micros, to_micros
 from mesh.errors import MeshError
 from mesh.storage import Row, Store
 
@@ -189,8 +189,8 @@ def _follow_up_values(follow_up: FollowUp) -> dict[str, Any]:
         "next_step": follow_up.next_step,
         "next_us": _optional_micros(follow_up.next_time),
         "author": follow_up.author,
-        "create_us": micros(follow_up.create_time),
-        "update_us": micros(follow_up.update_time),
+        "create_us": to_micros(follow_up.create_time),
+        "update_us": to_micros(follow_up.update_time),
         "version": follow_up.version,
     }
 
@@ -203,15 +203,15 @@ def _to_follow_up(row: Row) -> FollowUp:
         next_step=row.next_step,
         next_time=_optional_moment(row.next_us),
         author=row.author,
-        create_time=moment(row.create_us),
-        update_time=moment(row.update_us),
+        create_time=from_micros(row.create_us),
+        update_time=from_micros(row.update_us),
         version=row.version,
     )
 
 
 def _optional_micros(time: datetime | None) -> int | None:
-    return None if time is None else micros(time)
+    return None if time is None else to_micros(time)
 
 
 def _optional_moment(since_1970_us: int | None) -> datetime | None:
-    return None if since_1970_us is None else moment(since_1970_us)
+    return None if since_1970_us is None else from_micros(since_1970_us)

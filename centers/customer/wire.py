@@ -11,9 +11,9 @@ from google.protobuf.message import Message
 from centers.customer.domain import ORDERS, Change, Customer, Draft, FollowUp, Order, Portrait
 from centers.customer.errors import CustomerReason
 from centers.customer.filter import Condition, FilterError, parse
-from centers.customer.paging import PageRequest
 from engine.customer.v1 import customer_pb2
 from mesh.errors import MeshError, Violation
+from mesh.paging import PageRequest
 
 CHANGEABLE: Final = ("summary", "next_step", "next_time")
 DEFAULT_ORDER: Final = "customer_id"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -19,7 +16,6 @@ from centers.identity.domain import (
 from centers.identity.roles import Role
 from engine.identity.v1 import identity_pb2
 from engine.mesh.v1 import trust_pb2
-from mesh.errors import MeshError, MeshReason, Violation
 
 _STATES: Final[Mapping[AccountState, identity_pb2.AccountState.ValueType]] = {
     AccountState.ACTIVE: identity_pb2.ACCOUNT_STATE_ACTIVE,
@@ -27,7 +23,6 @@ _STATES: Final[Mapping[AccountState, identity_pb2.AccountState.ValueType]] = {
     AccountState.LEFT: identity_pb2.ACCOUNT_STATE_LEFT,
 }
 _STATED: Final = {number: state for state, number in _STATES.items()}
-_USERNAME: Final = re.compile(r"[a-z][a-z0-9._-]{1,63}")
 
 
 def state_of(number: identity_pb2.AccountState.ValueType) -> AccountState | None:
@@ -98,26 +93,3 @@ def revocation_message(revocation: Revocation) -> trust_pb2.Revocation:
     message = trust_pb2.Revocation(session_id=revocation.session_id)
     message.expire_time.FromDatetime(revocation.expires)
     return message
-
-
-def page_token(username: str) -> str:
-    """The token of the page that follows `username`."""
-    return base64.urlsafe_b64encode(username.encode()).decode().rstrip("=")
-
-
-def username_before(token: str) -> str:
-    """The name that a page follows; empty for the first page.
-
-    Raises:
-        MeshError: INVALID_ARGUMENT, when no page had that token.
-    """
-    if not token:
-        return ""
-    try:
-        username = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        username = ""
-    if not _USERNAME.fullmatch(username):
-        violation = Violation("page_token", "is not the next_page_token of a page before")
-        raise MeshError(MeshReason.INVALID_ARGUMENT, violations=[violation])
-    return username

@@ -17,8 +17,7 @@ from centers.identity.service import SignOn
 from engine.identity.v1 import identity_pb2, identity_pb2_grpc
 from mesh.clock import Clock
 from mesh.context import Principal, current
-
-PAGE_SIZE = 50
+from mesh.paging import PageRequest
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -93,13 +92,11 @@ class IdentityRpc(identity_pb2_grpc.IdentityServiceServicer):
     async def ListUsers(
         self, request: identity_pb2.ListUsersRequest, context: _Context
     ) -> identity_pb2.ListUsersResponse:
-        size = request.page_size or PAGE_SIZE
-        after = messages.username_before(request.page_token)
-        users = await self._accounts.users(after, size + 1)
-        more = len(users) > size
+        asked = PageRequest(listing="users", size=request.page_size, token=request.page_token)
+        users = await self._accounts.users(asked.after_text(), asked.limit)
+        page = asked.page(users, lambda user: user.username)
         return identity_pb2.ListUsersResponse(
-            users=[messages.user_message(user) for user in users[:size]],
-            next_page_token=messages.page_token(users[size - 1].username) if more else "",
+            users=map(messages.user_message, page.entries), next_page_token=page.next_token
         )
 
     async def UpdateUser(

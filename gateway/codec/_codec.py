@@ -82,7 +82,8 @@ class JsonCodec:
 def violated(error: FieldError) -> MeshError:
     """The error that the caller sees."""
     violation = Violation(error.field, error.description)
-    return MeshError(error.reason, f"{error.field}: {error.description}", violations=(violation,))
+    detail = f"{error.field}: {error.description}" if error.field else error.description
+    return MeshError(error.reason, detail, violations=(violation,))
 
 
 def parsed_object(body: bytes) -> dict[str, Any]:

@@ -185,6 +185,8 @@ class Connection(asyncio.Protocol):
             if self._unread:
                 self._transport.resume_reading()
                 self._read()
+            if self._waiting:
+                await asyncio.sleep(0)  # a long pipeline must not hold up other connections
         self._task = None
         self._answered = True
         self._since = self._loop.time()

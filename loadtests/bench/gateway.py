@@ -2,36 +2,23 @@
 
 The stack is the gateway and the service that the suite `mesh` measures, with their whole
 chains, in one process; the peer is the same method called directly, over grpc.aio, in a
-process of its own. The edge alone is the HTTP server with a handler that echoes.
-
-`python -m loadtests.bench.gateway KIND` runs one of the servers.
+process of its own. The edge alone is the HTTP server with a handler that answers the same.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any, Final
 
 import grpc
 import uvloop
 
 from engine.customer.v1 import customer_pb2, customer_pb2_grpc
-from engine.mesh.v1 import policy_pb2
-from gateway.app import BLUEPRINT
-from gateway.http import Listener, Request, Response
 from loadtests.bench import Figure, Run
-from loadtests.bench.servers import SERVICE, USER_PERMISSIONS, started
-from mesh import Blueprint
-from mesh.testing import Mesh
+from loadtests.bench.servers import cpu_s, started
 
 PEER: Final = "grpc.aio on uvloop, no interceptors, no gateway"
 CALLERS: Final = 64
@@ -45,8 +32,8 @@ def figures(run: Run) -> Iterator[Figure]:
     with ExitStack() as stack:
         runner = stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
         plain = stack.enter_context(started("plain"))
-        whole = stack.enter_context(_server("stack"))
-        edge = stack.enter_context(_server("edge"))
+        whole = stack.enter_context(started("stack"))
+        edge = stack.enter_context(started("edge"))
 
         def rate(load: Load) -> Callable[[], float]:
             return lambda: runner.run(_rate(load, run.stretch_s))
@@ -65,9 +52,9 @@ def figures(run: Run) -> Iterator[Figure]:
             ("CPU a request, gateway and service", rest, whole),
             ("CPU a request, edge alone", echo, edge),
         ):
-            before = _cpu_s(server["pid"])
+            before = cpu_s(server["pid"])
             answered = runner.run(load(run.stretch_s))
-            yield run.report(name, (_cpu_s(server["pid"]) - before) / answered * 1e6, "µs")
+            yield run.report(name, (cpu_s(server["pid"]) - before) / answered * 1e6, "µs")
 
 
 async def _rate(load: Load, seconds: float) -> float:
@@ -154,63 +141,3 @@ def _grpc_load(address: str) -> Load:
             return sum(await asyncio.gather(*(call_until() for _ in range(CALLERS))))
 
     return load
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-@contextmanager
-def _server(kind: str) -> Iterator[dict[str, Any]]:
-    """A server in a child process; yields what it printed, and its pid."""
-    command = [sys.executable, "-m", "loadtests.bench.gateway", kind]
-    with subprocess.Popen(  # noqa: S603 - our own module
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        try:
-            yield {**json.loads(child.stdout.readline()), "pid": child.pid}
-        finally:
-            child.stdin.close()
-            child.wait(10)
-
-
-async def _stack() -> None:
-    unlimited = {"rate_per_s": 1e6, "rate_burst": 1_000_000}
-    with tempfile.TemporaryDirectory(prefix="engine-") as folder:
-        async with Mesh(Path(folder), **unlimited) as mesh:
-            mesh.trust("gateway", BLUEPRINT.rights)
-            await mesh.start(Blueprint(name="customer", build=lambda _: SERVICE))
-            app = await mesh.start(BLUEPRINT)
-            token = mesh.token(
-                "rm001",
-                permissions=USER_PERMISSIONS,
-                data_scope=policy_pb2.SCOPE_OWN_BOOK,
-                ttl_s=3600,
-            )
-            await _until_told({"address": app.entry.http, "token": token})
-
-
-async def _edge() -> None:
-    body = b'{"customerId":"7","tier":"TIER_AUM50","riskGrade":"RISK_GRADE_C3"}'
-
-    async def answer(_: Request) -> Response:
-        return Response(body=body)
-
-    def refuse(_: Exception) -> Response:
-        return Response(status=400)
-
-    async with Listener(answer, refuse, host="127.0.0.1", port=0) as listener:
-        await _until_told({"address": listener.address})
-
-
-async def _until_told(ready: dict[str, Any]) -> None:
-    print(json.dumps(ready), flush=True)
-    await asyncio.to_thread(sys.stdin.read)
-
-
-if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as main_runner:
-        main_runner.run({"stack": _stack, "edge": _edge}[sys.argv[1]]())

@@ -8,12 +8,10 @@ validation, scope, deadline, telemetry (unsampled).
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -22,7 +20,7 @@ import uvloop
 
 from engine.customer.v1 import customer_pb2, customer_pb2_grpc
 from loadtests.bench import Figure, Run
-from loadtests.bench.servers import started
+from loadtests.bench.servers import cpu_s, started
 from mesh.channel import Channel, bearer
 
 PEER = "grpc.aio on uvloop, no interceptors"
@@ -96,12 +94,7 @@ async def _latency(stub: Any, seconds: float) -> float:
 
 async def _cpu_us(pid: int, stub: Any, seconds: float) -> float:
     """Processor time of both sides for one call, in microseconds."""
-    before = time.process_time() + _cpu_of(pid)
+    before = time.process_time() + cpu_s(pid)
     began = time.perf_counter()
     counts = await asyncio.gather(*(_call_until(stub, began + seconds) for _ in range(CALLERS)))
-    return (time.process_time() + _cpu_of(pid) - before) / sum(counts) * 1e6
-
-
-def _cpu_of(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return (time.process_time() + cpu_s(pid) - before) / sum(counts) * 1e6

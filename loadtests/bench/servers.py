@@ -1,7 +1,8 @@
 """The servers that the suites measure: `python -m loadtests.bench.servers KIND`, one process each.
 
-Both answer the same customer from memory. `plain` is the peer: grpc.aio on uvloop with registered
-methods and no interceptors. `mesh` is the same servicer in a mesh service with the whole chain.
+All answer the same customer from memory. `plain` is the peer: grpc.aio on uvloop with registered
+methods and no interceptors. `mesh` is the same servicer in a mesh service with the whole chain,
+`stack` adds the gateway in the same process, and `edge` is the gateway's HTTP server alone.
 It prints one JSON line when it serves and ends with its standard input.
 """
 
@@ -9,24 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
 import uvloop
 
+import gateway.app
 from engine.customer.v1 import customer_pb2, customer_pb2_grpc
 from engine.mesh.v1 import policy_pb2
+from gateway.http import Listener, Request, Response
 from mesh import Blueprint, MeshError, MeshReason, Principal, Service, Servicer
 from mesh.context import Scope
 from mesh.testing import Mesh
-
-USER_PERMISSIONS = ("customer.read",)
 
 
 async def _absent(_request: Any, _context: Any) -> Any:
@@ -79,6 +81,12 @@ def started(kind: str) -> Iterator[dict[str, Any]]:
             child.wait(10)
 
 
+def cpu_s(pid: int) -> float:
+    """Processor time that a process has used, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 async def _plain() -> None:
     server = grpc.aio.server()
     servicer: Any = Customers()
@@ -90,17 +98,46 @@ async def _plain() -> None:
 
 
 async def _mesh() -> None:
+    async with _mesh_of() as mesh:
+        app = await mesh.start(Blueprint(name="customer", build=lambda _: SERVICE))
+        await _until_told({"address": app.entry.address, "token": _token(mesh)})
+
+
+async def _stack() -> None:
+    async with _mesh_of(rate_per_s=1e6, rate_burst=1_000_000) as mesh:
+        await mesh.start(Blueprint(name="customer", build=lambda _: SERVICE))
+        app = await mesh.start(gateway.app.BLUEPRINT)
+        await _until_told({"address": app.entry.http, "token": _token(mesh)})
+
+
+async def _edge() -> None:
+    body = b'{"customerId":"7","tier":"TIER_AUM50","riskGrade":"RISK_GRADE_C3"}'
+
+    async def answer(_: Request) -> Response:
+        return Response(body=body)
+
+    def refuse(_: Exception) -> Response:
+        return Response(status=400)
+
+    async with Listener(answer, refuse, host="127.0.0.1", port=0) as listener:
+        await _until_told({"address": listener.address})
+
+
+@asynccontextmanager
+async def _mesh_of(**settings: Any) -> AsyncIterator[Mesh]:
     with tempfile.TemporaryDirectory(prefix="engine-") as folder:
-        async with Mesh(Path(folder)) as mesh:
-            mesh.trust("gateway", {"*"})
-            app = await mesh.start(Blueprint(name="customer", build=lambda _: SERVICE))
-            token = mesh.token(
-                "rm001",
-                permissions=USER_PERMISSIONS,
-                data_scope=policy_pb2.SCOPE_OWN_BOOK,
-                ttl_s=3600,
-            )
-            await _until_told({"address": app.entry.address, "token": token})
+        async with Mesh(Path(folder), **settings) as mesh:
+            mesh.trust("gateway", gateway.app.BLUEPRINT.rights)
+            yield mesh
+
+
+def _token(mesh: Mesh) -> str:
+    return mesh.token(
+        "rm001",
+        permissions=["customer.read"],
+        data_scope=policy_pb2.SCOPE_OWN_BOOK,
+        ttl_s=3600,
+    )
 
 
 async def _until_told(ready: dict[str, Any]) -> None:
@@ -108,6 +145,8 @@ async def _until_told(ready: dict[str, Any]) -> None:
     await asyncio.to_thread(sys.stdin.read)
 
 
+KINDS = {"plain": _plain, "mesh": _mesh, "stack": _stack, "edge": _edge}
+
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run({"plain": _plain, "mesh": _mesh}[sys.argv[1]]())
+        runner.run(KINDS[sys.argv[1]]())

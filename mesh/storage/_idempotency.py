@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from mesh.clock import to_micros
 from mesh.errors import MeshError, MeshReason
 from mesh.storage._base import Row, Store
 
 PURGE_BATCH: Final = 500
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
@@ -94,14 +94,9 @@ def verdict(call: IdempotentCall, record: Row) -> Exception:
     return MeshError(MeshReason.REQUEST_ID_REUSED)
 
 
-def microseconds(moment: datetime) -> int:
-    """Microseconds since 1970 of an aware time."""
-    return round((moment - _EPOCH).total_seconds() * 1_000_000)
-
-
 async def purge_idempotency(store: Store, older_than: datetime) -> int:
     """Remove the answers kept before a moment, a batch at a time; how many there were."""
-    moment = microseconds(older_than)
+    moment = to_micros(older_than)
     removed = 0
     while batch := await store.fetch_all(_OLDEST, {"moment": moment}):
         async with store.transaction() as transaction:

@@ -13,8 +13,9 @@ from weakref import WeakSet
 
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from mesh.background import Background
 from mesh.clock import Clock, SystemClock
-from mesh.storage._base import Parameters, Row, Statement, Transaction
+from mesh.storage._base import Parameters, Row, Statement, Store, Transaction
 from mesh.storage._connection import Connection
 from mesh.storage._errors import StorageError
 from mesh.storage._file import create, wal_bytes
@@ -80,7 +81,7 @@ class SQLiteStore:
                 Writer(self._path, writing, self._options, self._meters)
             )
             await self._make_records()
-            opened.push_async_callback(_stop, asyncio.create_task(self._purge_for_ever()))
+            await opened.enter_async_context(_Purge(self, self._clock, self._options))
             self._meters.gauge("storage.wal_bytes", lambda: wal_bytes(self._path))
             self._opened = opened.pop_all()
         return self
@@ -121,17 +122,20 @@ class SQLiteStore:
             for index in records.indexes:
                 await transaction.execute(CreateIndex(index, if_not_exists=True))
 
-    async def _purge_for_ever(self) -> None:
+
+class _Purge(Background):
+    """Removes old answers for as long as it is entered."""
+
+    def __init__(self, store: Store, clock: Clock, options: SQLiteOptions) -> None:
+        self._store = store
+        self._clock = clock
+        self._options = options
+
+    async def _run(self) -> None:
         while True:
+            oldest_kept = self._clock.now() - self._options.idempotency_kept
             try:
-                await purge_idempotency(self, self._clock.now() - self._options.idempotency_kept)
+                await purge_idempotency(self._store, oldest_kept)
             except StorageError:
                 _log.warning("old answers could not be removed; trying again", exc_info=True)
             await asyncio.sleep(self._options.purge_every_s)
-
-
-async def _stop(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
-    if not task.cancelled():
-        task.result()

@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 from google.protobuf.message import Message
 
-from mesh.clock import Clock
+from mesh.clock import Clock, to_micros
 from mesh.storage._base import Parameters, Row, Statement
 from mesh.storage._errors import StorageError, StoreUnavailable
 from mesh.storage._idempotency import (
@@ -19,7 +19,6 @@ from mesh.storage._idempotency import (
     KEEP,
     IdempotentCall,
     idempotent_call,
-    microseconds,
     verdict,
 )
 from mesh.storage._writer import Turn, Writer
@@ -141,7 +140,7 @@ class SQLiteTransaction:
             **self._call.key,
             "request_hash": self._call.request_hash,
             "response": self._answer,
-            "created_at": microseconds(self._clock.now()),
+            "created_at": to_micros(self._clock.now()),
         }
         self._connection.execute(KEEP, record)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol
 
+from mesh.background import Background
 from mesh.clock import Clock
 from mesh.errors import MeshError
 from mesh.log import get_logger
@@ -101,27 +99,13 @@ class Traces:
         return await self._store.heads(limit=page_size or DEFAULT_PAGE)
 
 
-class Retention:
+class Retention(Background):
     """Drops old spans in the background for as long as it is entered."""
 
     def __init__(self, store: SpanStore, clock: Clock, meters: Meters) -> None:
         self._store = store
         self._clock = clock
         self._failures = meters.counter("ums.purge_failures")
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run(), name="span retention")
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
 
     async def purge(self) -> int:
         """Drop what is too old or too much; how many spans went."""

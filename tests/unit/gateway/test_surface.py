@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -103,3 +105,17 @@ def test_page_keeps_its_route_against_a_contract(contract: Contract) -> None:
     page = Page(path="/v1/odd", answer=lambda _: Response(body=b"page"))
     found = build({"things": contract}, no_channel, [page])
     assert "GET /v1/odd" not in {binding.label for binding in found.bindings}
+
+
+def test_surfaces_that_were_replaced_leave_no_memory_behind(contract: Contract) -> None:
+    """A gateway outlives any number of deployments behind it."""
+
+    def redeploy(times: int) -> int:
+        for _ in range(times):
+            build({"things": Contract(contract.services, contract.files)}, no_channel, [])
+        gc.collect()
+        return int(Path("/proc/self/statm").read_text().split()[1])
+
+    before = redeploy(100)
+    growth_pages = redeploy(200) - before
+    assert growth_pages < 1000  # 4 MB; each surface takes 0.5 MB

@@ -398,3 +398,19 @@ def test_body_of_one_field(pool: DescriptorPool, message: Build) -> None:
     assert list(parse("many_int64", b'["1"]').many_int64) == [1]
     assert parse("a_string", b'"x"').a_string == "x"
     assert parse("a_time", b'"1970-01-01T00:00:01Z"').a_time.seconds == 1
+
+
+def test_request_may_be_of_a_well_known_type(pool: DescriptorPool) -> None:
+    """Its JSON is that of the type."""
+    types = JsonTypes(pool)
+    for name, body in (("Struct", b'{"a":1.0}'), ("Duration", b'"1s"'), ("Empty", b"{}")):
+        descriptor = pool.FindMessageTypeByName(f"google.protobuf.{name}")
+        codec = JsonCodec(types, descriptor, descriptor)
+        assert codec.print(codec.parse(body)) == body
+
+
+def test_detail_names_the_place_and_bounds_what_it_quotes(codec: JsonCodec) -> None:
+    """However long the name that was sent."""
+    assert refused(codec, b'{"aInt32": "x"}').detail == "aInt32: must be a whole number"
+    assert refused(codec, b"[]").detail == "must be an object"
+    assert len(refused(codec, b'{"' + b"x" * 5000 + b'": 1}').detail) < 200

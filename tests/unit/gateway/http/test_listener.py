@@ -132,6 +132,24 @@ async def test_reading_stops_when_enough_requests_wait() -> None:
         gate.set()
 
 
+async def test_long_pipeline_does_not_hold_up_other_connections() -> None:
+    """Even when its handlers never wait for anything."""
+    served = 0
+
+    async def handler(request: Request) -> Response:
+        nonlocal served
+        served += request.path == "/flood"
+        return await echo(request)
+
+    async with serving(handler) as (_, connect):
+        flooding, other = await connect(), await connect()
+        flooding.send((GET % b"/flood") * 5000)
+        other.send(GET % b"/other")
+        assert (await other.response())[0] == 200
+        assert served < 1000
+        flooding.writer.transport.abort()
+
+
 async def test_connection_close_ends_the_connection_after_its_answer() -> None:
     """What follows a request with "close" is not read."""
     async with serving() as (_, connect):
