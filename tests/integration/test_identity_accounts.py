@@ -147,7 +147,7 @@ async def test_pages_cover_all_users_once(admin: Any) -> None:
 async def test_a_page_token_of_somebody_else_is_refused(admin: Any) -> None:
     """A token is what a page before answered, and nothing else."""
     error = await refusal(admin.ListUsers(pb.ListUsersRequest(page_token="rm001")))
-    assert (error.reason, error.violations[0].field) == ("INVALID_ARGUMENT", "page_token")
+    assert (error.reason, error.violations[0].field) == ("PAGE_TOKEN_INVALID", "page_token")
 
 
 async def test_changed_rights_hold_at_once(demo: Mesh, admin: Any) -> None:

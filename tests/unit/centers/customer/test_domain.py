@@ -17,8 +17,6 @@ from centers.customer.domain import (
     FollowUp,
     Reach,
     holds_personal_number,
-    micros,
-    moment,
 )
 from engine.mesh.v1 import policy_pb2
 
@@ -108,12 +106,6 @@ def test_change_gives_new_etag() -> None:
     once = change.applied(FOLLOW_UP, NINE)
     twice = change.applied(once, NINE)
     assert len({FOLLOW_UP.etag, once.etag, twice.etag}) == 3
-
-
-@given(st.datetimes(timezones=st.just(UTC)))
-def test_time_survives_as_microseconds(time: datetime) -> None:
-    """A point in time comes back from the number it is stored as."""
-    assert moment(micros(time)) == time
 
 
 PHONES = st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True)

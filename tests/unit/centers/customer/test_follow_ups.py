@@ -10,12 +10,12 @@ import pytest
 from centers.customer.domain import Change, Draft, FollowUp
 from centers.customer.errors import CustomerReason
 from centers.customer.follow_ups import FollowUps
-from centers.customer.paging import PageRequest
 from centers.customer.store import FollowUpStore
 from centers.customer.wire import follow_up
 from engine.customer.v1 import customer_pb2
 from mesh.clock import ManualClock
 from mesh.errors import MeshError
+from mesh.paging import PageRequest
 from mesh.storage import Store
 
 NINE = datetime(2026, 1, 1, 9, tzinfo=UTC)

@@ -20,11 +20,11 @@ from centers.customer.app import BLUEPRINT
 from centers.customer.domain import ORDERS, Customer, Extent, FollowUp, MaskedValues, Order, Reach
 from centers.customer.errors import CustomerReason
 from centers.customer.filter import Condition
-from centers.customer.paging import PageRequest
 from centers.customer.service import Customers, Selection
 from centers.customer.store import CustomerStore, FollowUpStore, selecting
 from engine.customer.v1 import customer_pb2
 from mesh.errors import MeshError
+from mesh.paging import PageRequest
 from mesh.storage import Store, migrations
 
 NINE = datetime(2026, 1, 1, 9, tzinfo=UTC)
