@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -29,9 +30,15 @@ SUPERVISOR_GRACE_S = 5.0
 
 
 def run(settings: Settings, *, load: bool = True) -> None:
-    """Start all services, load the demo bank, say where everything is, and watch until stopped."""
+    """Start all services, load the demo bank, say where everything is, and watch until stopped.
+
+    Ports of services and metrics that are taken are replaced by free ones; the
+    gateway's is not, for users know it.
+    """
     began = time.monotonic()
     lock = _one_at_a_time(settings)
+    if not _free(settings.host, settings.metrics_port):
+        settings = replace(settings, metrics_port=0)
     services = compose.blueprints()
     write_trust(settings.key_dir, compose.rights(services))
     raise_descriptor_limit()
@@ -113,6 +120,7 @@ def _ports(settings: Settings, services: dict[str, Blueprint]) -> list[int]:
 
 
 def _free(host: str, port: int) -> bool:
+    """Whether something can listen there now; port 0 always can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -27,11 +27,11 @@ def environ(var: Path, **settings: str) -> Mapping[str, str]:
 
 
 @contextmanager
-def up(var: Path) -> Iterator[str]:
+def up(var: Path, **settings: str) -> Iterator[str]:
     """A platform without the demo; yields what it printed."""
     with subprocess.Popen(
         [ENGINE, "up"],
-        env=environ(var),
+        env=environ(var, **settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -91,6 +91,17 @@ def test_a_taken_port_is_named_with_its_setting(var: Path) -> None:
     assert "Traceback" not in done.stderr
     status = subprocess.run([ENGINE, "status"], env=environ(var), capture_output=True, check=False)
     assert status.returncode == 1
+
+
+def test_taken_ports_of_services_are_replaced(var: Path) -> None:
+    """Only the gateway's port is known to users; the table shows where the others went."""
+    with socket.socket() as metrics, socket.socket() as service:
+        for taken in (metrics, service):
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+        ports = [str(taken.getsockname()[1]) for taken in (metrics, service)]
+        with up(var, ENGINE_METRICS_PORT=ports[0], ENGINE_PORT_BASE=ports[1]) as said:
+            assert not re.search(rf":({'|'.join(ports)})\b", said)
 
 
 def test_demo_tokens_open_the_gateway(platform: Platform) -> None:
