@@ -12,6 +12,7 @@ import ctypes
 import json
 import os
 import selectors
+import shutil
 import signal
 import sys
 import time
@@ -32,6 +33,7 @@ MAX_LOG_BYTES = 16 << 20
 CONFIGURATION_ERROR = 78
 
 _PR_SET_PDEATHSIG = 1
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
 class StartError(Exception):
@@ -76,6 +78,7 @@ class Supervisor:
         self._log_dir = log_dir
         self._on_restart = on_restart
         self._selector = selectors.DefaultSelector()
+        self._in_order: list[_Child] = []
         self._stopping = False
         self._wake_read, self._wake_write = os.pipe()
 
@@ -115,6 +118,7 @@ class Supervisor:
         while not self._stopping and any(c.entry is None for c in self._children.values()):
             for child in self._children.values():
                 if not child.pid and self._may_start(child):
+                    self._in_order.append(child)
                     self._fork(child)
             self._wait(0.5)
             self._refuse_dead()
@@ -130,6 +134,8 @@ class Supervisor:
     def tick(self, timeout_s: float) -> None:
         """One round of watching: wait for something to happen and act on it."""
         self._wait(timeout_s)
+        for name in self._children:
+            _rotate(self._log(name))
         now = time.monotonic()
         for child in self._children.values():
             if child.pid and (code := self._ended(child)) is not None:
@@ -151,7 +157,7 @@ class Supervisor:
     def stop(self, grace_s: float) -> None:
         """End all children, the last started first, each within `grace_s` seconds."""
         self._stopping = True
-        for child in reversed(self._children.values()):
+        for child in reversed(self._in_order):
             if child.pid:
                 _end(child.pid, grace_s)
                 child.pid = 0
@@ -171,7 +177,7 @@ class Supervisor:
 
         def work() -> None:
             os.close(read)
-            _log_to(self._log_dir / f"{child.program.name}.log")
+            _log_to(self._log(child.program.name))
             child.program.run(ready)
 
         child.pid = self._fork_bare(child.program.name, work)
@@ -185,8 +191,11 @@ class Supervisor:
         sys.stdout.flush()
         sys.stderr.flush()
         parent = os.getpid()
+        # A signal that came before the child has its own handlers would be lost in it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         pid = os.fork()
         if pid:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             return pid
         code = 1
         try:
@@ -250,8 +259,10 @@ class Supervisor:
     def _refuse_dead(self) -> None:
         for name, child in self._children.items():
             if child.pid and (code := self._ended(child)) is not None:
-                log = self._log_dir / f"{name}.log"
-                raise StartError(f"{name} ended with code {code}\n{_tail(log)}")
+                raise StartError(f"{name} ended with code {code}\n{_tail(self._log(name))}")
+
+    def _log(self, name: str) -> Path:
+        return self._log_dir / f"{name}.log"
 
 
 def _become_child(parent: int) -> None:
@@ -261,22 +272,32 @@ def _become_child(parent: int) -> None:
         os._exit(1)
     signal.set_wakeup_fd(-1)
     os.setpgid(0, 0)  # Ctrl-C goes to the supervisor, which stops us in order
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+    for number in _SIGNALS:
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
 def _log_to(path: Path) -> None:
-    """Send standard output and error to the log file; a large one is put aside first."""
-    if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
-        path.replace(path.with_suffix(".log.1"))
+    """Send standard output and error to the log file."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
 
 
+def _rotate(path: Path) -> None:
+    """Put a large log aside and begin it anew; its writer, who appends, goes on unaware.
+
+    Lines written between the two steps are lost.
+    """
+    if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
+        shutil.copyfile(path, path.with_suffix(".log.1"))
+        os.truncate(path, 0)
+
+
 def _tail(path: Path, lines: int = 12) -> str:
-    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    text = path.read_text(errors="replace") if path.exists() else ""
+    return "\n".join(text.splitlines()[-lines:])
 
 
 def _drain(descriptor: int) -> bytes:

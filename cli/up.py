@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -27,6 +27,7 @@ from mesh.tokens import write_trust
 
 WANTED_DESCRIPTORS = 65_536
 SUPERVISOR_GRACE_S = 5.0
+EDGE = "gateway"
 
 
 def run(settings: Settings, *, load: bool = True) -> None:
@@ -43,7 +44,7 @@ def run(settings: Settings, *, load: bool = True) -> None:
     write_trust(settings.key_dir, compose.rights(services))
     raise_descriptor_limit()
     programs = [
-        Program(name, partial(serve.run, blueprint, settings, port), blueprint.after)
+        Program(name, partial(serve.run, blueprint, settings, port), _after(blueprint, services))
         for (name, blueprint), port in zip(
             services.items(), _ports(settings, services), strict=True
         )
@@ -75,6 +76,16 @@ def raise_descriptor_limit() -> int:
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return max(soft, wanted)
+
+
+def _after(blueprint: Blueprint, services: Mapping[str, Blueprint]) -> tuple[str, ...]:
+    """What must serve before a service starts, and until it has stopped.
+
+    The edge comes last and goes first: while it answers, what it calls is there.
+    """
+    if blueprint.name == EDGE:
+        return tuple(name for name in services if name != EDGE)
+    return blueprint.after
 
 
 @contextmanager

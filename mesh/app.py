@@ -87,8 +87,10 @@ class App:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self.drain()
-        await self._stack.aclose()
+        try:
+            await self.drain()
+        finally:
+            await self._stack.aclose()
 
     async def drain(self) -> None:
         """Leave the registry's list of instances that take calls; calls are still answered."""

@@ -70,8 +70,11 @@ class RequestContext:
 
     @property
     def actor(self) -> str:
-        """Who is answerable: the end user, else whom the service acts for, else the service."""
-        return self.user or self.on_behalf_of or self.service
+        """Who is answerable: the end user, else whom the service acts for, else the service.
+
+        A service is "mesh:NAME", so that no user can be named like one.
+        """
+        return self.user or self.on_behalf_of or (self.service and f"mesh:{self.service}")
 
     def outgoing(self) -> list[tuple[str, str | bytes]]:
         """The metadata of a call made on behalf of this one."""

@@ -141,8 +141,15 @@ class TokenVerifier:
         return bool(self._keys)
 
     def set_keys(self, keys: Iterable[Mapping[str, str]]) -> None:
-        """Replace the identity centre's public keys (JWKs); tokens of dropped keys end."""
-        self._keys = {key["kid"]: OKPKey.import_key(dict(key)) for key in keys}
+        """Replace the identity centre's public keys (JWKs); tokens of dropped keys end.
+
+        Raises:
+            ValueError: one is no Ed25519 JWK; the keys stay as they were.
+        """
+        try:
+            self._keys = {key["kid"]: OKPKey.import_key(dict(key)) for key in keys}
+        except (JoseError, KeyError, TypeError, ValueError) as error:
+            raise ValueError("the key set has a key that is no Ed25519 JWK") from error
         self._users.clear()
 
     def end_session(self, session_id: str, expires: float) -> None:

@@ -31,6 +31,7 @@ class TrustFeed(Background):
         self._stub = trust_pb2_grpc.TrustServiceStub(channel)
         self._verifier = verifier
         self._unknown = asyncio.Event()
+        self._stands = asyncio.Event()
         verifier.on_unknown_key = self._unknown.set
 
     async def _run(self) -> None:
@@ -42,16 +43,17 @@ class TrustFeed(Background):
         backoff = _FIRST_BACKOFF_S
         while True:
             try:
-                await self._fetch_keys()
                 async for update in self._stub.WatchRevocations(
                     trust_pb2.WatchRevocationsRequest(), timeout=86_400
                 ):
+                    self._apply(update)
+                    if not self._stands.is_set():  # keys after the ended sessions, not before
+                        await self._fetch_keys()
+                        self._stands.set()
                     backoff = _FIRST_BACKOFF_S
-                    for revocation in update.revocations:
-                        expires = revocation.expire_time.ToNanoseconds() / 1e9
-                        self._verifier.end_session(revocation.session_id, expires)
             except grpc.aio.AioRpcError as error:
                 _log.debug("trust_feed_interrupted", code=error.code().name)
+            self._stands.clear()
             await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
             backoff = min(backoff * 2, _LAST_BACKOFF_S)
 
@@ -59,13 +61,21 @@ class TrustFeed(Background):
         """Fetch the keys again when a token names one we do not know, once a second at most."""
         while True:
             await self._unknown.wait()
+            await self._stands.wait()
             with suppress(grpc.aio.AioRpcError):
                 await self._fetch_keys()
             await asyncio.sleep(_MIN_REFETCH_S)
             self._unknown.clear()
 
+    def _apply(self, update: trust_pb2.WatchRevocationsResponse) -> None:
+        for revocation in update.revocations:
+            expires = revocation.expire_time.ToNanoseconds() / 1e9
+            self._verifier.end_session(revocation.session_id, expires)
+
     async def _fetch_keys(self) -> None:
         answer = await self._stub.GetKeySet(trust_pb2.GetKeySetRequest(), timeout=2)
-        self._verifier.set_keys(
-            {field: getattr(key, field) for field in _FIELDS} for key in answer.keys
-        )
+        keys = [{field: getattr(key, field) for field in _FIELDS} for key in answer.keys]
+        try:
+            self._verifier.set_keys(keys)
+        except ValueError as error:
+            _log.error("keys_refused", problem=str(error))

@@ -47,6 +47,12 @@ class Lockout:
         while len(self._attempts) > self._max_names:
             self._attempts.popitem(last=False)
 
+    def withdraw(self, name: str) -> None:
+        """Take back the last attempt: no password was compared."""
+        attempts = self._attempts.get(name)
+        if attempts:
+            attempts.pop()
+
     def succeeded(self, name: str) -> None:
         """Forget the failures of a name."""
         self._attempts.pop(name, None)

@@ -112,7 +112,11 @@ class SignOn:
         """Whether the password is right; counted against the name when it is not."""
         self._lockout.admit(username)
         kept = record.password_hash if record else None
-        known = await self._passwords.verify(kept, password)
+        try:
+            known = await self._passwords.verify(kept, password)
+        except MeshError:  # refused for want of room, so nothing was guessed
+            self._lockout.withdraw(username)
+            raise
         if known:
             self._lockout.succeeded(username)
         return known

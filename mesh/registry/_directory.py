@@ -1,7 +1,8 @@
 """The embedded registry: a file for each instance in a folder that all processes of one host share.
 
-An entry counts while the process that wrote it lives: nothing needs to renew
-it, and a killed process leaves the table by dying.
+An entry counts while the process that it names lives: nothing needs to renew
+it, and a killed process leaves the table by dying. Who meets its entry then
+removes it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class DirectoryRegistry:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._path(entry)
         fresh = path.with_suffix(f".{os.getpid()}.new")
-        fresh.write_text(json.dumps(asdict(entry)))
+        fresh.write_text(json.dumps({**asdict(entry), "began": _began(entry.pid)}))
         fresh.rename(path)
         self._read_at = float("-inf")
 
@@ -59,18 +60,25 @@ class DirectoryRegistry:
         for path in sorted(self._folder.glob("*.json")):
             try:
                 fields = json.loads(path.read_text())
+                began = fields.pop("began")
                 entry = Entry(**{**fields, "state": State(fields["state"])})
             except (FileNotFoundError, ValueError, TypeError, KeyError):
                 continue  # withdrawn meanwhile, or not one of ours
-            if _alive(entry.pid):
+            if began and began == _began(entry.pid):
                 table.setdefault(entry.service, []).append(entry)
+            else:
+                path.unlink(missing_ok=True)
         return {service: tuple(entries) for service, entries in table.items()}
 
 
-def _alive(pid: int) -> bool:
-    """Whether the process runs; a zombie does not."""
+def _began(pid: int) -> int:
+    """When the process began, in clock ticks since the system did; 0 when it does not run.
+
+    It tells a process from a later one with the same id. A zombie does not run.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
+        return 0
+    fields = stat.rpartition(")")[2].split()
+    return 0 if fields[0] in {"Z", "X"} else int(fields[19])

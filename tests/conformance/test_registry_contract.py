@@ -82,6 +82,17 @@ async def test_an_instance_that_died_is_gone(open_registry: Callable[[], Registr
     assert open_registry().lookup("customer") == ()
 
 
+async def test_a_process_id_used_again_brings_nobody_back(
+    open_registry: Callable[[], Registry], var: Path
+) -> None:
+    """An entry is of the process that began then, not of a later one with the same number."""
+    await open_registry().register(entry())
+    (path,) = (var / "run").glob("*.json")
+    path.write_text(path.read_text().replace('"began": ', '"began": 1'))
+    assert open_registry().lookup("customer") == ()
+    assert not path.exists()
+
+
 async def test_rubbish_in_the_folder_is_passed_over(
     open_registry: Callable[[], Registry], var: Path
 ) -> None:

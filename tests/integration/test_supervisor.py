@@ -26,7 +26,7 @@ def entry(name):
 def serve(name):
     def run(ready):
         print("log of", name, flush=True)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        signal.signal(signal.SIGTERM, lambda *_: (say("stops", name), sys.exit(0)))
         say("serves", name, os.getpid())
         ready(entry(name))
         while True:
@@ -83,12 +83,12 @@ WATCH = """
 
 
 def test_programs_start_after_what_they_need_and_stop_on_a_signal(start: Start, var: Path) -> None:
-    """'b' waits for 'a'; SIGINT ends all with code 0; each has a log of its own."""
+    """'b' waits for 'a' and stops before it; SIGINT ends all with code 0; each has its own log."""
     child = start(WATCH)
     first, second, all_ = lines(child, 3)
     assert [first[:2], second[:2], all_] == [["serves", "a"], ["serves", "b"], ["all", "b", "a"]]
     child.send_signal(signal.SIGINT)
-    assert lines(child, 1) == [["stopped"]]
+    assert lines(child, 3) == [["stops", "b"], ["stops", "a"], ["stopped"]]
     assert child.wait(10) == 0
     assert (var / "log" / "a.log").read_text() == "log of a\n"
     assert not alive(int(first[2]))
@@ -107,6 +107,52 @@ def test_what_is_killed_is_started_again(start: Start) -> None:
     assert alive(int(second[2]))
     child.send_signal(signal.SIGTERM)
     assert child.wait(10) == 0
+
+
+def test_a_signal_at_the_moment_of_birth_is_not_lost(start: Start) -> None:
+    """One that comes before the child has its own handlers ends it all the same."""
+    child = start("""
+        fork = os.fork
+
+        def fork_and_end():
+            pid = fork()
+            if pid:
+                os.kill(pid, signal.SIGTERM)
+            return pid
+
+        os.fork = fork_and_end
+        with Supervisor([Program("a", serve("a"))], LOGS) as supervisor:
+            try:
+                supervisor.start(timeout_s=10)
+            except StartError as error:
+                say(error)
+    """)
+    output, errors = child.communicate(timeout=20)
+    assert errors == ""
+    assert "a ended with code -15" in output
+
+
+def test_a_large_log_is_put_aside_while_it_is_written(start: Start, var: Path) -> None:
+    """The writer goes on; the folder does not grow without bound."""
+    child = start("""
+        import cli.supervisor
+        cli.supervisor.MAX_LOG_BYTES = 1000
+
+        def writes(ready):
+            ready(entry("w"))
+            while True:
+                print("x" * 99, flush=True)
+                time.sleep(0.001)
+
+        with Supervisor([Program("w", writes)], LOGS) as supervisor:
+            supervisor.start()
+            while not (LOGS / "w.log.1").exists():
+                supervisor.tick(0.05)
+            say("rotated")
+    """)
+    assert lines(child, 1) == [["rotated"]]
+    assert child.wait(10) == 0
+    assert (var / "log" / "w.log").stat().st_size < (var / "log" / "w.log.1").stat().st_size * 50
 
 
 def test_children_die_with_a_killed_supervisor(start: Start) -> None:

@@ -127,6 +127,16 @@ def test_a_token_of_an_unknown_key_is_refused_and_asks_for_fresh_keys(
     assert asked
 
 
+def test_a_key_set_that_cannot_be_read_changes_nothing(
+    verifier: TokenVerifier, issuer: Issuer
+) -> None:
+    """A broken answer of the identity centre does not end everybody's session."""
+    for broken in ({}, {"kid": "k1"}, {**issuer.jwk, "x": "!"}, {**issuer.jwk, "crv": "P-256"}):
+        with pytest.raises(ValueError, match="Ed25519"):
+            verifier.set_keys([broken])
+    assert verifier.user(issuer.token()) == PRINCIPAL
+
+
 def test_a_token_signed_with_another_key_is_refused(
     verifier: TokenVerifier, clock: ManualClock
 ) -> None:

@@ -70,6 +70,15 @@ def test_success_forgets_the_failures(lockout: Lockout) -> None:
     fail(lockout, "rm001", MAX_FAILURES)
 
 
+def test_an_attempt_that_was_not_carried_out_does_not_count(lockout: Lockout) -> None:
+    """Overload locks nobody out."""
+    for _ in range(MAX_FAILURES * 2):
+        lockout.admit("rm001")
+        lockout.withdraw("rm001")
+    lockout.withdraw("never tried")
+    lockout.admit("rm001")
+
+
 def test_names_do_not_count_for_one_another(lockout: Lockout) -> None:
     """A closed name closes no other."""
     fail(lockout, "rm001", MAX_FAILURES)
