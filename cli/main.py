@@ -52,6 +52,7 @@ def serve(name: Annotated[str, typer.Argument(help="Name of the service: 'custom
     """Run one service in this process, until Ctrl-C."""
     from cli import compose
     from cli import serve as single
+    from cli.child import CONFIGURATION_ERROR
     from mesh.settings import SettingsError
     from mesh.tokens import write_trust
 
@@ -63,7 +64,7 @@ def serve(name: Annotated[str, typer.Argument(help="Name of the service: 'custom
     try:
         single.run(services[name], settings, 0, lambda entry: print(entry.address, flush=True))
     except (OSError, SettingsError) as error:
-        fail(str(error), code=single.CONFIGURATION_ERROR)
+        fail(str(error), code=CONFIGURATION_ERROR)
 
 
 @app.command()

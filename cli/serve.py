@@ -18,9 +18,6 @@ from mesh.service import Blueprint
 from mesh.settings import Settings
 from mesh.tokens import ServiceKey
 
-CONFIGURATION_ERROR = 78
-"""Exit code of a service that cannot start as configured (EX_CONFIG): restarting does not help."""
-
 
 def run(
     blueprint: Blueprint, settings: Settings, port: int, ready: Callable[[Entry], None]

@@ -8,11 +8,9 @@ child dies.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import selectors
-import shutil
 import signal
 import sys
 import time
@@ -23,17 +21,13 @@ from typing import Self
 
 import typer
 
+from cli.child import CONFIGURATION_ERROR, SIGNALS, become_child, log_to, rotate, tail
 from mesh.registry import Entry, State
 from mesh.settings import SettingsError
 
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.1, 5.0
 STEADY_S = 30.0
 """A child that ran this long starts again without back-off."""
-MAX_LOG_BYTES = 16 << 20
-CONFIGURATION_ERROR = 78
-
-_PR_SET_PDEATHSIG = 1
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
 class StartError(Exception):
@@ -80,6 +74,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._in_order: list[_Child] = []
         self._stopping = False
+        self._hurry = False
         self._wake_read, self._wake_write = os.pipe()
 
     def __enter__(self) -> Self:
@@ -135,7 +130,7 @@ class Supervisor:
         """One round of watching: wait for something to happen and act on it."""
         self._wait(timeout_s)
         for name in self._children:
-            _rotate(self._log(name))
+            rotate(self._log(name))
         now = time.monotonic()
         for child in self._children.values():
             if child.pid and (code := self._ended(child)) is not None:
@@ -155,14 +150,29 @@ class Supervisor:
             self.tick(0.1)
 
     def stop(self, grace_s: float) -> None:
-        """End all children, the last started first, each within `grace_s` seconds."""
+        """End all children, the last started first, each within `grace_s` seconds.
+
+        A signal that asks again meanwhile ends them at once.
+        """
         self._stopping = True
         for child in reversed(self._in_order):
             if child.pid:
-                _end(child.pid, grace_s)
+                self._end(child.pid, grace_s)
                 child.pid = 0
 
+    def _end(self, pid: int, grace_s: float) -> None:
+        """SIGTERM, then SIGKILL after `grace_s`; returns when the process is gone."""
+        limit = time.monotonic() + grace_s
+        os.kill(pid, signal.SIGTERM)
+        while not os.waitpid(pid, os.WNOHANG)[0]:
+            if self._hurry or time.monotonic() >= limit:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                return
+            time.sleep(0.01)
+
     def _stop_asked(self, *_: object) -> None:
+        self._hurry = self._stopping
         self._stopping = True
 
     def _may_start(self, child: _Child) -> bool:
@@ -177,7 +187,7 @@ class Supervisor:
 
         def work() -> None:
             os.close(read)
-            _log_to(self._log(child.program.name))
+            log_to(self._log(child.program.name))
             child.program.run(ready)
 
         child.pid = self._fork_bare(child.program.name, work)
@@ -192,14 +202,14 @@ class Supervisor:
         sys.stderr.flush()
         parent = os.getpid()
         # A signal that came before the child has its own handlers would be lost in it.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         pid = os.fork()
         if pid:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             return pid
         code = 1
         try:
-            _become_child(parent)
+            become_child(parent)
             work()
             code = 0
         except SystemExit as exit_:
@@ -259,45 +269,10 @@ class Supervisor:
     def _refuse_dead(self) -> None:
         for name, child in self._children.items():
             if child.pid and (code := self._ended(child)) is not None:
-                raise StartError(f"{name} ended with code {code}\n{_tail(self._log(name))}")
+                raise StartError(f"{name} ended with code {code}\n{tail(self._log(name))}")
 
     def _log(self, name: str) -> Path:
         return self._log_dir / f"{name}.log"
-
-
-def _become_child(parent: int) -> None:
-    """Undo what is the supervisor's: its signals; and die when it dies."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        os._exit(1)
-    signal.set_wakeup_fd(-1)
-    os.setpgid(0, 0)  # Ctrl-C goes to the supervisor, which stops us in order
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-
-
-def _log_to(path: Path) -> None:
-    """Send standard output and error to the log file."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)
-
-
-def _rotate(path: Path) -> None:
-    """Put a large log aside and begin it anew; its writer, who appends, goes on unaware.
-
-    Lines written between the two steps are lost.
-    """
-    if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
-        shutil.copyfile(path, path.with_suffix(".log.1"))
-        os.truncate(path, 0)
-
-
-def _tail(path: Path, lines: int = 12) -> str:
-    text = path.read_text(errors="replace") if path.exists() else ""
-    return "\n".join(text.splitlines()[-lines:])
 
 
 def _drain(descriptor: int) -> bytes:
@@ -305,15 +280,3 @@ def _drain(descriptor: int) -> bytes:
         return os.read(descriptor, 65536)
     except BlockingIOError:
         return b""
-
-
-def _end(pid: int, grace_s: float) -> None:
-    """SIGTERM, then SIGKILL after `grace_s`; returns when the process is gone."""
-    os.kill(pid, signal.SIGTERM if grace_s else signal.SIGKILL)
-    limit = time.monotonic() + grace_s
-    while not os.waitpid(pid, os.WNOHANG)[0]:
-        if time.monotonic() > limit:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            return
-        time.sleep(0.01)

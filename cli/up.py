@@ -64,7 +64,7 @@ def run(settings: Settings, *, load: bool = True) -> None:
         if not supervisor.stopping:
             _welcome(supervisor, settings, time.monotonic() - began)
         supervisor.watch()
-        print("\nDraining …", flush=True)
+        print("\nDraining … (Ctrl-C again ends at once)", flush=True)
         supervisor.stop(settings.drain_s + SUPERVISOR_GRACE_S)
         print("Stopped.", flush=True)
 

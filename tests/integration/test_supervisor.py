@@ -135,8 +135,8 @@ def test_a_signal_at_the_moment_of_birth_is_not_lost(start: Start) -> None:
 def test_a_large_log_is_put_aside_while_it_is_written(start: Start, var: Path) -> None:
     """The writer goes on; the folder does not grow without bound."""
     child = start("""
-        import cli.supervisor
-        cli.supervisor.MAX_LOG_BYTES = 1000
+        import cli.child
+        cli.child.MAX_LOG_BYTES = 1000
 
         def writes(ready):
             ready(entry("w"))
@@ -153,6 +153,29 @@ def test_a_large_log_is_put_aside_while_it_is_written(start: Start, var: Path) -
     assert lines(child, 1) == [["rotated"]]
     assert child.wait(10) == 0
     assert (var / "log" / "w.log").stat().st_size < (var / "log" / "w.log.1").stat().st_size * 50
+
+
+def test_a_second_signal_ends_what_does_not_drain(start: Start) -> None:
+    """Nobody has to wait for a service that hangs."""
+    child = start("""
+        def hangs(ready):
+            signal.signal(signal.SIGTERM, lambda *_: say("hangs on"))
+            ready(entry("h"))
+            while True:
+                signal.pause()
+
+        with Supervisor([Program("h", hangs)], LOGS) as supervisor:
+            supervisor.start()
+            say("serves")
+            supervisor.watch()
+            supervisor.stop(60)
+        say("stopped")
+    """)
+    assert lines(child, 1) == [["serves"]]
+    child.send_signal(signal.SIGINT)
+    assert lines(child, 1) == [["hangs", "on"]]
+    child.send_signal(signal.SIGINT)
+    assert lines(child, 1) == [["stopped"]]
 
 
 def test_children_die_with_a_killed_supervisor(start: Start) -> None:
