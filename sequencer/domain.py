@@ -51,7 +51,10 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The ids `first` … `first + size - 1`. `size` is 0 once all of them have gone elsewhere."""
+    """The ids `first` … `first + size - 1`. `size` is 0 once all of them have gone elsewhere.
+
+    `client_id` is that of its holder, "actor/client": unique over all callers.
+    """
 
     sequence: str
     number: int
@@ -69,12 +72,16 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """A client's wish for ids, with the highest lease number and id that it has ever held."""
+    """A client's wish for ids, with the highest lease number and id that it has ever held.
+
+    `is_believed` is whether these may be above what the store knows.
+    """
 
     client_id: str
     size: int
     last_lease_number: int = 0
     last_id: int = 0
+    is_believed: bool = False
 
     @property
     def is_first(self) -> bool:
@@ -114,20 +121,25 @@ def fence(sequence: Sequence, demand: Demand) -> Sequence:
     """The sequence, moved past what the client knows to have been granted.
 
     A store that stands lower than one of its clients was restored from an old
-    copy; granting from there would repeat ids.
+    copy; granting from there would repeat ids. Only who is believed moves it:
+    anybody else could burn the sequence.
 
     Raises:
-        MeshError: INVALID_ARGUMENT, when the client cannot have held what it says.
+        MeshError: INVALID_ARGUMENT, when the client cannot have held what it
+            says; FENCE_REFUSED, when it is above the store and not believed.
     """
     if demand.last_id > sequence.max_value:
         raise _invalid("last_id", "is beyond the sequence")
     if demand.last_lease_number > MAX_LEASE_NUMBER:
         raise _invalid("last_lease_number", "is not one of this sequence")
-    return replace(
+    moved = replace(
         sequence,
         last_value=max(sequence.last_value, demand.last_id),
         lease_number=max(sequence.lease_number, demand.last_lease_number),
     )
+    if moved != sequence and not demand.is_believed:
+        raise MeshError(SequencerReason.FENCE_REFUSED)
+    return moved
 
 
 def grant(sequence: Sequence, demand: Demand, now: datetime) -> Change:

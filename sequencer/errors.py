@@ -32,5 +32,12 @@ class SequencerReason(Reason):
         grpc.StatusCode.NOT_FOUND,
         "The client holds no such lease",
         "该客户端未持有此号段",
-        "Return only ranges that were granted to the same client id.",
+        "Return only ranges that were granted to the same caller and client id.",
+    )
+    FENCE_REFUSED = ReasonText(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "The client says to hold ids or leases that the sequence has not granted",
+        "声称的号段超出已发放范围",
+        "Send the last lease as it was granted. If it was, the store was restored from an old"
+        " copy: let a service that holds later ids lease first, or create a new sequence.",
     )

@@ -9,6 +9,7 @@ import grpc
 
 from engine.sequencer.v1 import sequencer_pb2 as pb
 from engine.sequencer.v1 import sequencer_pb2_grpc as pb_grpc
+from mesh.context import current
 from mesh.paging import PageRequest
 from sequencer import domain
 from sequencer.service import Sequencer
@@ -53,10 +54,11 @@ class SequencerRpc(pb_grpc.SequencerServiceServicer):
         self, request: pb.LeaseRangeRequest, context: Context
     ) -> pb.LeaseRangeResponse:
         demand = domain.Demand(
-            client_id=request.client_id,
+            client_id=_holder(request.client_id),
             size=request.size,
             last_lease_number=request.last_lease_number,
             last_id=request.last_id,
+            is_believed=_is_service(),
         )
         lease = await self._sequencer.lease(request.name, demand)
         return pb.LeaseRangeResponse(lease=_lease(lease))
@@ -66,7 +68,7 @@ class SequencerRpc(pb_grpc.SequencerServiceServicer):
     ) -> pb.ReturnRangeResponse:
         returned = await self._sequencer.take_back(
             request.name,
-            client_id=request.client_id,
+            client_id=_holder(request.client_id),
             lease_number=request.lease_number,
             first_unused=request.first_unused,
         )
@@ -86,6 +88,17 @@ class SequencerRpc(pb_grpc.SequencerServiceServicer):
         return pb.ListLeasesResponse(
             leases=map(_lease, page.entries), next_page_token=page.next_token
         )
+
+
+def _holder(client_id: str) -> str:
+    """Who holds a lease: client ids are free text, and known to all who may list leases."""
+    return f"{current().actor}/{client_id}"
+
+
+def _is_service() -> bool:
+    """Whether the caller is a service of the mesh that acts for itself."""
+    context = current()
+    return bool(context.service and not context.principal and not context.on_behalf_of)
 
 
 def _sequence(sequence: domain.Sequence) -> pb.Sequence:

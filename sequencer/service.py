@@ -118,7 +118,8 @@ class Sequencer:
         """Grant a range: a returned one to a client without any, else the next ids.
 
         Raises:
-            MeshError: SEQUENCE_NOT_FOUND, SEQUENCE_EXHAUSTED, INVALID_ARGUMENT.
+            MeshError: SEQUENCE_NOT_FOUND, SEQUENCE_EXHAUSTED, FENCE_REFUSED,
+                INVALID_ARGUMENT.
         """
         async with self._store.unit(name) as unit:
             sequence = _known(name, await unit.sequence())

@@ -11,6 +11,7 @@ from threading import Condition, RLock
 from sequencer.sdk._chain import IdChain, RangeIterator
 from sequencer.sdk._errors import SequenceEmpty, SequencerError
 from sequencer.sdk._holdings import Holdings
+from sequencer.sdk._lock import exclusive, owned
 from sequencer.sdk._source import Lease
 
 REFUSED_S = 1.0
@@ -34,7 +35,8 @@ class IdBuffer:
     """Leased ranges on their way to `next_id`.
 
     Threads that find it empty wait for `put`; on an event loop they are told
-    at once by SequenceEmpty.
+    at once by SequenceEmpty, and so is a signal handler or finalizer that has
+    interrupted its own thread in here. It may raise: each step leaves things whole.
 
     Args:
         name: of the sequence, for messages.
@@ -63,7 +65,7 @@ class IdBuffer:
         self._forget()
 
     def _forget(self) -> None:
-        self._lock = RLock()  # a finalizer or a signal handler may want an id as well
+        self._lock = RLock()
         self._changed = Condition(self._lock)
         self._watchers: set[asyncio.Future[None]] = set()
         self._low = 0
@@ -87,7 +89,7 @@ class IdBuffer:
 
     def ranges(self, count: int) -> list[range]:
         """Take `count` ids, rising; waits like `next_id` until that many are held."""
-        with self._lock:
+        with exclusive(self._lock):
             self._await(lambda: self._holdings.ready_for(count), count)
             taken = self._holdings.ranges(count)
             self._ask_when_low()
@@ -95,7 +97,7 @@ class IdBuffer:
 
     def prefetch(self) -> None:
         """Ask for ids unless some are held or coming. Never waits."""
-        with self._lock:
+        with exclusive(self._lock):
             if not self._holdings.total:
                 self._request()
 
@@ -125,20 +127,27 @@ class IdBuffer:
                 self._notify()
 
     def close(self) -> None:
-        """Give out no more ids."""
+        """Give out no more ids, except to a call that is interrupted for this one."""
+        self._closed = True
+        if owned(self._lock):
+            return
         with self._lock:
-            self._closed = True
             self._holdings.retire()
             self._notify()
 
     def drain(self) -> dict[int, int]:
-        """Take out all that is held: the first unused id of each lease, by its number."""
+        """Take out all that is held: the first unused id of each lease, by its number.
+
+        Nothing when that interrupts a call which may be taking the same ids.
+        """
+        if owned(self._lock):
+            return {}
         with self._lock:
             return self._holdings.clear()
 
     def level(self) -> Level:
         """The present state."""
-        with self._lock:
+        with exclusive(self._lock):
             held = self._holdings.total
             return Level(
                 held=held,
@@ -153,7 +162,7 @@ class IdBuffer:
     @contextmanager
     def watching(self, changed: asyncio.Future[None]) -> Iterator[None]:
         """Within the block `changed` is completed, on its loop, once another try makes sense."""
-        with self._lock:
+        with exclusive(self._lock):
             self._watchers.add(changed)
             if self._enough() or self._closed or self._refused() or not self._asked:
                 self._notify()
@@ -170,9 +179,9 @@ class IdBuffer:
         return SequenceEmpty(f"No ids of {self.name!r} came within {self._timeout_s:g} s")
 
     def _piece(self) -> RangeIterator:
-        with self._lock:
+        with exclusive(self._lock):
             while not self._holdings.live_size:
-                if self._holdings.waiting and not self._closed:
+                if self._holdings.has_waiting(1) and not self._closed:
                     self._holdings.advance()
                     self._ask_when_low()
                 else:
@@ -208,17 +217,17 @@ class IdBuffer:
         return self._monotonic() < self._refused_until
 
     def _ask_when_low(self) -> None:
-        if self._holdings.waiting < max(self._low, self._wanted):
+        if not self._holdings.has_waiting(max(self._low, self._wanted)):
             self._request()
 
     def _request(self) -> None:
         if not (self._asked or self._closed or self._refused()):
-            self._asked = True
             self._ask()
+            self._asked = True  # last: an interruption before it has more asked for once too often
 
     def _notify(self) -> None:
         self._changed.notify_all()
-        for changed in self._watchers:
+        for changed in tuple(self._watchers):
             with suppress(RuntimeError):  # its loop has been closed
                 changed.get_loop().call_soon_threadsafe(_complete, changed)
 

@@ -10,7 +10,8 @@ which may stand in the same chain:
 - its source never raises and never ends, because either would end the chain
   for good: an exception is handed on as an iterator that raises it once. (An
   exception of a signal handler that strikes on the very first instruction of
-  `_take` cannot be caught; no wait ever happens there.)
+  `_take`, or while it hands on another one, cannot be caught; no wait ever
+  happens there. A handler that takes ids catches its own SequenceEmpty.)
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from math import inf
-from threading import Lock
+from threading import RLock
 from types import TracebackType
 from typing import Self
 from weakref import WeakSet
@@ -19,6 +19,7 @@ from sequencer.sdk._buffer import IdBuffer
 from sequencer.sdk._demand import RateMeter, Sizing
 from sequencer.sdk._errors import SequencerError
 from sequencer.sdk._grpc import GrpcRangeSource
+from sequencer.sdk._lock import exclusive
 from sequencer.sdk._refiller import CALL_TIMEOUT_S, Account, Refiller, Supply
 from sequencer.sdk._sequence import Sequence, SequenceStats
 from sequencer.sdk._source import RangeSource
@@ -64,7 +65,7 @@ class Sequencer:
 
     def sequence(self, name: str) -> Sequence:
         """The sequence of that name, the same object at each call."""
-        with self._lock:
+        with exclusive(self._lock):
             if self._closed:
                 raise SequencerError("The client is closed")
             if name not in self._sequences:
@@ -112,7 +113,7 @@ class Sequencer:
         await asyncio.to_thread(self.close)
 
     def _begin(self) -> None:
-        self._lock = Lock()
+        self._lock = RLock()
         self._supply = Supply(
             source=self._source,
             client_id=f"{socket.gethostname()[:60]}-{os.getpid()}-{secrets.token_hex(8)}",

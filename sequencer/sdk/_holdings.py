@@ -25,15 +25,28 @@ class Holdings:
     """A queue of ranges, and before it the live piece that a chain takes ids from.
 
     All methods need a lock of their user's; the live piece shrinks without it at
-    any moment, so what is left of it can be relied on only after `retire`.
-    `waiting` is the number of ids in the queue.
+    any moment, so what is left of it can be relied on only after `retire`. An
+    exception of a signal handler may end a method anywhere: ids may be lost by
+    that, but none comes twice and the rest stays in order.
     """
 
     def __init__(self) -> None:
         self.live: RangeIterator = iterate(range(0))
-        self.waiting = 0
         self._live_lease = 0
         self._spans: deque[_Span] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """Ids in the queue."""
+        return sum(span.stop - span.first for span in self._spans)
+
+    def has_waiting(self, count: int) -> bool:
+        """Whether the queue has that many ids; looks at no more of it than it must."""
+        for span in reversed(self._spans):
+            if count <= 0:
+                break
+            count -= span.stop - span.first
+        return count <= 0
 
     @property
     def live_size(self) -> int:
@@ -48,7 +61,6 @@ class Holdings:
     def put(self, lease: Lease) -> None:
         """Add a lease, which is above all that is held."""
         self._spans.append(_Span(lease.first, lease.stop, lease.number))
-        self.waiting += lease.size
 
     def advance(self) -> None:
         """Make the next ids of the queue, which has some, the live piece, which has run out."""
@@ -73,7 +85,6 @@ class Holdings:
         rest = list(self.live)  # one step in C: no other thread takes an id meanwhile
         if rest:
             self._spans.appendleft(_Span(rest[0], rest[-1] + 1, self._live_lease))
-            self.waiting += len(rest)
 
     def clear(self) -> dict[int, int]:
         """Take out everything: the first unused id of each lease, by its number."""
@@ -82,14 +93,12 @@ class Holdings:
         for span in self._spans:
             tails.setdefault(span.lease_number, span.first)
         self._spans.clear()
-        self.waiting = 0
         return tails
 
     def forget(self) -> None:
         """Drop everything. The live piece is emptied in place, for a chain may be at it."""
         self.live.__setstate__(PIECE)
         self._spans.clear()
-        self.waiting = 0
 
     def _cut(self, most: int) -> range:
         span = self._spans[0]
@@ -97,5 +106,4 @@ class Holdings:
         span.first = ids.stop
         if ids.stop == span.stop:
             self._spans.popleft()
-        self.waiting -= len(ids)
         return ids

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from threading import Event, Lock, Thread
+from threading import Event, RLock, Thread
 
 from sequencer.sdk._buffer import IdBuffer
 from sequencer.sdk._demand import Latencies, RateMeter, Sizing
 from sequencer.sdk._errors import SequenceNotFound, SequencerError, SequencerUnavailable
+from sequencer.sdk._lock import owned
 from sequencer.sdk._source import Lease, LeaseRequest, RangeSource
 
 CALL_TIMEOUT_S = 2.0
@@ -53,7 +54,7 @@ class Refiller:
         self._supply = supply
         self._asked: SimpleQueue[Account | None] = SimpleQueue()
         self._stopping = Event()
-        self._starting = Lock()
+        self._starting = RLock()
         self._thread: Thread | None = None
         self._delays = delays()
 
@@ -76,6 +77,8 @@ class Refiller:
             self._give_back(accounts)
 
     def _start(self) -> None:
+        if owned(self._starting):
+            return  # whom this has interrupted goes on with it
         with self._starting:
             if self._thread is None and not self._stopping.is_set():
                 self._thread = Thread(target=self._run, name="sequencer-refill", daemon=True)

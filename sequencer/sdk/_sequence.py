@@ -35,7 +35,8 @@ class Sequence:
     `next_id()` answers the next id. It runs in C, so bind it to a local name in
     a hot loop (`next_id = sequence.next_id`). When no id is held it blocks the
     thread up to the client's `timeout_s`, or raises SequenceEmpty at once on a
-    running event loop.
+    running event loop. A signal handler or finalizer may take ids too; it gets
+    SequenceEmpty, and catches it, when it has interrupted its own thread in here.
 
     All ways to take ids raise `SequencerError`s: SequenceEmpty,
     SequenceExhausted, SequenceNotFound, SequencerUnavailable, or the root

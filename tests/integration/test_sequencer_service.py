@@ -32,7 +32,9 @@ def telemetry() -> Telemetry:
 
 @pytest.fixture
 async def stub(mesh: Mesh, telemetry: Telemetry) -> Stub:
-    """The service, called by a user who may do everything."""
+    """The service, called by a user who may do everything; two services may as well."""
+    mesh.trust("shop", RIGHTS)
+    mesh.trust("gateway", RIGHTS)
     await mesh.start(BLUEPRINT, telemetry=telemetry)
     token = mesh.token("ops", permissions=RIGHTS)
     return SequencerServiceStub(mesh.channel("sequencer", token=token))
@@ -57,7 +59,7 @@ async def lease(
 async def give_back(stub: Stub, name: str, held: pb.Lease, first_unused: int) -> int:
     request = pb.ReturnRangeRequest(
         name=name,
-        client_id=held.client_id,
+        client_id=held.client_id.removeprefix("ops/"),
         lease_number=held.lease_number,
         first_unused=first_unused,
     )
@@ -242,20 +244,79 @@ async def test_only_the_holder_returns_a_lease(stub: Stub) -> None:
     assert outside.violations[0].field == "first_unused"
 
 
-async def test_a_client_that_knows_more_than_the_store_is_believed(
-    stub: Stub, telemetry: Telemetry, caplog: pytest.LogCaptureFixture
+async def test_a_lease_cannot_be_returned_under_its_client_id_by_another(
+    stub: Stub, mesh: Mesh
+) -> None:
+    """A client id is a name within its caller: a service or user with it holds nothing of it."""
+    await create(stub, "shop.order")
+    held = await lease(stub, "shop.order", "a", 100)
+    assert held.client_id == "ops/a"
+    other = mesh.token("thief", permissions=RIGHTS)
+
+    for channel in (
+        mesh.channel("sequencer", token=other),
+        mesh.channel("sequencer", caller="shop"),
+    ):
+        thief = SequencerServiceStub(channel)
+        for number, client in ((held.lease_number, "a"), (held.lease_number, "ops/a"), (99, "a")):
+            claimed = pb.ReturnRangeRequest(
+                name="shop.order", client_id=client, lease_number=number, first_unused=1
+            )
+            missing = await failure(thief.ReturnRange(claimed))
+            assert (missing.reason, missing.message, missing.metadata) == (
+                "LEASE_NOT_FOUND",
+                "The client holds no such lease",
+                {},
+            )
+    assert (await lease(stub, "shop.order", "b", 1)).first == 101
+    assert await give_back(stub, "shop.order", held, 41) == 60
+
+
+async def test_a_service_that_knows_more_than_the_store_is_believed(
+    stub: Stub, mesh: Mesh, telemetry: Telemetry, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A store restored from an old copy is jumped over, and an alarm is raised."""
+    service = SequencerServiceStub(mesh.channel("sequencer", caller="shop"))
     await create(stub, "shop.order")
     await lease(stub, "shop.order", "a", 100)
 
     ahead = pb.Lease(lease_number=7, first=1, size=5_000)
-    held = await lease(stub, "shop.order", "b", 10, ahead)
+    held = await lease(service, "shop.order", "b", 10, ahead)
 
     assert (held.first, held.lease_number) == (5_001, 8)
     assert (await lease(stub, "shop.order", "c", 10)).first == 5_011
     assert telemetry.meters.counter("sequencer.fence_jumps").value == 1
     assert "sequence_store_behind_client" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        pb.Lease(lease_number=1, first=MAX_ID, size=1),
+        pb.Lease(lease_number=1, first=101, size=1),
+        pb.Lease(lease_number=2, first=100, size=1),
+    ],
+)
+@pytest.mark.parametrize("through", ["", "gateway"])
+async def test_a_user_cannot_burn_a_sequence(
+    stub: Stub, mesh: Mesh, claim: pb.Lease, through: str, telemetry: Telemetry
+) -> None:
+    """What a user says to hold beyond what was granted is refused, and changes nothing."""
+    await create(stub, "shop.order")
+    held = await lease(stub, "shop.order", "a", 100)
+    token = mesh.token("ops", permissions=RIGHTS)
+    user = SequencerServiceStub(mesh.channel("sequencer", token=token, caller=through))
+
+    refused = await failure(lease(user, "shop.order", "a", 1, claim))
+
+    assert (refused.code, refused.reason) == (
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "FENCE_REFUSED",
+    )
+    assert refused.next_step
+    assert refused.titles["zh-CN"] == "声称的号段超出已发放范围"
+    assert telemetry.meters.counter("sequencer.fence_jumps").value == 0
+    assert (await lease(user, "shop.order", "a", 1, held)).first == 101
 
 
 async def test_a_claim_beyond_the_sequence_is_refused(stub: Stub) -> None:
@@ -277,11 +338,11 @@ async def test_leases_tell_who_got_which_ids(stub: Stub) -> None:
 
     listed = (await stub.ListLeases(pb.ListLeasesRequest(name="shop.order"))).leases
     assert [(row.client_id, row.first, row.size, row.state) for row in listed] == [
-        ("a", 41, 60, pb.LEASE_STATE_RETURNED),
-        ("b", 101, 50, pb.LEASE_STATE_GRANTED),
-        ("a", 1, 40, pb.LEASE_STATE_GRANTED),
+        ("ops/a", 41, 60, pb.LEASE_STATE_RETURNED),
+        ("ops/b", 101, 50, pb.LEASE_STATE_GRANTED),
+        ("ops/a", 1, 40, pb.LEASE_STATE_GRANTED),
     ]
-    for id_, holder in ((1, "a"), (40, "a"), (101, "b"), (150, "b")):
+    for id_, holder in ((1, "ops/a"), (40, "ops/a"), (101, "ops/b"), (150, "ops/b")):
         found = await stub.ListLeases(pb.ListLeasesRequest(name="shop.order", id=id_))
         assert [row.client_id for row in found.leases] == [holder]
     never = await stub.ListLeases(pb.ListLeasesRequest(name="shop.order", id=151))

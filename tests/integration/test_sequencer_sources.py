@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import pytest
 
+from mesh.context import Metadata
 from mesh.testing import Mesh
 from mesh.tokens import ServiceKey
 from sequencer.app import BLUEPRINT
@@ -132,6 +134,29 @@ async def test_a_client_without_the_right_is_refused_at_once(mesh: Mesh) -> None
         with pytest.raises(SequencerError, match="PERMISSION_DENIED") as caught:
             await sequencer.sequence(NAME).next_id_async()
     assert type(caught.value) is SequencerError
+
+
+async def test_a_user_of_a_store_that_was_rewound_is_told(var: Path) -> None:
+    """A user's client is not believed to know better than the store, and does not try for ever."""
+    async with Mesh(var / "now") as now, Mesh(var / "restored") as restored:
+        running = [now]
+
+        def address() -> str:
+            return running[0].registry.lookup("sequencer")[0].address
+
+        def proof() -> Metadata:
+            return (("authorization", f"Bearer {running[0].token('ops', permissions=RIGHTS)}"),)
+
+        for mesh in (now, restored):
+            await mesh.start(BLUEPRINT)
+        source = GrpcRangeSource(address, proof)
+        async with Sequencer(source, create_missing=True, timeout_s=60) as sequencer:
+            ids = sequencer.sequence(NAME)
+            await ids.next_ids_async(1)
+            running[0] = restored
+            with pytest.raises(SequencerError, match="FAILED_PRECONDITION") as caught:
+                await ids.next_ids_async(ids.stats().held + 1)
+            assert type(caught.value) is SequencerError
 
 
 async def test_nobody_there_is_an_outage() -> None:

@@ -25,7 +25,7 @@ def upgrade() -> None:
         sa.Column("number", sa.BigInteger, primary_key=True),
         sa.Column("first", sa.BigInteger, nullable=False),
         sa.Column("size", sa.BigInteger, nullable=False),
-        sa.Column("client_id", sa.String(100), nullable=False),
+        sa.Column("client_id", sa.String(300), nullable=False),
         sa.Column("state", sa.SmallInteger, nullable=False),
         sa.Column("lease_us", sa.BigInteger, nullable=False),
     )

@@ -36,7 +36,13 @@ def sequence(*, start: int = 1, max_value: int = MAX_ID) -> Sequence:
 
 
 def demand(size: int, *, last_lease_number: int = 0, last_id: int = 0) -> Demand:
-    return Demand(client_id="a", size=size, last_lease_number=last_lease_number, last_id=last_id)
+    return Demand(
+        client_id="a",
+        size=size,
+        last_lease_number=last_lease_number,
+        last_id=last_id,
+        is_believed=True,
+    )
 
 
 def test_a_new_sequence_has_defaults() -> None:
@@ -92,6 +98,18 @@ def test_a_store_that_stands_lower_is_jumped_over() -> None:
     behind = fence(stored, demand(1, last_lease_number=2, last_id=50))
     assert behind == stored
     assert fence(stored, demand(1, last_lease_number=4, last_id=50)).lease_number == 4
+
+
+def test_only_who_is_believed_moves_a_sequence() -> None:
+    """Anybody else may say no more than what has been granted."""
+    stored = replace(sequence(), last_value=100, lease_number=3)
+    known = replace(demand(1, last_lease_number=3, last_id=100), is_believed=False)
+    assert fence(stored, known) == stored
+
+    for claim in (replace(known, last_lease_number=4), replace(known, last_id=101)):
+        with pytest.raises(MeshError) as caught:
+            fence(stored, claim)
+        assert caught.value.reason is SequencerReason.FENCE_REFUSED
 
 
 @pytest.mark.parametrize(
