@@ -79,8 +79,8 @@ def status() -> None:
     if not entries:
         fail(f"nothing serves on {settings.var}", "Start the platform with 'make run'.")
     print_table(
-        ("Service", "Address", "HTTP", "Socket", "Pid", "Version", "State"),
-        [(e.service, e.address, e.http, e.socket, str(e.pid), e.version, e.state) for e in entries],
+        ("Service", "Address", "HTTP", "Pid", "Version", "State"),
+        [(e.service, e.address, e.http, str(e.pid), e.version, e.state) for e in entries],
     )
 
 

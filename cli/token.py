@@ -26,7 +26,7 @@ def mint(
 ) -> None:
     """Print access tokens of a demo user, one a line.
 
-    Example: TOKEN=$(engine token mint --user rm001)
+    Example: TOKEN=$(ENGINE_DEMO=1 engine token mint --user rm001)
     """
     if not load_settings().demo:
         fail("tokens are minted in the demo only", "Set ENGINE_DEMO=1, or sign on as a user.")

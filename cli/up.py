@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from shutil import which
 from typing import TextIO
 
 from cli import compose, serve
@@ -189,8 +190,9 @@ def _demo_hints(gateway: str) -> None:
     print("  bm001  branch manager, branch 1           admin  administrator")
     print()
     print("Try, in another terminal:")
-    print("  engine demo")
-    print("  engine seq next demo.orders -n 5 --create")
+    engine = "engine" if which("engine") else sys.argv[0]
+    print(f"  {engine} demo")
+    print(f"  {engine} seq next demo.orders -n 5 --create")
     sign_on = '\'{"username":"rm001","password":"engine-demo"}\''
     print(f"  curl -s {gateway}/v1/sessions -H 'Content-Type: application/json' -d {sign_on}")
     print()

@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mesh.registry._base import Entry, State
@@ -19,13 +19,22 @@ from mesh.registry._base import Entry, State
 REFRESH_S = 0.1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """The table as it was read at a time, after so many writes of our own."""
+
+    writes: int
+    at: float
+    table: Mapping[str, tuple[Entry, ...]]
+
+
 class DirectoryRegistry:
     """A registry in `folder`, which is created with mode 0700."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._table: dict[str, tuple[Entry, ...]] = {}
-        self._read_at = float("-inf")
+        self._writes = 0
+        self._seen = _Seen(writes=-1, at=0.0, table={})
 
     async def register(self, entry: Entry) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -33,11 +42,11 @@ class DirectoryRegistry:
         fresh = path.with_suffix(f".{os.getpid()}.new")
         fresh.write_text(json.dumps({**asdict(entry), "began": _began(entry.pid)}))
         fresh.rename(path)
-        self._read_at = float("-inf")
+        self._writes += 1
 
     async def withdraw(self, entry: Entry) -> None:
         self._path(entry).unlink(missing_ok=True)
-        self._read_at = float("-inf")
+        self._writes += 1
 
     def lookup(self, service: str) -> Sequence[Entry]:
         return tuple(e for e in self._entries().get(service, ()) if e.state is State.SERVING)
@@ -49,11 +58,12 @@ class DirectoryRegistry:
         return self._folder / f"{entry.service}-{entry.instance}.json"
 
     def _entries(self) -> Mapping[str, tuple[Entry, ...]]:
-        now = time.monotonic()
-        if now - self._read_at > REFRESH_S:
-            self._table = self._read()
-            self._read_at = now
-        return self._table
+        seen, now = self._seen, time.monotonic()
+        if seen.writes != self._writes or now - seen.at > REFRESH_S:
+            # Several threads may read side by side; what one read before a write is not kept.
+            writes = self._writes
+            seen = self._seen = _Seen(writes=writes, at=now, table=self._read())
+        return seen.table
 
     def _read(self) -> dict[str, tuple[Entry, ...]]:
         table: dict[str, list[Entry]] = {}

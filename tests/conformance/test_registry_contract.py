@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -61,6 +62,30 @@ async def test_a_draining_instance_takes_no_new_calls_but_is_listed(
     await registry.register(replace(entry(), state=State.DRAINING))
     assert registry.lookup("customer") == ()
     assert registry.services()["customer"][0].state is State.DRAINING
+
+
+async def test_an_instance_is_seen_at_once_by_the_process_that_registered_it(
+    open_registry: Callable[[], Registry],
+) -> None:
+    """Also while another thread keeps looking."""
+    registry, stop = open_registry(), threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            registry.services()
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        for number in range(200):
+            one = entry(instance=str(number))
+            await registry.register(one)
+            assert one in registry.lookup("customer")
+            await registry.withdraw(one)
+            assert registry.lookup("customer") == ()
+    finally:
+        stop.set()
+        looking.join()
 
 
 async def test_withdrawing_twice_is_no_error(open_registry: Callable[[], Registry]) -> None:
