@@ -15,6 +15,7 @@ $(PY):
 	@deploy/bootstrap-python .venv
 
 $(STAMPS)/runtime: requirements.lock | $(PY)
+	@echo "Installing the locked libraries …"
 	@$(PY) -m pip install --quiet --require-hashes -r requirements.lock
 	@mkdir -p $(STAMPS) && touch $@
 

@@ -27,6 +27,11 @@ def load_settings() -> Settings:
         fail(f"bad settings\n{error}", code=2)
 
 
+def demo_runs(settings: Settings) -> bool:
+    """Whether the platform is a demo, by this terminal's settings or by the bank it was given."""
+    return settings.demo or (settings.var / "bank").exists()
+
+
 def find(service: str, settings: Settings | None = None) -> Entry:
     """The entry of a running service; ends the program when there is none."""
     from mesh.registry import DirectoryRegistry

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cli.connect import find, load_settings
+from cli.connect import demo_runs, find, load_settings
 from cli.output import fail
 from cli.token import DEMO_PASSWORD
 
@@ -30,7 +30,7 @@ TRACE_WAIT_S = 15.0
 def demo() -> None:
     """Play a relationship manager's morning: sign-on, book, portrait, follow-ups, ids, a trace."""
     settings = load_settings()
-    if not settings.demo and not _demo_runs():
+    if not demo_runs(settings):
         fail("the demo needs demo users", "Start the platform with 'make run' (ENGINE_DEMO=1).")
     rest = Rest(f"http://{find('gateway').http}")
     typer.secho(f"Against {rest.base}", dim=True)
@@ -53,11 +53,6 @@ def demo() -> None:
     with step(f"takes {IDS:,} ids from the SDK") as say:
         say(_take_ids())
     _show_trace(rest.trace_of_portrait(mine))
-
-
-def _demo_runs() -> bool:
-    """Whether the running platform was started as a demo, whatever this terminal's settings."""
-    return (load_settings().var / "bank").exists()
 
 
 @contextmanager

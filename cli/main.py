@@ -7,6 +7,7 @@ so that help answers at once.
 from __future__ import annotations
 
 import os
+import sys
 from typing import Annotated
 
 import typer
@@ -34,6 +35,25 @@ app.add_typer(token.app, name="token")
 app.command("demo")(demo.demo)
 app.command("trace")(trace.trace)
 app.command("traces")(trace.traces)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"engine {version('engine-platform')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _engine(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Options before the command."""
 
 
 @app.command()
@@ -99,4 +119,10 @@ def settings() -> None:
 def main() -> None:
     """Entry point of the console script."""
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # read once, when grpc is first imported
-    app()
+    try:
+        app()
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        typer.secho(f"engine: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(1)

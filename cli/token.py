@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.connect import blocking_channel, load_settings
+from cli.connect import blocking_channel, demo_runs, load_settings
 from cli.output import fail
 
 app = typer.Typer(no_args_is_help=True, help="Access tokens for load tests (demo only).")
@@ -22,14 +22,18 @@ def _token() -> None:
 @app.command()
 def mint(
     user: Annotated[str, typer.Option(help="Demo user to sign on as.")] = "loadtest",
-    count: Annotated[int, typer.Option(min=1, max=1000, help="How many tokens.")] = 1,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, max=1000, help="How many tokens.")
+    ] = 1,
 ) -> None:
     """Print access tokens of a demo user, one a line.
 
-    Example: TOKEN=$(ENGINE_DEMO=1 engine token mint --user rm001)
+    Example: TOKEN=$(engine token mint --user rm001)
     """
-    if not load_settings().demo:
-        fail("tokens are minted in the demo only", "Set ENGINE_DEMO=1, or sign on as a user.")
+    if not demo_runs(load_settings()):
+        fail(
+            "tokens are minted in the demo only", "Start it with 'make run', or sign on as a user."
+        )
     for access_token in demo_tokens(user, count):
         typer.echo(access_token)
 

@@ -39,6 +39,8 @@ def run(settings: Settings, *, load: bool = True) -> None:
     """
     began = time.monotonic()
     lock = _one_at_a_time(settings)
+    if not _free(settings.host, 0):
+        fail(f"ENGINE_HOST={settings.host} is not an address of this machine", code=2)
     if not _free(settings.host, settings.metrics_port):
         settings = replace(settings, metrics_port=0)
     services = compose.blueprints()

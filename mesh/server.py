@@ -27,7 +27,7 @@ _OPTIONS = (
     ("grpc.so_reuseport", 0),  # a taken port is an error, not half of the calls
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
 )
@@ -105,7 +105,10 @@ class Server:
         try:
             return self._server.add_insecure_port(address)
         except RuntimeError as error:
-            raise OSError(f"cannot listen on {address}: the address is in use") from error
+            raise OSError(
+                f"cannot listen on {address}: it is in use, or not an address of this machine "
+                "(ENGINE_HOST, ENGINE_PORT_BASE)"
+            ) from error
 
 
 class Dispatch(grpc.GenericRpcHandler):

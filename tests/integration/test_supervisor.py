@@ -116,8 +116,8 @@ def test_a_signal_at_the_moment_of_birth_is_not_lost(start: Start) -> None:
 
         def fork_and_end():
             pid = fork()
-            if pid:
-                os.kill(pid, signal.SIGTERM)
+            if not pid:
+                os.kill(os.getpid(), signal.SIGTERM)
             return pid
 
         os.fork = fork_and_end

@@ -68,6 +68,29 @@ def test_every_command_explains_itself(engine: Engine, command: str) -> None:
     assert result.stderr == ""
 
 
+def test_the_version_is_told(engine: Engine) -> None:
+    """For reports of trouble."""
+    assert engine("--version").stdout.startswith("engine 0.")
+
+
+@pytest.mark.parametrize("command", [("up",), ("stubs", "export", "--out", "/proc/none")])
+def test_a_folder_that_cannot_be_made_is_told_without_a_stack_trace(
+    engine: Engine, command: tuple[str, ...]
+) -> None:
+    """The operating system's words, and code 1."""
+    result = engine(*command, ENGINE_VAR="/proc/none")
+    assert result.returncode == 1
+    assert result.stderr.startswith("engine: [Errno")
+    assert "Traceback" not in result.stderr
+
+
+def test_a_host_that_is_not_ours_is_named_with_its_setting(engine: Engine) -> None:
+    """192.0.2.1 belongs to nobody (RFC 5737)."""
+    result = engine("up", ENGINE_HOST="192.0.2.1")
+    assert result.returncode == 2
+    assert "ENGINE_HOST=192.0.2.1 is not an address of this machine" in result.stderr
+
+
 def test_an_unknown_command_is_refused(engine: Engine) -> None:
     """With code 2, as every wrong call."""
     result = engine("fly")
