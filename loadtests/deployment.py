@@ -20,6 +20,7 @@ _SETTINGS = {
     "ENGINE_GATEWAY_PORT": "0",
     "ENGINE_PORT_BASE": "0",
     "ENGINE_METRICS_PORT": "0",
+    "ENGINE_SIGN_ON_RATE_PER_S": "1000",  # all users of a test come from one address
 }
 
 
