@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import resource
 import signal
 import socket
 import sys
@@ -26,7 +25,6 @@ from mesh.service import Blueprint
 from mesh.settings import Settings
 from mesh.tokens import write_trust
 
-WANTED_DESCRIPTORS = 65_536
 SUPERVISOR_GRACE_S = 5.0
 EDGE = "gateway"
 
@@ -45,7 +43,6 @@ def run(settings: Settings, *, load: bool = True) -> None:
         settings = replace(settings, metrics_port=0)
     services = compose.blueprints()
     write_trust(settings.key_dir, compose.rights(services))
-    raise_descriptor_limit()
     programs = [
         Program(name, partial(serve.run, blueprint, settings, port), _after(blueprint, services))
         for (name, blueprint), port in zip(
@@ -70,15 +67,6 @@ def run(settings: Settings, *, load: bool = True) -> None:
         print("\nDraining … (Ctrl-C again ends at once)", flush=True)
         supervisor.stop(settings.drain_s + SUPERVISOR_GRACE_S)
         print("Stopped.", flush=True)
-
-
-def raise_descriptor_limit() -> int:
-    """Raise the soft limit of open files as far as allowed; returns what was got."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, WANTED_DESCRIPTORS)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return max(soft, wanted)
 
 
 def _after(blueprint: Blueprint, services: Mapping[str, Blueprint]) -> tuple[str, ...]:

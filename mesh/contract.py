@@ -56,7 +56,7 @@ def method(descriptor: MethodDescriptor) -> Method:
 
     Raises:
         ContractError: it states neither `permission` nor `anonymous`, or options
-            that this version does not know.
+            that this version does not know or enforce.
     """
     service: ServiceDescriptor = descriptor.containing_service
     path = f"/{service.full_name}/{descriptor.name}"
@@ -68,6 +68,8 @@ def method(descriptor: MethodDescriptor) -> Method:
             'add option (engine.mesh.v1.policy) = {permission: "…"}'
         )
     _refuse_unknown(path, policy)
+    if policy.maker_checker:
+        raise ContractError(f"{path} states maker_checker, which this version does not enforce")
     level = options.idempotency_level
     levels = descriptor_pb2.MethodOptions
     has_http = options.HasExtension(annotations_pb2.http)

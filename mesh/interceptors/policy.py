@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 from engine.mesh.v1 import policy_pb2
@@ -75,11 +76,14 @@ def _effective(scope: Scope, context: RequestContext) -> Scope:
 
 
 def _bind_claim(binding: policy_pb2.ClaimBinding, context: RequestContext, request: Any) -> None:
+    """Fill the field with the caller's claim, or refuse a request that says otherwise."""
     claim = context.principal.claim(binding.claim) if context.principal else ""
-    present = getattr(request, binding.field)
-    if not present:
-        setattr(request, binding.field, type(present)(claim))
-    elif str(present) != claim:
+    *parents, name = binding.field.split(".")
+    message = reduce(getattr, parents, request)
+    present = getattr(message, name)
+    if claim and not present:
+        setattr(message, name, type(present)(claim))
+    elif not claim or str(present) != claim:
         raise MeshError(
             MeshReason.PERMISSION_DENIED,
             f"{binding.field} must be the caller's own {binding.claim}",

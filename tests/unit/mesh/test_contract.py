@@ -67,6 +67,15 @@ def test_a_policy_from_the_future_does_not_load() -> None:
         contract.method(_toy_method(options.SerializeToString()))
 
 
+def test_a_rule_that_nobody_enforces_does_not_load() -> None:
+    """A promise in the contract that is not kept is worse than none."""
+    policy = policy_pb2.MethodPolicy(permission="x", maker_checker=True).SerializeToString()
+    options = descriptor_pb2.MethodOptions()
+    options.MergeFromString(_length_delimited(50100, policy))
+    with pytest.raises(contract.ContractError, match="maker_checker"):
+        contract.method(_toy_method(options.SerializeToString()))
+
+
 def test_sensitive_fields_are_known() -> None:
     """The kind of personal data is read from the field."""
     from engine.ark.v1 import ark_pb2
