@@ -116,7 +116,7 @@ class App:
         _make_way(self._socket())
         self._server = Server(
             service.servicers,
-            chain(self._telemetry, parts.verifier, parts.key, service.scope_resolver),
+            chain(self._telemetry, parts.verifier, parts.key, service),
             (f"{self._settings.host}:{self._port}", f"unix:{self._socket()}"),
             max_in_flight=self._settings.max_in_flight,
             drain_s=self._settings.drain_s,

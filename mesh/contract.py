@@ -12,7 +12,12 @@ from dataclasses import dataclass
 
 from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pb2, unknown_fields
-from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import (
+    Descriptor,
+    FieldDescriptor,
+    MethodDescriptor,
+    ServiceDescriptor,
+)
 from google.protobuf.message import Message
 
 from engine.mesh.v1 import policy_pb2
@@ -50,13 +55,18 @@ class Method:
         """Whether the request carries an idempotency key."""
         return "request_id" in self.input.fields_by_name
 
+    @property
+    def object_field(self) -> str:
+        """Path of the request field that names what the call acts upon; empty when none does."""
+        return self.policy.object_field or self.policy.scope_field
+
 
 def method(descriptor: MethodDescriptor) -> Method:
     """Read one method.
 
     Raises:
         ContractError: it states neither `permission` nor `anonymous`, or options
-            that this version does not know or enforce.
+            that this version does not know.
     """
     service: ServiceDescriptor = descriptor.containing_service
     path = f"/{service.full_name}/{descriptor.name}"
@@ -68,8 +78,6 @@ def method(descriptor: MethodDescriptor) -> Method:
             'add option (engine.mesh.v1.policy) = {permission: "…"}'
         )
     _refuse_unknown(path, policy)
-    if policy.maker_checker:
-        raise ContractError(f"{path} states maker_checker, which this version does not enforce")
     level = options.idempotency_level
     levels = descriptor_pb2.MethodOptions
     has_http = options.HasExtension(annotations_pb2.http)
@@ -89,12 +97,32 @@ def method(descriptor: MethodDescriptor) -> Method:
     )
 
 
+def field(message: Descriptor, path: str) -> FieldDescriptor:
+    """The field that a path like "follow_up.author" leads to.
+
+    Raises:
+        ContractError: it leads nowhere, or through a list.
+    """
+    *parents, name = path.split(".")
+    within: Descriptor | None = message
+    for parent in parents:
+        within = _single(within, parent, path).message_type
+    return _single(within, name, path)
+
+
 def sensitivity(field: object) -> policy_pb2.Sensitivity.ValueType:
     """The kind of personal data in a field (a `FieldDescriptor`)."""
     raw = field.GetOptions().SerializeToString()  # type: ignore[attr-defined]
     options = descriptor_pb2.FieldOptions.FromString(raw)
     kind: policy_pb2.Sensitivity.ValueType = options.Extensions[policy_pb2.sensitivity]
     return kind
+
+
+def _single(message: Descriptor | None, name: str, path: str) -> FieldDescriptor:
+    found = message.fields_by_name.get(name) if message else None
+    if found is None or found.is_repeated:
+        raise ContractError(f"the path {path!r} of a policy names no single field of the request")
+    return found
 
 
 def _seconds(policy: policy_pb2.MethodPolicy) -> float:

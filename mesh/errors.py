@@ -113,6 +113,12 @@ class MeshReason(Reason):
         "没有执行该操作的权限",
         "Ask an administrator for a role that carries the permission.",
     )
+    CHECKER_IS_MAKER = ReasonText(
+        grpc.StatusCode.PERMISSION_DENIED,
+        "The checker must not be the maker",
+        "复核人不能是经办人",
+        "Let somebody else check it; whoever wrote it cannot put it in force.",
+    )
     OUT_OF_SCOPE = ReasonText(
         grpc.StatusCode.NOT_FOUND,
         "There is no such row within the caller's reach",

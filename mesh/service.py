@@ -14,6 +14,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from mesh.cache import Cache
 from mesh.clock import Clock
 from mesh.context import Principal, Scope
+from mesh.contract import Method
 from mesh.registry import Registry
 from mesh.settings import Settings
 from mesh.storage import Store
@@ -26,6 +27,17 @@ class ScopeResolver(Protocol):
 
     async def __call__(self, principal: Principal, scope: Scope, row: Any) -> bool:
         """`row` is the value of the method's `scope_field`."""
+
+
+class AuthorResolver(Protocol):
+    """Answers who wrote what a method with `maker_checker` is about to put in force."""
+
+    async def __call__(self, method: Method, row: Any) -> str | None:
+        """`row` is the value of the method's `object_field`.
+
+        The author is named as `RequestContext.actor` names him. None: there is no
+        such row, and the handler says so.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +77,7 @@ class Service:
         resources: async context managers, entered in order before it serves and
             left in reverse order after it has drained.
         scope_resolver: answers scope questions of methods with `scope_field`.
+        author_resolver: names the makers for methods with `maker_checker`.
         handlers: generic gRPC handlers outside our contracts (OTLP), each with
             its own checks.
         draining: called when the service begins to drain: end streams that have no end.
@@ -74,6 +87,7 @@ class Service:
     servicers: Sequence[Servicer]
     resources: Sequence[AbstractAsyncContextManager[Any]] = ()
     scope_resolver: ScopeResolver | None = None
+    author_resolver: AuthorResolver | None = None
     handlers: Sequence[grpc.GenericRpcHandler] = ()
     http: Callable[[], str] | None = None
     draining: Callable[[], None] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mesh.call import Interceptor
+from mesh.interceptors.checker import CheckerInterceptor
 from mesh.interceptors.deadline import DeadlineInterceptor
 from mesh.interceptors.errors import ErrorInterceptor
 from mesh.interceptors.idempotency import IdempotencyInterceptor
@@ -10,7 +11,7 @@ from mesh.interceptors.identity import IdentityInterceptor
 from mesh.interceptors.policy import PolicyInterceptor
 from mesh.interceptors.telemetry import TelemetryInterceptor
 from mesh.interceptors.validation import ValidationInterceptor
-from mesh.service import ScopeResolver
+from mesh.service import Service
 from mesh.telemetry import Telemetry
 from mesh.tokens import ServiceKey, TokenVerifier
 
@@ -21,7 +22,7 @@ def chain(
     telemetry: Telemetry,
     verifier: TokenVerifier,
     key: ServiceKey,
-    scope_resolver: ScopeResolver | None,
+    service: Service,
 ) -> tuple[Interceptor, ...]:
     """The steps, outermost first."""
     return (
@@ -36,7 +37,9 @@ def chain(
         # A broken rule must not tell strangers about the contract, but scope needs
         # a request that keeps its rules: rights first, then rules, then scope.
         PolicyInterceptor(),
-        ValidationInterceptor(scope_resolver),
+        ValidationInterceptor(service.scope_resolver),
+        # Within scope: who may not see a row does not learn who wrote it.
+        CheckerInterceptor(service.author_resolver),
         # Innermost: only calls that would take effect are looked up or kept.
         IdempotencyInterceptor(key),
     )

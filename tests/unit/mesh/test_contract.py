@@ -67,13 +67,14 @@ def test_a_policy_from_the_future_does_not_load() -> None:
         contract.method(_toy_method(options.SerializeToString()))
 
 
-def test_a_rule_that_nobody_enforces_does_not_load() -> None:
-    """A promise in the contract that is not kept is worse than none."""
-    policy = policy_pb2.MethodPolicy(permission="x", maker_checker=True).SerializeToString()
-    options = descriptor_pb2.MethodOptions()
-    options.MergeFromString(_length_delimited(50100, policy))
-    with pytest.raises(contract.ContractError, match="maker_checker"):
-        contract.method(_toy_method(options.SerializeToString()))
+def test_a_path_leads_to_its_field_or_is_refused() -> None:
+    """Also through a message; never through a list, nor to what does not exist."""
+    create = contract.method(CUSTOMER.methods_by_name["CreateFollowUp"]).input
+    assert contract.field(create, "follow_up.author").full_name.endswith("FollowUp.author")
+    imported = contract.method(CUSTOMER.methods_by_name["ImportCustomers"]).input
+    for message, path in ((create, "nothing"), (create, "customer_id.x"), (imported, "customers")):
+        with pytest.raises(contract.ContractError, match=path):
+            contract.field(message, path)
 
 
 def test_sensitive_fields_are_known() -> None:
