@@ -12,11 +12,20 @@ from graphlib import TopologicalSorter
 from importlib import import_module
 
 from cli.names import LOADER, OPERATOR
-from mesh.service import Blueprint
+from mesh.service import RIGHTS_OF_ALL, Blueprint
 
 PLATFORM = ("observability.ums.app", "sequencer.app", "gateway.app")
 _LOCAL_RIGHTS = {
-    OPERATOR: frozenset({"sequencer.read", "sequencer.create", "sequencer.lease", "ums.read"}),
+    OPERATOR: frozenset(
+        {
+            "sequencer.read",
+            "sequencer.create",
+            "sequencer.lease",
+            "ums.read",
+            "bus.read",
+            "bus.replay",
+        }
+    ),
     LOADER: frozenset({"ark.import", "customer.import"}),
 }
 """Callers that are command lines on this machine, proven by keys that only its owner can read."""
@@ -40,4 +49,4 @@ def blueprints() -> dict[str, Blueprint]:
 
 def rights(services: Mapping[str, Blueprint]) -> dict[str, frozenset[str]]:
     """The rights of every calling service, for the trust file."""
-    return {name: b.rights | {"trust.watch"} for name, b in services.items()} | _LOCAL_RIGHTS
+    return {name: b.rights | RIGHTS_OF_ALL for name, b in services.items()} | _LOCAL_RIGHTS

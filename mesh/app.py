@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import socket
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +20,7 @@ from mesh import context as wire
 from mesh.cache import LocalCache
 from mesh.channel import Channel, registered
 from mesh.clock import Clock, SystemClock
+from mesh.events import Consumer, Relay, RemoteBus, Subscription
 from mesh.interceptors import chain
 from mesh.registry import Entry, Registry, State
 from mesh.server import Server
@@ -35,6 +37,7 @@ NOTICE_S = 0.25
 MAX_SOCKET_PATH = 107
 
 IDENTITY = "identity"
+BUS = "bus"
 
 
 class App:
@@ -71,6 +74,7 @@ class App:
         self._port = port
         self._keys = keys
         self._stack = AsyncExitStack()
+        self._consumers = AsyncExitStack()
         self.entry: Entry
 
     async def __aenter__(self) -> Self:
@@ -93,10 +97,11 @@ class App:
             await self._stack.aclose()
 
     async def drain(self) -> None:
-        """Leave the registry's list of instances that take calls; calls are still answered."""
+        """Stop to consume, and leave the registry's list; calls are still answered."""
         if self.entry.state is State.DRAINING:
             return
         self.entry = replace(self.entry, state=State.DRAINING)
+        await self._consumers.aclose()
         await self._registry.register(self.entry)
         await self._server.draining()
         if self._service.draining:
@@ -105,6 +110,9 @@ class App:
 
     async def _start(self) -> None:
         parts = await self._parts()
+        if self._blueprint.migrations is not None:
+            relay = Relay(parts.store.outbox, parts.bus, meters=self._telemetry.meters)
+            await self._stack.enter_async_context(relay)
         service = self._service = self._blueprint.build(parts)
         for resource in service.resources:
             await self._stack.enter_async_context(resource)
@@ -127,6 +135,14 @@ class App:
         await self._server.serving()
         await self._registry.register(self.entry)
         self._stack.push_async_callback(self._registry.withdraw, self.entry)
+        await self._consume(parts, service.subscriptions)
+
+    async def _consume(self, parts: Parts, subscriptions: Sequence[Subscription]) -> None:
+        """Hear events from now on; the first thing that ends when the service stops."""
+        await self._stack.enter_async_context(self._consumers)
+        for subscription in subscriptions:
+            consumer = Consumer(parts.store, parts.bus, subscription, telemetry=self._telemetry)
+            await self._consumers.enter_async_context(consumer)
 
     async def _parts(self) -> Parts:
         blueprint, settings = self._blueprint, self._settings
@@ -140,6 +156,7 @@ class App:
             migrations.upgrade(settings.data_dir / f"{blueprint.name}.db", blueprint.migrations)
             await self._stack.enter_async_context(store)
         key = ServiceKey.load(settings.key_dir, blueprint.name)
+        channels = self._channels(key)
         return Parts(
             name=blueprint.name,
             settings=settings,
@@ -150,7 +167,8 @@ class App:
             telemetry=self._telemetry,
             key=key,
             verifier=TokenVerifier.load(settings.key_dir, self._clock),
-            channel=self._channels(key),
+            channel=channels,
+            bus=RemoteBus(channels(BUS)),
         )
 
     def _channels(self, key: ServiceKey) -> Channels:

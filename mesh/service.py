@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
@@ -45,7 +45,8 @@ class Parts:
     """What the composition gives to a service.
 
     `channel(name)` is a channel to another service, open until the service
-    stops; generated stubs take it. `store` is the service's own database.
+    stops; generated stubs take it. `store` is the service's own database; what its
+    transactions publish is passed on to `bus`.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Parts:
     verifier: TokenVerifier
     channel: Callable[[str], grpc.aio.Channel]
 
+    bus: EventBus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Servicer:
@@ -82,6 +84,8 @@ class Service:
             its own checks.
         draining: called when the service begins to drain: end streams that have no end.
         http: asked once the resources are entered: the address of an HTTP edge.
+        subscriptions: the events that it consumes once it serves; their effects go to
+            its store.
     """
 
     servicers: Sequence[Servicer]
@@ -90,10 +94,15 @@ class Service:
     author_resolver: AuthorResolver | None = None
     handlers: Sequence[grpc.GenericRpcHandler] = ()
     http: Callable[[], str] | None = None
+    subscriptions: Sequence[Subscription] = ()
     draining: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+RIGHTS_OF_ALL: Final = frozenset({"trust.watch", "bus.publish", "bus.consume"})
+"""Permissions that every service holds: ended sessions and events."""
+
+
 class Blueprint:
     """What the composition must know of a service before it is built.
 
@@ -106,7 +115,7 @@ class Blueprint:
         migrations: folder of Alembic revisions; None when it has no database.
         synchronous: how hard the database is synced: "FULL" or "NORMAL".
         rights: permissions that this service holds when it calls others, for
-            itself and on behalf of users.
+            itself and on behalf of users, beside those of all services.
     """
 
     name: str

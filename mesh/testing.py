@@ -25,7 +25,7 @@ from mesh.channel import Channel, registered
 from mesh.clock import Clock
 from mesh.context import Metadata, Principal, Scope
 from mesh.registry import DirectoryRegistry
-from mesh.service import Blueprint
+from mesh.service import RIGHTS_OF_ALL, Blueprint
 from mesh.settings import Settings
 from mesh.telemetry import Telemetry
 from mesh.tokens import ServiceKey, sign_user, write_trust
@@ -74,7 +74,7 @@ class Mesh:
         **settings: Any,
     ) -> App:
         """Run a service until the mesh is left; start what it calls first."""
-        self.trust(blueprint.name, {*blueprint.rights, "trust.watch"})
+        self.trust(blueprint.name, blueprint.rights | RIGHTS_OF_ALL)
         self._serves_identity |= blueprint.name == IDENTITY
         app = App(
             blueprint,

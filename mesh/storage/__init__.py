@@ -1,6 +1,6 @@
 """One database per service, behind one small interface."""
 
-from mesh.storage._base import Row, Statement, Store, Transaction
+from mesh.storage._base import Outbox, Row, Statement, Store, Transaction
 from mesh.storage._errors import (
     IntegrityViolation,
     SchemaMismatch,
@@ -14,12 +14,15 @@ from mesh.storage._idempotency import (
     idempotent_call,
     purge_idempotency,
 )
+from mesh.storage._inbox import Inbox, purge_inbox
 from mesh.storage._options import SQLiteOptions
 from mesh.storage._sqlite import SQLiteStore
 
 __all__ = [
     "IdempotentCall",
+    "Inbox",
     "IntegrityViolation",
+    "Outbox",
     "Replayed",
     "Row",
     "SQLiteOptions",
@@ -33,4 +36,5 @@ __all__ = [
     "Transaction",
     "idempotent_call",
     "purge_idempotency",
+    "purge_inbox",
 ]

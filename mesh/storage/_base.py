@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from google.protobuf.message import Message
 from sqlalchemy.sql.base import Executable
 
+from engine.mesh.v1.event_pb2 import Event
+
 Statement = Executable
 """A SQLAlchemy Core statement. Build it once at import where it is hot."""
 
@@ -52,9 +54,41 @@ class Transaction(Protocol):
         the transaction ends; elsewhere it does nothing.
         """
 
+    def publish(self, event: Event) -> None:
+        """Tell all others a fact that this transaction makes true.
+
+        The event is kept in the store's outbox if and only if the transaction
+        commits, after those that it published before. `mesh.events.event` makes one.
+        """
+
+
+class Outbox(Protocol):
+    """The events of committed transactions that the bus does not have yet, in their order."""
+
+    async def read(
+        self, limit: int, *, after: int = 0, max_bytes: int = ...
+    ) -> Sequence[tuple[int, bytes]]:
+        """Places and serialized events behind the place `after`.
+
+        Answers as many as `max_bytes` allow, `limit` at most, and at least one when there is one.
+        """
+
+    async def remove(self, through: int) -> int:
+        """Forget the events up to and including a place; how many there were."""
+
+    async def wait(self) -> None:
+        """Return once something was published through this store since `read` was last called.
+
+        What other processes publish to the same database wakes nobody here.
+        """
+
 
 class Store(Protocol):
     """A database. Errors are `mesh.storage.StorageError`s; deadlines are the caller's."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """What its transactions published."""
 
     async def fetch_all(
         self, statement: Statement, parameters: Parameters | None = None

@@ -21,6 +21,7 @@ class SQLiteOptions:
         scans: scans that may be open at once, each with a connection of its own.
         scan_threads: threads that scans share.
         idempotency_kept: how long answers to calls with a request id are kept.
+        inbox_kept: how long the store remembers which events its consumers had.
         purge_every_s: seconds between two removals of older ones.
     """
 
@@ -34,4 +35,5 @@ class SQLiteOptions:
     scans: int = 64
     scan_threads: int = 2
     idempotency_kept: timedelta = timedelta(hours=24)
+    inbox_kept: timedelta = timedelta(days=7)
     purge_every_s: float = 3600.0

@@ -20,7 +20,11 @@ from mesh.storage._connection import Connection
 from mesh.storage._errors import StorageError
 from mesh.storage._file import create, wal_bytes
 from mesh.storage._idempotency import IdempotentCall, purge_idempotency, records
+from mesh.storage._inbox import purge_inbox
+from mesh.storage._inbox import seen as inbox_table
 from mesh.storage._options import SQLiteOptions
+from mesh.storage._outbox import TableOutbox
+from mesh.storage._outbox import events as outbox_table
 from mesh.storage._scan import Scans
 from mesh.storage._statements import Statements
 from mesh.storage._transaction import SQLiteTransaction
@@ -45,6 +49,8 @@ class SQLiteStore:
         meters: counts `storage.transactions` and `storage.commits`, shows `storage.wal_bytes`.
         clock: dates the answers kept for calls with a request id.
         options: bounds.
+
+    `outbox` has what its transactions published.
     """
 
     def __init__(  # its parts; its bounds are the options
@@ -67,6 +73,7 @@ class SQLiteStore:
         self._options = options or SQLiteOptions()
         self._statements = Statements()
         self._effects: WeakSet[IdempotentCall] = WeakSet()
+        self.outbox = TableOutbox(self)
 
     async def __aenter__(self) -> Self:
         create(self._path, self._options.busy_timeout_s)
@@ -105,7 +112,9 @@ class SQLiteStore:
         return self._scans.blocks(statement, parameters)
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        return SQLiteTransaction(self._writer, self._effects, self._clock, self._tracer)
+        return SQLiteTransaction(
+            self._writer, self._effects, self._clock, self._tracer, self.outbox.published
+        )
 
     def _connect(self, *, synchronous: str | None = None) -> Connection:
         return Connection(
@@ -118,13 +127,14 @@ class SQLiteStore:
 
     async def _make_records(self) -> None:
         async with self.transaction() as transaction:
-            await transaction.execute(CreateTable(records, if_not_exists=True))
-            for index in records.indexes:
-                await transaction.execute(CreateIndex(index, if_not_exists=True))
+            for table in (records, outbox_table, inbox_table):
+                await transaction.execute(CreateTable(table, if_not_exists=True))
+                for index in table.indexes:
+                    await transaction.execute(CreateIndex(index, if_not_exists=True))
 
 
 class _Purge(Background):
-    """Removes old answers for as long as it is entered."""
+    """Removes old answers and old entries of the inbox for as long as it is entered."""
 
     def __init__(self, store: Store, clock: Clock, options: SQLiteOptions) -> None:
         self._store = store
@@ -133,9 +143,10 @@ class _Purge(Background):
 
     async def _run(self) -> None:
         while True:
-            oldest_kept = self._clock.now() - self._options.idempotency_kept
+            now = self._clock.now()
             try:
-                await purge_idempotency(self._store, oldest_kept)
+                await purge_idempotency(self._store, now - self._options.idempotency_kept)
+                await purge_inbox(self._store, now - self._options.inbox_kept)
             except StorageError:
-                _log.warning("old answers could not be removed; trying again", exc_info=True)
+                _log.warning("old entries could not be removed; trying again", exc_info=True)
             await asyncio.sleep(self._options.purge_every_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
@@ -11,6 +11,7 @@ from weakref import WeakSet
 
 from google.protobuf.message import Message
 
+from engine.mesh.v1.event_pb2 import Event
 from mesh.clock import Clock, to_micros
 from mesh.storage._base import Parameters, Row, Statement
 from mesh.storage._errors import StorageError, StoreUnavailable
@@ -21,6 +22,7 @@ from mesh.storage._idempotency import (
     idempotent_call,
     verdict,
 )
+from mesh.storage._outbox import PUBLISH
 from mesh.storage._writer import Turn, Writer
 from mesh.telemetry import SpanKind, Tracer, current_trace
 
@@ -36,10 +38,16 @@ class SQLiteTransaction:
         effects: the calls that had their effect; shared by a store's transactions.
         clock: dates the answers.
         tracer: times the wait for the disk.
+        published: called once it is durable, when it published something.
     """
 
     def __init__(
-        self, writer: Writer, effects: WeakSet[IdempotentCall], clock: Clock, tracer: Tracer
+        self,
+        writer: Writer,
+        effects: WeakSet[IdempotentCall],
+        clock: Clock,
+        tracer: Tracer,
+        published: Callable[[], None],
     ) -> None:
         self._writer = writer
         self._connection = writer.connection
@@ -47,7 +55,9 @@ class SQLiteTransaction:
         self._clock = clock
         self._tracer = tracer
         self._call = idempotent_call.get()
+        self._published = published
         self._answer: bytes | None = None
+        self._events: list[Parameters] = []
         self._turn: Turn | None = None
 
     async def __aenter__(self) -> Self:
@@ -80,6 +90,7 @@ class SQLiteTransaction:
         try:
             self._check()
             self._keep_answer()
+            await self._keep_events(turn)
             self._connection.command("RELEASE unit")
         except BaseException:
             self._undo(turn)
@@ -115,6 +126,10 @@ class SQLiteTransaction:
             raise RuntimeError("the transaction has its answer already")
         self._answer = response.SerializeToString()
 
+    def publish(self, event: Event) -> None:
+        self._check()
+        self._events.append({"event": event.SerializeToString()})
+
     def _check(self) -> None:
         """Refuse what would not be part of the transaction."""
         if self._turn is None or (self._turn.left.done() and not self._turn.left.cancelled()):
@@ -143,6 +158,11 @@ class SQLiteTransaction:
             "created_at": to_micros(self._clock.now()),
         }
         self._connection.execute(KEEP, record)
+
+    async def _keep_events(self, turn: Turn) -> None:
+        if self._events:
+            await self.execute(PUBLISH, self._events)
+            turn.committed = self._published
 
     def _undo(self, turn: Turn) -> None:
         try:

@@ -30,10 +30,11 @@ class Turn:
 
     `granted` and `settled` answer None, or the error that the writer met.
     A transaction that is cancelled while it waits for one cancels it. `left` is what
-    the writer waits for; closing cancels it to cut the block off.
+    the writer waits for; closing cancels it to cut the block off. `committed` is called
+    by the writer once the work is durable, though its task may be gone by then.
     """
 
-    __slots__ = ("granted", "left", "settled", "task")
+    __slots__ = ("committed", "granted", "left", "settled", "task")
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -41,6 +42,7 @@ class Turn:
         self.granted: asyncio.Future[StorageError | None] = loop.create_future()
         self.left: asyncio.Future[bool] = loop.create_future()
         self.settled: asyncio.Future[StorageError | None] = loop.create_future()
+        self.committed: Callable[[], None] | None = None
 
     def leave(self, *, kept: bool) -> None:
         """Give the writer back, with work to commit or without."""
@@ -231,5 +233,7 @@ def _attempt(action: Callable[[], None]) -> StorageError | None:
 
 def _settle(turns: list[Turn], outcome: StorageError | None) -> None:
     for turn in turns:
+        if outcome is None and turn.committed is not None:
+            turn.committed()
         if not turn.settled.done():
             turn.settled.set_result(outcome)

@@ -28,8 +28,8 @@ Rules: types that every database has (`BigInteger`, `String(n)`, `LargeBinary`,
 defaults, where needed, as `server_default`, since a store runs no Python
 defaults; no foreign key that is checked late (`deferrable`); changes to a column
 in `with op.batch_alter_table(...)`. Down-grades are not run. The answers to
-calls with a request id (`engine_idempotency`) belong to the store, not to a
-revision.
+calls with a request id, the outbox and the inbox (`engine_…`) belong to the
+store, not to a revision.
 
 Alembic is imported only when a function is called.
 '''
@@ -48,13 +48,15 @@ import sqlalchemy as sa
 
 from mesh.storage._errors import FOREIGN, SchemaMismatch, translate
 from mesh.storage._file import MODE, create
-from mesh.storage._idempotency import records
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 BUSY_TIMEOUT_S: Final = 30.0
 """How long a migration waits for a process that is writing."""
+
+OF_THE_STORE: Final = "engine_"
+"""Tables that begin with it are made by the store."""
 
 _ENVIRONMENT: Final = Path(__file__).parent / "alembic_env"
 
@@ -124,7 +126,7 @@ def check(database: Path, migrations: Path, metadata: sa.MetaData | None = None)
 
 
 def _is_of_the_service(name: str | None, kind: str, _parents: object) -> bool:
-    return kind != "table" or name != records.name
+    return kind != "table" or not (name or "").startswith(OF_THE_STORE)
 
 
 def _config(migrations: Path) -> Config:

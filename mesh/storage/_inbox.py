@@ -1,0 +1,86 @@
+"""Which events a consumer has had, kept in the transaction of what it did about them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+
+from mesh.clock import Clock, to_micros
+from mesh.storage._base import Store, Transaction
+
+PURGE_BATCH: Final = 500
+
+metadata: Final = sa.MetaData()
+
+seen: Final = sa.Table(
+    "engine_inbox",
+    metadata,
+    # In the order of arrival, so that the oldest are found without an index of their times.
+    sa.Column("arrival", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("consumer", sa.String(128), nullable=False),
+    sa.Column("event_id", sa.String(32), nullable=False),
+    sa.Column("seen_us", sa.BigInteger, nullable=False, comment="microseconds, UTC"),
+    sa.UniqueConstraint("consumer", "event_id", name="engine_inbox_event"),
+)
+
+_RECORD: Final = sa.insert(seen)
+_SEEN: Final = sa.select(seen.c.event_id).where(
+    seen.c.consumer == sa.bindparam("consumer"),
+    seen.c.event_id.in_(sa.bindparam("ids", expanding=True)),
+)
+_OLDEST: Final = (
+    sa.select(seen.c.arrival, seen.c.seen_us).order_by(seen.c.arrival).limit(PURGE_BATCH)
+)
+_PURGE: Final = sa.delete(seen).where(seen.c.arrival <= sa.bindparam("arrival"))
+
+
+class Inbox:
+    """The events that one consumer of a store has had.
+
+    Args:
+        store: the store that the consumer's effects go to.
+        consumer: tells apart the consumers of one store.
+        clock: dates the entries.
+    """
+
+    def __init__(self, store: Store, consumer: str, clock: Clock) -> None:
+        self._store = store
+        self._consumer = consumer
+        self._clock = clock
+
+    async def seen(self, event_ids: Collection[str]) -> AbstractSet[str]:
+        """Those of the events that it has had."""
+        given = {"consumer": self._consumer, "ids": list(event_ids)}
+        return {row.event_id for row in await self._store.fetch_all(_SEEN, given)}
+
+    async def record(self, transaction: Transaction, event_ids: Collection[str]) -> None:
+        """Keep that it has had them, with the other effects of the transaction.
+
+        Raises:
+            IntegrityViolation: it has had one of them.
+        """
+        now = to_micros(self._clock.now())
+        await transaction.execute(
+            _RECORD,
+            [
+                {"consumer": self._consumer, "event_id": event_id, "seen_us": now}
+                for event_id in event_ids
+            ],
+        )
+
+
+async def purge_inbox(store: Store, older_than: datetime) -> int:
+    """Forget the events had before a moment, a batch at a time; how many there were."""
+    moment = to_micros(older_than)
+    removed = 0
+    while True:
+        oldest = await store.fetch_all(_OLDEST)
+        old = [row.arrival for row in oldest if row.seen_us < moment]
+        if not old:
+            return removed
+        async with store.transaction() as transaction:
+            removed += await transaction.execute(_PURGE, {"arrival": old[-1]})
