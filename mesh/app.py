@@ -17,6 +17,7 @@ from typing import Self
 import grpc
 
 from mesh import context as wire
+from mesh.audit import AuditLog, policy_version
 from mesh.cache import LocalCache
 from mesh.channel import Channel, registered
 from mesh.clock import Clock, SystemClock
@@ -24,11 +25,11 @@ from mesh.events import Consumer, Relay, RemoteBus, Subscription
 from mesh.interceptors import chain
 from mesh.registry import Entry, Registry, State
 from mesh.server import Server
-from mesh.service import Blueprint, Parts
+from mesh.service import Blueprint, Parts, Service
 from mesh.settings import Settings
 from mesh.storage import SQLiteStore, migrations
 from mesh.telemetry import Telemetry
-from mesh.tokens import ServiceKey, TokenVerifier
+from mesh.tokens import TRUST_FILE, ServiceKey, TokenVerifier
 from mesh.trust import TrustFeed
 
 NOTICE_S = 0.25
@@ -124,7 +125,7 @@ class App:
         _make_way(self._socket())
         self._server = Server(
             service.servicers,
-            chain(self._telemetry, parts.verifier, parts.key, service),
+            chain(self._telemetry, parts.verifier, parts.key, service, self._audit(parts, service)),
             (f"{self._settings.host}:{self._port}", f"unix:{self._socket()}"),
             max_in_flight=self._settings.max_in_flight,
             drain_s=self._settings.drain_s,
@@ -169,6 +170,16 @@ class App:
             verifier=TokenVerifier.load(settings.key_dir, self._clock),
             channel=channels,
             bus=RemoteBus(channels(BUS)),
+        )
+
+    def _audit(self, parts: Parts, service: Service) -> AuditLog:
+        contracts = [servicer.descriptor for servicer in service.servicers]
+        trust = (self._settings.key_dir / TRUST_FILE).read_bytes()
+        has_store = self._blueprint.migrations is not None
+        return AuditLog(
+            store=parts.store if has_store else None,
+            clock=self._clock,
+            policy_version=policy_version(contracts, trust),
         )
 
     def _channels(self, key: ServiceKey) -> Channels:

@@ -15,6 +15,7 @@ from mesh.cache import Cache
 from mesh.clock import Clock
 from mesh.context import Principal, Scope
 from mesh.contract import Method
+from mesh.events import EventBus, Subscription
 from mesh.registry import Registry
 from mesh.settings import Settings
 from mesh.storage import Store
@@ -59,8 +60,8 @@ class Parts:
     key: ServiceKey
     verifier: TokenVerifier
     channel: Callable[[str], grpc.aio.Channel]
-
     bus: EventBus
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Servicer:
@@ -83,9 +84,9 @@ class Service:
         handlers: generic gRPC handlers outside our contracts (OTLP), each with
             its own checks.
         draining: called when the service begins to drain: end streams that have no end.
-        http: asked once the resources are entered: the address of an HTTP edge.
         subscriptions: the events that it consumes once it serves; their effects go to
             its store.
+        http: asked once the resources are entered: the address of an HTTP edge.
     """
 
     servicers: Sequence[Servicer]
@@ -93,16 +94,16 @@ class Service:
     scope_resolver: ScopeResolver | None = None
     author_resolver: AuthorResolver | None = None
     handlers: Sequence[grpc.GenericRpcHandler] = ()
-    http: Callable[[], str] | None = None
     subscriptions: Sequence[Subscription] = ()
+    http: Callable[[], str] | None = None
     draining: Callable[[], None] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 RIGHTS_OF_ALL: Final = frozenset({"trust.watch", "bus.publish", "bus.consume"})
 """Permissions that every service holds: ended sessions and events."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Blueprint:
     """What the composition must know of a service before it is built.
 

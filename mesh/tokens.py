@@ -35,6 +35,8 @@ CALLER_AUDIENCE: Final = "engine-mesh"
 CALLER_TTL_S: Final = 600
 LEEWAY_S: Final = 2
 MAX_REMEMBERED: Final = 20_000
+TRUST_FILE: Final = "trust.json"
+"""In the folder of keys: the services trusted, with their keys and rights."""
 WILDCARD: Final = "*"
 """A right of the gateway: any permission, but only on behalf of a user who holds it."""
 
@@ -94,9 +96,9 @@ def write_trust(folder: Path, rights: Mapping[str, Iterable[str]]) -> None:
             "key": key.as_dict(private=False),
             "rights": sorted(permissions),
         }
-    fresh = folder / "trust.json.new"
+    fresh = folder / f"{TRUST_FILE}.new"
     fresh.write_text(json.dumps({"services": services}, indent=1))
-    fresh.rename(folder / "trust.json")
+    fresh.rename(folder / TRUST_FILE)
 
 
 def _own_key(path: Path) -> OKPKey:
@@ -133,7 +135,7 @@ class TokenVerifier:
     @classmethod
     def load(cls, folder: Path, clock: Clock | None = None) -> TokenVerifier:
         """The verifier for the trust file in `folder`."""
-        return cls(json.loads((folder / "trust.json").read_text()), clock)
+        return cls(json.loads((folder / TRUST_FILE).read_text()), clock)
 
     @property
     def has_keys(self) -> bool:

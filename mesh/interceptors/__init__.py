@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from mesh.audit import AuditLog
 from mesh.call import Interceptor
+from mesh.interceptors.audit import AuditInterceptor
 from mesh.interceptors.checker import CheckerInterceptor
 from mesh.interceptors.deadline import DeadlineInterceptor
 from mesh.interceptors.errors import ErrorInterceptor
@@ -23,6 +25,7 @@ def chain(
     verifier: TokenVerifier,
     key: ServiceKey,
     service: Service,
+    audit: AuditLog,
 ) -> tuple[Interceptor, ...]:
     """The steps, outermost first."""
     return (
@@ -34,6 +37,8 @@ def chain(
         DeadlineInterceptor(),
         # Who asks. Before anything that depends on the caller.
         IdentityInterceptor(verifier),
+        # Outside all that may refuse a caller who is known: refusals are recorded too.
+        AuditInterceptor(audit),
         # A broken rule must not tell strangers about the contract, but scope needs
         # a request that keeps its rules: rights first, then rules, then scope.
         PolicyInterceptor(),

@@ -77,15 +77,7 @@ class ErrorInterceptor:
         return stream if method.server_streaming else unary
 
     def _status(self, method: Method, error: BaseException) -> status_pb2.Status:
-        if isinstance(error, MeshError):
-            return error.to_status()
-        if isinstance(error, TimeoutError):
-            return MeshError(MeshReason.DEADLINE_EXCEEDED).to_status()
-        if isinstance(error, grpc.aio.AioRpcError) and error.code() in _PASSED_ON:
-            return _passed_on(error)
-        if isinstance(error, StoreUnavailable):
-            return MeshError(MeshReason.UNAVAILABLE, "The store cannot be reached").to_status()
-        return self._incident(method, error)
+        return known_status(error) or self._incident(method, error)
 
     def _incident(self, method: Method, error: BaseException) -> status_pb2.Status:
         incident = secrets.token_hex(6)
@@ -99,6 +91,19 @@ class ErrorInterceptor:
             exc_info=None if isinstance(error, StorageError) else error,
         )
         return MeshError(MeshReason.INTERNAL, metadata={"incident": incident}).to_status()
+
+
+def known_status(error: BaseException) -> status_pb2.Status | None:
+    """What the caller is told of an error; None when it is unexpected and becomes an incident."""
+    if isinstance(error, MeshError):
+        return error.to_status()
+    if isinstance(error, TimeoutError):
+        return MeshError(MeshReason.DEADLINE_EXCEEDED).to_status()
+    if isinstance(error, grpc.aio.AioRpcError) and error.code() in _PASSED_ON:
+        return _passed_on(error)
+    if isinstance(error, StoreUnavailable):
+        return MeshError(MeshReason.UNAVAILABLE, "The store cannot be reached").to_status()
+    return None
 
 
 def _passed_on(error: grpc.aio.AioRpcError) -> status_pb2.Status:

@@ -16,9 +16,11 @@ from mesh.storage._idempotency import (
 )
 from mesh.storage._inbox import Inbox, purge_inbox
 from mesh.storage._options import SQLiteOptions
+from mesh.storage._record import CallRecord, call_record
 from mesh.storage._sqlite import SQLiteStore
 
 __all__ = [
+    "CallRecord",
     "IdempotentCall",
     "Inbox",
     "IntegrityViolation",
@@ -34,6 +36,7 @@ __all__ = [
     "Store",
     "StoreUnavailable",
     "Transaction",
+    "call_record",
     "idempotent_call",
     "purge_idempotency",
     "purge_inbox",

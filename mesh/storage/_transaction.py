@@ -19,10 +19,12 @@ from mesh.storage._idempotency import (
     FIND,
     KEEP,
     IdempotentCall,
+    Replayed,
     idempotent_call,
     verdict,
 )
 from mesh.storage._outbox import PUBLISH
+from mesh.storage._record import call_record
 from mesh.storage._writer import Turn, Writer
 from mesh.telemetry import SpanKind, Tracer, current_trace
 
@@ -55,6 +57,8 @@ class SQLiteTransaction:
         self._clock = clock
         self._tracer = tracer
         self._call = idempotent_call.get()
+        self._record = call_record.get()
+        self._has_record = False
         self._published = published
         self._answer: bytes | None = None
         self._events: list[Parameters] = []
@@ -73,6 +77,8 @@ class SQLiteTransaction:
         if answered is not None:
             # The record may be of this very group: it holds only once that is durable.
             await self._commit(self._turn)
+            if self._record is not None and isinstance(answered, Replayed):
+                self._record.taken = True  # with the effect, the first time
             raise answered
         return self
 
@@ -90,6 +96,7 @@ class SQLiteTransaction:
         try:
             self._check()
             self._keep_answer()
+            self._take_record()
             await self._keep_events(turn)
             self._connection.command("RELEASE unit")
         except BaseException:
@@ -159,12 +166,24 @@ class SQLiteTransaction:
         }
         self._connection.execute(KEEP, record)
 
+    def _take_record(self) -> None:
+        if self._record is None or self._record.taken:
+            return
+        self.publish(self._record.event())
+        self._record.taken = self._has_record = True
+
+    def _leave_record(self) -> None:
+        """Leave it to another transaction: this one has no effect."""
+        if self._record is not None and self._has_record:
+            self._record.taken = self._has_record = False
+
     async def _keep_events(self, turn: Turn) -> None:
         if self._events:
             await self.execute(PUBLISH, self._events)
             turn.committed = self._published
 
     def _undo(self, turn: Turn) -> None:
+        self._leave_record()
         try:
             if self._connection.in_transaction:
                 self._connection.command("ROLLBACK TO unit")
@@ -187,6 +206,7 @@ class SQLiteTransaction:
                 span.set("db.operation", "COMMIT")
                 failure = await turn.settled
         if failure is not None:
+            self._leave_record()
             if self._call is not None:
                 self._effects.discard(self._call)
             raise StoreUnavailable("the transaction was not committed") from failure

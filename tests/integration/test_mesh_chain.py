@@ -76,7 +76,7 @@ class Toy:
         return trust_pb2.GetKeySetResponse()
 
     GetPortrait = GetFollowUp = ListFollowUps = UpdateFollowUp = GetCustomer
-    ImportCustomers = GetStatistics = GetCustomer
+    BatchGetCustomers = ImportCustomers = GetStatistics = GetCustomer
 
     async def in_scope(self, principal: Principal, scope: wire.Scope, row: int) -> bool:
         """Customers below 100 belong to whoever asks."""
