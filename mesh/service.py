@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,7 +79,8 @@ class Service:
         servicers: what it serves.
         resources: async context managers, entered in order before it serves and
             left in reverse order after it has drained.
-        scope_resolver: answers scope questions of methods with `scope_field`.
+        scope_resolver: answers scope questions of methods with `scope_field`; where these
+            name different kinds of rows, one for each field: `{"customer_id": …}`.
         author_resolver: names the makers for methods with `maker_checker`.
         handlers: generic gRPC handlers outside our contracts (OTLP), each with
             its own checks.
@@ -91,7 +92,7 @@ class Service:
 
     servicers: Sequence[Servicer]
     resources: Sequence[AbstractAsyncContextManager[Any]] = ()
-    scope_resolver: ScopeResolver | None = None
+    scope_resolver: ScopeResolver | Mapping[str, ScopeResolver] | None = None
     author_resolver: AuthorResolver | None = None
     handlers: Sequence[grpc.GenericRpcHandler] = ()
     subscriptions: Sequence[Subscription] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from operator import attrgetter
 from typing import Any
 
@@ -23,7 +23,9 @@ class ValidationInterceptor:
     answers OUT_OF_SCOPE, exactly as a row that does not exist.
     """
 
-    def __init__(self, scope_resolver: ScopeResolver | None) -> None:
+    def __init__(
+        self, scope_resolver: ScopeResolver | Mapping[str, ScopeResolver] | None
+    ) -> None:
         self._in_scope = scope_resolver
 
     def bind(self, method: Method, call_next: Handler) -> Handler:
@@ -42,9 +44,12 @@ class ValidationInterceptor:
         policy, in_scope = method.policy, self._in_scope
         if not policy.scope_field:
             return call_next
+        if isinstance(in_scope, Mapping):
+            in_scope = in_scope.get(policy.scope_field)
         if in_scope is None:
             raise ContractError(
-                f"{method.path} has a scope_field: give the Service a scope_resolver"
+                f"{method.path} has the scope_field {policy.scope_field}: "
+                "give the Service a scope_resolver for it"
             )
         row_of = attrgetter(policy.scope_field)
 
