@@ -14,7 +14,7 @@ from importlib import import_module
 from cli.names import LOADER, OPERATOR
 from mesh.service import RIGHTS_OF_ALL, Blueprint
 
-PLATFORM = ("observability.ums.app", "sequencer.app", "gateway.app")
+PLATFORM = ("observability.ums.app", "mesh.bus.app", "sequencer.app", "gateway.app")
 _LOCAL_RIGHTS = {
     OPERATOR: frozenset(
         {

@@ -56,9 +56,9 @@ def event(
         business_date=serving.business_date,
         traceparent=trace.header if trace else "",
     )
-    told.chain.MergeFrom(serving.chain)
-    if chain is not None:
-        told.chain.MergeFrom(chain)  # numbers other than 0 replace
+    for known in (serving.chain, chain):
+        if known is not None and known.ByteSize():
+            told.chain.MergeFrom(known)  # numbers other than 0 replace
     if time is not None:
         told.time.FromDatetime(time)
     else:

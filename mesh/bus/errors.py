@@ -1,0 +1,24 @@
+"""Reasons of the bus."""
+
+from __future__ import annotations
+
+import grpc
+
+from mesh.errors import Reason, ReasonText
+
+
+class BusReason(Reason):
+    """Why the bus refuses."""
+
+    BATCH_TOO_LARGE = ReasonText(
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "The events are more than 4 MiB together",
+        "单次提交的事件总大小超过 4 MiB",
+        "Send them in smaller batches.",
+    )
+    DEAD_LETTER_NOT_FOUND = ReasonText(
+        grpc.StatusCode.NOT_FOUND,
+        "There is no such dead letter",
+        "未找到该死信",
+        "List the dead letters and use a number from there; one that was consumed is gone.",
+    )
