@@ -20,6 +20,7 @@ import grpc
 from bank import Bank, Columns, Progress, open_bank
 from engine.ark.v1 import ark_pb2, ark_pb2_grpc
 from engine.customer.v1 import customer_pb2, customer_pb2_grpc
+from engine.mesh.v1 import ownership_pb2
 from mesh.errors import ErrorView
 
 RECEIPT = "loaded.json"
@@ -28,6 +29,9 @@ RECEIPT = "loaded.json"
 BATCH = 2_000
 WORKERS = 4
 """Batches in flight; at most as many again wait."""
+
+SENIOR_AGE = 65
+"""From this age a customer is a senior; the age itself is not sent."""
 
 TIMEOUT_S = 30.0
 ATTEMPTS = 5
@@ -38,6 +42,10 @@ _RETRIED = {
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.DEADLINE_EXCEEDED,
 }
+
+_MANAGER = ownership_pb2.OWNER_KIND_RELATIONSHIP_MANAGER
+_AGENT = ownership_pb2.OWNER_KIND_DIRECT_OPERATIONS
+"""In a bank every customer has an owner, and agents alone have no branch."""
 
 _COLUMNS = (
     "cif",
@@ -51,6 +59,7 @@ _COLUMNS = (
     "owner_id",
     "branch_id",
     "has_wecom",
+    "age",
 )
 
 Answer = TypeVar("Answer")
@@ -187,7 +196,7 @@ def _records(batch: Columns) -> list[ark_pb2.CustomerRecord]:
 
 
 def _customers(batch: Columns, tokens: list[int]) -> list[customer_pb2.Customer]:
-    names = ("tier", "risk_grade", "owner_id", "branch_id", "has_wecom")
+    names = ("tier", "risk_grade", "owner_id", "branch_id", "has_wecom", "age")
     rows = zip(*(batch[name].tolist() for name in names), strict=True)
     customers = [
         customer_pb2.Customer(
@@ -197,8 +206,10 @@ def _customers(batch: Columns, tokens: list[int]) -> list[customer_pb2.Customer]
             owner_id=owner,
             branch_id=branch,
             has_wecom=wecom,
+            owner_kind=_MANAGER if branch else _AGENT,
+            senior=age >= SENIOR_AGE,
         )
-        for token, (tier, grade, owner, branch, wecom) in zip(tokens, rows, strict=True)
+        for token, (tier, grade, owner, branch, wecom, age) in zip(tokens, rows, strict=True)
     ]
     days = batch["risk_expiry"].astype("int64").tolist()
     for customer, day in zip(customers, days, strict=True):

@@ -128,6 +128,24 @@ def with_purpose(purpose: str) -> using:
     return using(replace(current(), purpose=purpose))
 
 
+def as_service() -> using:
+    """Act as the service itself for a block, on behalf of the present actor.
+
+    Calls made in it carry no user, so that the service's own right decides alone.
+    Chain, purpose, business date and deadline stay as they are.
+    """
+    present = current()
+    return using(
+        RequestContext(
+            on_behalf_of=present.actor,
+            purpose=present.purpose,
+            chain=present.chain,
+            business_date=present.business_date,
+            deadline=present.deadline,
+        )
+    )
+
+
 def text_metadata(pairs: Iterable[tuple[str, str | bytes]]) -> Mapping[str, str]:
     """The text entries of metadata, last one wins."""
     return {key: value for key, value in pairs if isinstance(value, str)}

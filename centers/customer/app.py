@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Final
 
 from centers.customer.ark import ArkClient
+from centers.customer.follow_up_rows import FollowUpStore
 from centers.customer.follow_ups import FollowUps
 from centers.customer.ids import SequenceIds
-from centers.customer.rpc import CustomerRpc, CustomerScope
+from centers.customer.rpc import CustomerRpc, OwnershipRpc
 from centers.customer.service import Customers
-from centers.customer.store import CustomerStore, FollowUpStore
+from centers.customer.store import CustomerStore
 from engine.customer.v1 import customer_pb2
+from engine.mesh.v1 import ownership_pb2
+from mesh.ownership import CustomerScope
 from mesh.service import Blueprint, Parts, Service, Servicer
 from sequencer.sdk import Sequencer, mesh_source
 
@@ -26,18 +29,19 @@ def build(parts: Parts) -> Service:
         mesh_source(parts.registry, parts.key), timeout_s=ID_TIMEOUT_S, create_missing=True
     )
     follow_up_store = FollowUpStore(parts.store)
-    customers = Customers(
-        CustomerStore(parts.store), follow_up_store, ArkClient(parts.channel("ark"))
-    )
+    customer_store = CustomerStore(parts.store)
+    customers = Customers(customer_store, follow_up_store, ArkClient(parts.channel("ark")))
     ids = SequenceIds(sequencer.sequence(SEQUENCE))
     follow_ups = FollowUps(follow_up_store, ids, parts.clock)
     contract = customer_pb2.DESCRIPTOR.services_by_name["CustomerService"]
+    owners = ownership_pb2.DESCRIPTOR.services_by_name["OwnershipService"]
     return Service(
         servicers=[
-            Servicer(descriptor=contract, implementation=CustomerRpc(customers, follow_ups))
+            Servicer(descriptor=contract, implementation=CustomerRpc(customers, follow_ups)),
+            Servicer(descriptor=owners, implementation=OwnershipRpc(customers)),
         ],
         resources=[sequencer],
-        scope_resolver=CustomerScope(customers),
+        scope_resolver=CustomerScope(customer_store),
     )
 
 

@@ -1,4 +1,4 @@
-"""Customers, who may see them, and follow-ups. Pure rules."""
+"""Customers, who owns them, and follow-ups. Pure rules."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
-from engine.mesh.v1 import policy_pb2
+from engine.mesh.v1 import ownership_pb2, policy_pb2
 from mesh.clock import to_micros
+from mesh.ownership import Owner, Share
 
 RECENT_FOLLOW_UPS: Final = 5
 """How many follow-ups a portrait shows."""
+
+WHOLE_BP: Final = 10_000
+"""What the shares of a customer sum to."""
 
 Cursor = tuple[int, ...]
 """The place of a row in a list, as numbers."""
@@ -22,19 +26,53 @@ Cursor = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """A customer by token. `tier` and `risk_grade` are the contract's numbers."""
+    """A customer by token. `tier` and `risk_grade` are the contract's numbers.
+
+    `shares` begins with the owner and sums to 10,000 basis points; it is empty
+    when nobody owns the customer.
+    """
 
     customer_id: int
     tier: int
     risk_grade: int
     risk_grade_expiry: datetime | None
+    owner_kind: ownership_pb2.OwnerKind.ValueType
     owner_id: int
     branch_id: int
     has_wecom: bool
+    senior: bool
+    shares: tuple[Share, ...]
+
+    @property
+    def owner(self) -> Owner:
+        """Who looks after the customer."""
+        return Owner(
+            customer_id=self.customer_id,
+            kind=self.owner_kind,
+            owner_id=self.owner_id,
+            branch_id=self.branch_id,
+            shares=self.shares,
+        )
+
+
+def presumed_kind(owner_id: int, branch_id: int) -> ownership_pb2.OwnerKind.ValueType:
+    """The kind of an owner of whom nothing else is said: who has a branch is a manager."""
+    if not owner_id:
+        return ownership_pb2.OWNER_KIND_UNSPECIFIED
+    if branch_id > 0:
+        return ownership_pb2.OWNER_KIND_RELATIONSHIP_MANAGER
+    return ownership_pb2.OWNER_KIND_DIRECT_OPERATIONS
+
+
+def undivided(owner_id: int, branch_id: int) -> tuple[Share, ...]:
+    """The shares of a customer whom the owner looks after alone."""
+    if not owner_id:
+        return ()
+    return (Share(staff_id=owner_id, share_bp=WHOLE_BP, branch_id=branch_id),)
 
 
 class Extent(Enum):
-    """Which customers a caller reaches."""
+    """Which customers a caller lists."""
 
     NONE = "none"
     OWNED = "owned"
@@ -44,7 +82,10 @@ class Extent(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """An extent and whose: the owner's staff number, or the branch."""
+    """An extent and whose: the number of a member of staff, or of a branch.
+
+    It holds the customers for whom `mesh.ownership.Owner.is_within` says yes.
+    """
 
     extent: Extent
     of: int = 0
@@ -59,18 +100,6 @@ class Reach:
         if scope == policy_pb2.SCOPE_OWN_BOOK and staff_id:
             return cls(Extent.OWNED, staff_id)
         return cls(Extent.NONE)
-
-    def covers(self, customer: Customer) -> bool:
-        """Whether the customer lies within it."""
-        match self.extent:
-            case Extent.ALL:
-                return True
-            case Extent.BRANCH:
-                return customer.branch_id == self.of
-            case Extent.OWNED:
-                return customer.owner_id == self.of
-            case Extent.NONE:
-                return False
 
 
 @dataclass(frozen=True, slots=True)

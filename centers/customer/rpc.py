@@ -1,4 +1,4 @@
-"""The customer centre's contract: messages to use cases and back."""
+"""The customer centre's contracts: messages to use cases and back."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from centers.customer.domain import Reach
 from centers.customer.follow_ups import FollowUps
 from centers.customer.service import Customers
 from engine.customer.v1 import customer_pb2, customer_pb2_grpc
-from engine.mesh.v1 import policy_pb2
+from engine.mesh.v1 import ownership_pb2, ownership_pb2_grpc, policy_pb2
 from mesh import context
 from mesh.context import Principal
+from mesh.ownership import ownership
 
 
 class CustomerRpc(customer_pb2_grpc.CustomerServiceServicer):
@@ -86,6 +87,12 @@ class CustomerRpc(customer_pb2_grpc.CustomerServiceServicer):
         stored = await self._customers.take_in(wire.imported(request))
         return customer_pb2.ImportCustomersResponse(stored=stored)
 
+    async def BatchGetCustomers(
+        self, request: customer_pb2.BatchGetCustomersRequest, _: object
+    ) -> customer_pb2.BatchGetCustomersResponse:
+        found = await self._customers.customers(request.customer_ids)
+        return customer_pb2.BatchGetCustomersResponse(customers=map(wire.customer, found))
+
     async def GetStatistics(
         self, _request: customer_pb2.GetStatisticsRequest, _: object
     ) -> customer_pb2.GetStatisticsResponse:
@@ -95,16 +102,17 @@ class CustomerRpc(customer_pb2_grpc.CustomerServiceServicer):
         )
 
 
-class CustomerScope:
-    """Answers whether a customer is within a caller's reach (`mesh.service.ScopeResolver`)."""
+class OwnershipRpc(ownership_pb2_grpc.OwnershipServiceServicer):
+    """Serves `engine.mesh.v1.OwnershipService`."""
 
     def __init__(self, customers: Customers) -> None:
         self._customers = customers
 
-    async def __call__(
-        self, principal: Principal, scope: policy_pb2.Scope.ValueType, row: int
-    ) -> bool:
-        return await self._customers.reaches(_reach(principal, scope), row)
+    async def GetOwners(
+        self, request: ownership_pb2.GetOwnersRequest, _: object
+    ) -> ownership_pb2.GetOwnersResponse:
+        found = await self._customers.owners(request.customer_ids)
+        return ownership_pb2.GetOwnersResponse(owners=map(ownership, found))
 
 
 def _reach(principal: Principal | None, scope: policy_pb2.Scope.ValueType) -> Reach:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from centers.customer.domain import (
     RECENT_FOLLOW_UPS,
@@ -19,12 +19,12 @@ from centers.customer.domain import (
 )
 from centers.customer.errors import CustomerReason
 from centers.customer.filter import Condition
-from engine.customer.v1 import customer_pb2
-from mesh.errors import MeshError, MeshReason, Violation
+from centers.customer.intake import faults
+from mesh.errors import MeshError, MeshReason
+from mesh.ownership import Owner
 from mesh.paging import Page, PageRequest
 
-_TIERS = frozenset(customer_pb2.Tier.values()) - {customer_pb2.TIER_UNSPECIFIED}
-_GRADES = frozenset(customer_pb2.RiskGrade.values())
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,12 @@ class CustomerStore(Protocol):
 
     async def customer(self, customer_id: int) -> Customer | None:
         """The customer with this token."""
+
+    async def customers(self, customer_ids: Collection[int]) -> Mapping[int, Customer]:
+        """The customers with these tokens, as far as they are known."""
+
+    async def owners(self, customer_ids: Collection[int]) -> Mapping[int, Owner]:
+        """Who looks after these customers, as far as they are known."""
 
     async def select(self, selection: Selection) -> Sequence[Customer]:
         """The customers selected."""
@@ -84,7 +90,7 @@ class Customers:
         Raises:
             MeshError: IMPORT_INVALID, naming the entries.
         """
-        violations = list(_import_violations(customers))
+        violations = list(faults(customers))
         if violations:
             raise MeshError(CustomerReason.IMPORT_INVALID, violations=violations)
         await self._store.replace(customers)
@@ -101,10 +107,13 @@ class Customers:
             raise MeshError(MeshReason.OUT_OF_SCOPE)
         return found
 
-    async def reaches(self, reach: Reach, customer_id: int) -> bool:
-        """Whether there is such a customer within reach."""
-        found = await self._store.customer(customer_id)
-        return found is not None and reach.covers(found)
+    async def customers(self, customer_ids: Sequence[int]) -> Sequence[Customer]:
+        """The customers with these tokens that are known, in the order asked, each once."""
+        return _in_order(customer_ids, await self._store.customers(customer_ids))
+
+    async def owners(self, customer_ids: Sequence[int]) -> Sequence[Owner]:
+        """Owners of the customers that are known, in the order asked, each once."""
+        return _in_order(customer_ids, await self._store.owners(customer_ids))
 
     async def book(
         self, reach: Reach, conditions: Sequence[Condition], order: Order, request: PageRequest
@@ -139,16 +148,5 @@ class Customers:
         return await self._store.statistics()
 
 
-def _import_violations(customers: Sequence[Customer]) -> Iterator[Violation]:
-    first: dict[int, int] = {}
-    for index, customer in enumerate(customers):
-        place = f"customers[{index}]"
-        before = first.setdefault(customer.customer_id, index)
-        if before != index:
-            yield Violation(f"{place}.customer_id", f"the same token as customers[{before}]")
-        if customer.customer_id <= 0:
-            yield Violation(f"{place}.customer_id", "must be greater than 0")
-        if customer.tier not in _TIERS:
-            yield Violation(f"{place}.tier", "must be a tier of the contract")
-        if customer.risk_grade not in _GRADES:
-            yield Violation(f"{place}.risk_grade", "must be a grade of the contract")
+def _in_order(keys: Sequence[int], found: Mapping[int, Found]) -> Sequence[Found]:
+    return [found[key] for key in dict.fromkeys(keys) if key in found]

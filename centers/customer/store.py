@@ -1,160 +1,144 @@
-"""The customer centre's database: customers by token, and follow-ups."""
+"""The customer centre's database: customers by token, and who works with them."""
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Collection, Mapping, Sequence
+import asyncio
+import heapq
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from centers.customer.domain import Cursor, Customer, Extent, FollowUp, Reach, Statistics
-from centers.customer.errors import CustomerReason
-from centers.customer.follow_ups import Answer
+from centers.customer.domain import Customer, Extent, Reach, Statistics, undivided
+from centers.customer.selecting import assisting, selecting
 from centers.customer.service import Selection
 from centers.customer.tables import customer as customer_table
+from centers.customer.tables import customer_share
 from centers.customer.tables import follow_up as follow_up_table
 from mesh.clock import from_micros, to_micros
-from mesh.errors import MeshError
+from mesh.ownership import Owner, Share
 from mesh.storage import Row, Store
-
-_COMPARE: Final[Mapping[str, Callable[[Any, Any], sa.ColumnElement[bool]]]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 
 _DELETE_CUSTOMER = sa.delete(customer_table).where(
     customer_table.c.customer_id == sa.bindparam("token")
 )
+_DELETE_SHARES = sa.delete(customer_share).where(
+    customer_share.c.customer_id == sa.bindparam("token")
+)
 _INSERT_CUSTOMER = sa.insert(customer_table)
+_INSERT_SHARE = sa.insert(customer_share)
 _CUSTOMER = sa.select(customer_table).where(customer_table.c.customer_id == sa.bindparam("token"))
+_AMONG = customer_table.c.customer_id.in_(sa.bindparam("tokens", expanding=True))
+_CUSTOMERS = sa.select(customer_table).where(_AMONG)
+_OWNERS = sa.select(
+    customer_table.c.customer_id,
+    customer_table.c.owner_kind,
+    customer_table.c.owner_id,
+    customer_table.c.branch_id,
+    customer_table.c.is_shared,
+).where(_AMONG)
+_SHARES = (
+    sa.select(customer_share)
+    .where(customer_share.c.customer_id.in_(sa.bindparam("tokens", expanding=True)))
+    .order_by(customer_share.c.customer_id, customer_share.c.position)
+)
+_ASSISTED = (
+    sa.select(customer_share.c.customer_id)
+    .where(customer_share.c.staff_id == sa.bindparam("staff"), customer_share.c.position > 0)
+    .limit(1)
+)
 _COUNTS = sa.select(
     sa.select(sa.func.count()).select_from(customer_table).scalar_subquery().label("customers"),
     sa.select(sa.func.count()).select_from(follow_up_table).scalar_subquery().label("follow_ups"),
 )
-_INSERT_FOLLOW_UP = sa.insert(follow_up_table)
-_FOLLOW_UP = sa.select(follow_up_table).where(
-    follow_up_table.c.follow_up_id == sa.bindparam("id"),
-    follow_up_table.c.customer_id == sa.bindparam("token"),
-)
-_REPLACE_FOLLOW_UP = sa.update(follow_up_table).where(
-    follow_up_table.c.follow_up_id == sa.bindparam("id"),
-    follow_up_table.c.version == sa.bindparam("before"),
-)
-_NEWEST = (
-    sa.select(follow_up_table)
-    .where(follow_up_table.c.customer_id == sa.bindparam("token"))
-    .order_by(follow_up_table.c.create_us.desc(), follow_up_table.c.follow_up_id.desc())
-    .limit(sa.bindparam("count"))
-)
-_NEWEST_AFTER = _NEWEST.where(
-    sa.tuple_(follow_up_table.c.create_us, follow_up_table.c.follow_up_id)
-    < sa.tuple_(sa.bindparam("after_us"), sa.bindparam("after_id"))
-)
+
+AT_ONCE: Final = 500
+"""Customers read between two turns of the event loop: some 5 ms."""
+
+SOLE: Final[Mapping[int, tuple[Share, ...]]] = {}
+"""The shares of customers whom nobody shares."""
 
 
 class CustomerStore:
-    """Holds customers."""
+    """Holds customers, and the shares of those whom several look after."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def replace(self, customers: Collection[Customer]) -> None:
-        rows = [_customer_values(customer) for customer in customers]
+        tokens = [{"token": customer.customer_id} for customer in customers]
+        shares = [values for customer in customers for values in _share_values(customer)]
         async with self._store.transaction() as tx:
-            await tx.execute(_DELETE_CUSTOMER, [{"token": row["customer_id"]} for row in rows])
-            await tx.execute(_INSERT_CUSTOMER, rows)
+            await tx.execute(_DELETE_CUSTOMER, tokens)
+            await tx.execute(_DELETE_SHARES, tokens)
+            await tx.execute(_INSERT_CUSTOMER, [_customer_values(one) for one in customers])
+            if shares:
+                await tx.execute(_INSERT_SHARE, shares)
 
     async def customer(self, customer_id: int) -> Customer | None:
-        rows = await self._store.fetch_all(_CUSTOMER, {"token": customer_id})
-        return _to_customer(rows[0]) if rows else None
+        found = await self._whole(await self._store.fetch_all(_CUSTOMER, {"token": customer_id}))
+        return found[0] if found else None
+
+    async def customers(self, customer_ids: Collection[int]) -> Mapping[int, Customer]:
+        found: dict[int, Customer] = {}
+        async for rows in self._blocks(_CUSTOMERS, customer_ids):
+            found.update((one.customer_id, one) for one in await self._whole(rows))
+        return found
+
+    async def owners(self, customer_ids: Collection[int]) -> Mapping[int, Owner]:
+        found: dict[int, Owner] = {}
+        async for rows in self._blocks(_OWNERS, customer_ids):
+            shares = await self._shares(rows)
+            found.update((row.customer_id, _to_owner(row, shares)) for row in rows)
+        return found
 
     async def select(self, selection: Selection) -> Sequence[Customer]:
-        return [_to_customer(row) for row in await self._store.fetch_all(selecting(selection))]
+        page = await self._whole(await self._store.fetch_all(selecting(selection)))
+        if not await self._assists(selection.reach):
+            return page
+        assisted = await self._whole(await self._store.fetch_all(assisting(selection)))
+        order = selection.order
+        both = heapq.merge(page, assisted, key=order.cursor, reverse=order.descending)
+        return list(islice(both, selection.limit))
 
     async def statistics(self) -> Statistics:
         (row,) = await self._store.fetch_all(_COUNTS)
         return Statistics(customers=row.customers, follow_ups=row.follow_ups)
 
+    async def _blocks(
+        self, statement: sa.Select[Any], customer_ids: Collection[int]
+    ) -> AsyncIterator[Sequence[Row]]:
+        """What a statement finds for many customers, a block in each turn of the event loop."""
+        tokens = list(customer_ids)
+        for start in range(0, len(tokens), AT_ONCE):
+            if start:
+                await asyncio.sleep(0)
+            yield await self._store.fetch_all(
+                statement, {"tokens": tokens[start : start + AT_ONCE]}
+            )
 
-class FollowUpStore:
-    """Holds follow-ups."""
+    async def _assists(self, reach: Reach) -> bool:
+        """Whether the book holds customers of others, which most books do not."""
+        if reach.extent is not Extent.OWNED:
+            return False
+        return bool(await self._store.fetch_all(_ASSISTED, {"staff": reach.of}))
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    async def _whole(self, rows: Sequence[Row]) -> Sequence[Customer]:
+        shares = await self._shares(rows)
+        return [_to_customer(row, shares) for row in rows]
 
-    async def add(self, follow_up: FollowUp, respond: Callable[[FollowUp], Answer]) -> Answer:
-        async with self._store.transaction() as tx:
-            await tx.execute(_INSERT_FOLLOW_UP, _follow_up_values(follow_up))
-            answer = respond(follow_up)
-            tx.answer(answer)
-        return answer
-
-    async def change(
-        self,
-        customer_id: int,
-        follow_up_id: int,
-        apply: Callable[[FollowUp], FollowUp],
-        respond: Callable[[FollowUp], Answer],
-    ) -> Answer:
-        async with self._store.transaction() as tx:
-            rows = await tx.fetch_all(_FOLLOW_UP, {"id": follow_up_id, "token": customer_id})
-            if not rows:
-                raise MeshError(CustomerReason.FOLLOW_UP_NOT_FOUND)
-            present = _to_follow_up(rows[0])
-            changed = apply(present)
-            place = {"id": follow_up_id, "before": present.version}
-            if not await tx.execute(_REPLACE_FOLLOW_UP, _follow_up_values(changed) | place):
-                raise MeshError(CustomerReason.ETAG_MISMATCH)
-            answer = respond(changed)
-            tx.answer(answer)
-        return answer
-
-    async def follow_up(self, customer_id: int, follow_up_id: int) -> FollowUp | None:
-        rows = await self._store.fetch_all(_FOLLOW_UP, {"id": follow_up_id, "token": customer_id})
-        return _to_follow_up(rows[0]) if rows else None
-
-    async def newest(
-        self, customer_id: int, *, after: Cursor | None, limit: int
-    ) -> Sequence[FollowUp]:
-        parameters = {"token": customer_id, "count": limit}
-        if after is None:
-            rows = await self._store.fetch_all(_NEWEST, parameters)
-        else:
-            place = {"after_us": after[0], "after_id": after[1]}
-            rows = await self._store.fetch_all(_NEWEST_AFTER, parameters | place)
-        return [_to_follow_up(row) for row in rows]
-
-
-def selecting(selection: Selection) -> sa.Select[Any]:
-    """The statement for a selection; every page of it is read along an index."""
-    columns = customer_table.c
-    statement = sa.select(customer_table).where(_within(selection.reach)).limit(selection.limit)
-    for condition in selection.conditions:
-        compare = _COMPARE[condition.operator]
-        statement = statement.where(compare(columns[condition.field], condition.value))
-    keys = [columns[field] for field in selection.order.fields]
-    if selection.after is not None:
-        beyond = operator.lt if selection.order.descending else operator.gt
-        statement = statement.where(beyond(sa.tuple_(*keys), sa.tuple_(*selection.after)))
-    return statement.order_by(*(k.desc() if selection.order.descending else k for k in keys))
-
-
-def _within(reach: Reach) -> sa.ColumnElement[bool]:
-    match reach.extent:
-        case Extent.ALL:
-            return sa.true()
-        case Extent.BRANCH:
-            return customer_table.c.branch_id == reach.of
-        case Extent.OWNED:
-            return customer_table.c.owner_id == reach.of
-        case Extent.NONE:
-            return sa.false()
+    async def _shares(self, rows: Iterable[Row]) -> Mapping[int, tuple[Share, ...]]:
+        """The shares of those among the customers who are shared: few, or none."""
+        shared = [row.customer_id for row in rows if row.is_shared]
+        if not shared:
+            return SOLE
+        found: defaultdict[int, tuple[Share, ...]] = defaultdict(tuple)
+        for row in await self._store.fetch_all(_SHARES, {"tokens": shared}):
+            found[row.customer_id] += (_to_share(row),)
+        return found
 
 
 def _customer_values(customer: Customer) -> dict[str, Any]:
@@ -166,10 +150,31 @@ def _customer_values(customer: Customer) -> dict[str, Any]:
         "owner_id": customer.owner_id,
         "branch_id": customer.branch_id,
         "has_wecom": customer.has_wecom,
+        "owner_kind": customer.owner_kind,
+        "senior": customer.senior,
+        "is_shared": _is_shared(customer),
     }
 
 
-def _to_customer(row: Row) -> Customer:
+def _share_values(customer: Customer) -> Iterable[dict[str, int]]:
+    """Rows of the shares; none when the owner is alone, which is nearly always."""
+    if not _is_shared(customer):
+        return
+    for position, share in enumerate(customer.shares):
+        yield {
+            "customer_id": customer.customer_id,
+            "position": position,
+            "staff_id": share.staff_id,
+            "share_bp": share.share_bp,
+            "branch_id": share.branch_id,
+        }
+
+
+def _is_shared(customer: Customer) -> bool:
+    return len(customer.shares) > 1
+
+
+def _to_customer(row: Row, shares: Mapping[int, tuple[Share, ...]]) -> Customer:
     return Customer(
         customer_id=row.customer_id,
         tier=row.tier,
@@ -178,35 +183,28 @@ def _to_customer(row: Row) -> Customer:
         owner_id=row.owner_id,
         branch_id=row.branch_id,
         has_wecom=row.has_wecom,
+        owner_kind=row.owner_kind,
+        senior=row.senior,
+        shares=_shares_of(row, shares),
     )
 
 
-def _follow_up_values(follow_up: FollowUp) -> dict[str, Any]:
-    return {
-        "follow_up_id": follow_up.follow_up_id,
-        "customer_id": follow_up.customer_id,
-        "summary": follow_up.summary,
-        "next_step": follow_up.next_step,
-        "next_us": _optional_micros(follow_up.next_time),
-        "author": follow_up.author,
-        "create_us": to_micros(follow_up.create_time),
-        "update_us": to_micros(follow_up.update_time),
-        "version": follow_up.version,
-    }
-
-
-def _to_follow_up(row: Row) -> FollowUp:
-    return FollowUp(
-        follow_up_id=row.follow_up_id,
+def _to_owner(row: Row, shares: Mapping[int, tuple[Share, ...]]) -> Owner:
+    return Owner(
         customer_id=row.customer_id,
-        summary=row.summary,
-        next_step=row.next_step,
-        next_time=_optional_moment(row.next_us),
-        author=row.author,
-        create_time=from_micros(row.create_us),
-        update_time=from_micros(row.update_us),
-        version=row.version,
+        kind=row.owner_kind,
+        owner_id=row.owner_id,
+        branch_id=row.branch_id,
+        shares=_shares_of(row, shares),
     )
+
+
+def _shares_of(row: Row, shares: Mapping[int, tuple[Share, ...]]) -> tuple[Share, ...]:
+    return shares.get(row.customer_id) or undivided(row.owner_id, row.branch_id)
+
+
+def _to_share(row: Row) -> Share:
+    return Share(staff_id=row.staff_id, share_bp=row.share_bp, branch_id=row.branch_id)
 
 
 def _optional_micros(time: datetime | None) -> int | None:

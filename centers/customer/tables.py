@@ -3,6 +3,9 @@
 Times are microseconds since 1970, UTC. A list is read along an index: of an
 owner, of a branch or of all, by tier or by token. Every database keeps the
 primary key at the end of each index by itself.
+
+`customer_share` holds the shares of those customers alone who are looked after
+by several, as `is_shared` tells; position 0 is the owner's.
 """
 
 from __future__ import annotations
@@ -25,11 +28,25 @@ customer: Final = sa.Table(
     sa.Column("owner_id", sa.BigInteger, nullable=False),
     sa.Column("branch_id", sa.BigInteger, nullable=False),
     sa.Column("has_wecom", sa.Boolean, nullable=False),
+    sa.Column("owner_kind", sa.SmallInteger, nullable=False, server_default="0"),
+    sa.Column("senior", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("is_shared", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("customer_owner", "owner_id"),
     sa.Index("customer_owner_tier", "owner_id", "tier"),
     sa.Index("customer_branch", "branch_id"),
     sa.Index("customer_branch_tier", "branch_id", "tier"),
     sa.Index("customer_tier", "tier"),
+)
+
+customer_share: Final = sa.Table(
+    "customer_share",
+    metadata,
+    sa.Column("customer_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("position", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("staff_id", sa.BigInteger, nullable=False),
+    sa.Column("share_bp", sa.Integer, nullable=False),
+    sa.Column("branch_id", sa.BigInteger, nullable=False),
+    sa.Index("customer_share_staff", "staff_id", "customer_id"),
 )
 
 follow_up: Final = sa.Table(

@@ -8,11 +8,22 @@ from typing import Final
 
 from google.protobuf.message import Message
 
-from centers.customer.domain import ORDERS, Change, Customer, Draft, FollowUp, Order, Portrait
+from centers.customer.domain import (
+    ORDERS,
+    Change,
+    Customer,
+    Draft,
+    FollowUp,
+    Order,
+    Portrait,
+    presumed_kind,
+    undivided,
+)
 from centers.customer.errors import CustomerReason
 from centers.customer.filter import Condition, FilterError, parse
 from engine.customer.v1 import customer_pb2
 from mesh.errors import MeshError, Violation
+from mesh.ownership import owner_share, share
 from mesh.paging import PageRequest
 
 CHANGEABLE: Final = ("summary", "next_step", "next_time")
@@ -62,6 +73,9 @@ def customer(found: Customer) -> customer_pb2.Customer:
         owner_id=found.owner_id,
         branch_id=found.branch_id,
         has_wecom=found.has_wecom,
+        owner_kind=found.owner_kind,
+        senior=found.senior,
+        shares=map(owner_share, found.shares),
     )
     if found.risk_grade_expiry is not None:
         message.risk_grade_expire_time.FromDatetime(found.risk_grade_expiry)
@@ -71,16 +85,7 @@ def customer(found: Customer) -> customer_pb2.Customer:
 def imported(request: customer_pb2.ImportCustomersRequest) -> Sequence[Customer]:
     """The customers of an import; TIME_INVALID when a time does not exist."""
     return [
-        Customer(
-            customer_id=message.customer_id,
-            tier=message.tier,
-            risk_grade=message.risk_grade,
-            risk_grade_expiry=_time(message, "risk_grade_expire_time", f"customers[{index}]"),
-            owner_id=message.owner_id,
-            branch_id=message.branch_id,
-            has_wecom=message.has_wecom,
-        )
-        for index, message in enumerate(request.customers)
+        _imported(message, f"customers[{index}]") for index, message in enumerate(request.customers)
     ]
 
 
@@ -137,6 +142,23 @@ def change(request: customer_pb2.UpdateFollowUpRequest) -> Change:
     if violations:
         raise MeshError(CustomerReason.UPDATE_INVALID, violations=violations)
     return Change(fields=frozenset(paths), draft=draft(request.follow_up))
+
+
+def _imported(message: customer_pb2.Customer, place: str) -> Customer:
+    """The customer; what the message leaves unsaid of his owner is presumed."""
+    owner_id, branch_id = message.owner_id, message.branch_id
+    return Customer(
+        customer_id=message.customer_id,
+        tier=message.tier,
+        risk_grade=message.risk_grade,
+        risk_grade_expiry=_time(message, "risk_grade_expire_time", place),
+        owner_kind=message.owner_kind or presumed_kind(owner_id, branch_id),
+        owner_id=owner_id,
+        branch_id=branch_id,
+        has_wecom=message.has_wecom,
+        senior=message.senior,
+        shares=tuple(map(share, message.shares)) or undivided(owner_id, branch_id),
+    )
 
 
 def _set_fields(message: customer_pb2.FollowUp) -> Sequence[str]:

@@ -17,7 +17,7 @@ from centers.ark.app import BLUEPRINT as ARK
 from centers.customer.app import BLUEPRINT
 from engine.ark.v1 import ark_pb2, ark_pb2_grpc
 from engine.customer.v1 import customer_pb2, customer_pb2_grpc
-from engine.mesh.v1 import policy_pb2
+from engine.mesh.v1 import ownership_pb2, ownership_pb2_grpc, policy_pb2
 from mesh.errors import ErrorView
 from mesh.testing import Mesh
 from sequencer.app import BLUEPRINT as SEQUENCER
@@ -29,6 +29,9 @@ Stub: TypeAlias = "customer_pb2_grpc.CustomerServiceAsyncStub"
 RM, OTHER_RM, BRANCH, OTHER_BRANCH = 7, 8, 3, 4
 CUSTOMERS = 30
 """Odd ones belong to RM, even ones to OTHER_RM; those above 20 to the other branch."""
+SHARED, ASSISTANT = 22, 9
+"""A customer of OTHER_RM in the other branch, and who helps with him."""
+
 RIGHTS = frozenset({"customer.read", "customer.follow_up", "ark.query"})
 
 
@@ -50,7 +53,13 @@ def customer(number: int, token: int) -> customer_pb2.Customer:
         owner_id=RM if number % 2 else OTHER_RM,
         branch_id=BRANCH if number <= 20 else OTHER_BRANCH,
         has_wecom=number % 3 == 0,
+        senior=number % 5 == 0,
+        owner_kind=ownership_pb2.OWNER_KIND_RELATIONSHIP_MANAGER,
     )
+    row.shares.add(staff_id=row.owner_id, branch_id=row.branch_id, share_bp=10_000)
+    if number == SHARED:
+        row.shares[0].share_bp = 7_000
+        row.shares.add(staff_id=ASSISTANT, branch_id=BRANCH, share_bp=3_000)
     row.risk_grade_expire_time.FromDatetime(datetime(2027, 1, 1, tzinfo=UTC))
     return row
 
@@ -66,7 +75,8 @@ async def mesh() -> AsyncIterator[Mesh]:
 
 
 def trust(mesh: Mesh) -> None:
-    mesh.trust("loader", {"ark.import", "customer.import"})
+    rights = {"ark.import", "customer.import", "customer.batch_read", "ownership.read"}
+    mesh.trust("loader", rights)
     for blueprint in (ARK, BLUEPRINT):
         mesh.trust(blueprint.name, blueprint.rights)
 
@@ -156,13 +166,25 @@ async def test_owner_reads_his_customer(rm: Stub, book: dict[int, int]) -> None:
     [
         (policy_pb2.SCOPE_OWN_BOOK, RM, BRANCH, set(range(1, 31, 2))),
         (policy_pb2.SCOPE_OWN_BOOK, 0, BRANCH, set()),
+        (policy_pb2.SCOPE_OWN_BOOK, ASSISTANT, BRANCH, {SHARED}),
+        (policy_pb2.SCOPE_BRANCH, ASSISTANT, BRANCH, set(range(1, 21))),
         (policy_pb2.SCOPE_BRANCH, RM, BRANCH, set(range(1, 21))),
         (policy_pb2.SCOPE_BRANCH, RM, 0, set()),
         (policy_pb2.SCOPE_ALL, RM, OTHER_BRANCH, set(range(21, 31))),
         (policy_pb2.SCOPE_SELF, RM, BRANCH, set()),
         (policy_pb2.SCOPE_UNSPECIFIED, RM, BRANCH, set()),
     ],
-    ids=["book", "no staff number", "branch", "no branch", "wider than method", "self", "none"],
+    ids=[
+        "book",
+        "no staff number",
+        "assistant",
+        "assistant's branch",
+        "branch",
+        "no branch",
+        "wider than method",
+        "self",
+        "none",
+    ],
 )
 async def test_list_and_rows_show_the_same_reach(
     mesh: Mesh,
@@ -182,6 +204,13 @@ async def test_list_and_rows_show_the_same_reach(
             assert (await stub.GetCustomer(get(token))).customer.customer_id == token
         else:
             assert (await refusal(stub.GetCustomer(get(token)))).reason == "OUT_OF_SCOPE"
+
+
+async def test_assistant_works_with_the_customer(mesh: Mesh, book: dict[int, int]) -> None:
+    """Who has a share of a customer writes follow-ups as the owner does."""
+    stub = caller(mesh, staff_id=ASSISTANT)
+    made = (await stub.CreateFollowUp(new(book[SHARED], "spoke"))).follow_up
+    assert made.author == f"user{ASSISTANT}"
 
 
 async def test_foreign_customer_looks_like_none(rm: Stub, book: dict[int, int]) -> None:
@@ -401,6 +430,62 @@ async def test_import_needs_a_trusted_service(mesh: Mesh, book: dict[int, int]) 
     stub = caller(mesh, policy_pb2.SCOPE_ALL, permissions={"customer.import"})
     request = customer_pb2.ImportCustomersRequest(customers=[customer(1, book[1])])
     assert (await refusal(stub.ImportCustomers(request))).reason == "PERMISSION_DENIED"
+
+
+@pytest.mark.parametrize("number", [1, SHARED])
+async def test_services_read_owners_of_many(mesh: Mesh, book: dict[int, int], number: int) -> None:
+    """Owner, branch and shares come in the order asked; unknown customers are left out."""
+    stub = ownership_pb2_grpc.OwnershipServiceStub(mesh.channel("customer", caller="loader"))
+    asked = [max(book.values()) + 1, book[number], book[2]]
+    answer = await stub.GetOwners(ownership_pb2.GetOwnersRequest(customer_ids=asked))
+    first, second = answer.owners
+    row = customer(number, book[number])
+    assert first == ownership_pb2.Ownership(
+        customer_id=book[number],
+        owner_kind=row.owner_kind,
+        owner_id=row.owner_id,
+        branch_id=row.branch_id,
+        shares=row.shares,
+    )
+    assert second.customer_id == book[2]
+
+
+async def test_services_read_many_customers(mesh: Mesh, book: dict[int, int]) -> None:
+    """Grade, expiry, tier and seniority of many in one call, in the order asked, each once."""
+    asked = [book[5], max(book.values()) + 1, book[3], book[5]]
+    answer = await loader(mesh).BatchGetCustomers(
+        customer_pb2.BatchGetCustomersRequest(customer_ids=asked)
+    )
+    assert list(answer.customers) == [customer(5, book[5]), customer(3, book[3])]
+
+
+async def test_users_read_neither_owners_nor_many_customers(
+    mesh: Mesh, book: dict[int, int]
+) -> None:
+    """Both are for services, whatever rights a user might hold."""
+    rights = {"ownership.read", "customer.batch_read"}
+    token = mesh.token("user7", permissions=rights, data_scope=policy_pb2.SCOPE_ALL)
+    channel = mesh.channel("customer", token=token)
+    calls = [
+        ownership_pb2_grpc.OwnershipServiceStub(channel).GetOwners(
+            ownership_pb2.GetOwnersRequest(customer_ids=[book[1]])
+        ),
+        customer_pb2_grpc.CustomerServiceStub(channel).BatchGetCustomers(
+            customer_pb2.BatchGetCustomersRequest(customer_ids=[book[1]])
+        ),
+    ]
+    for call in calls:
+        assert (await refusal(call)).reason == "PERMISSION_DENIED"
+
+
+async def test_shares_that_do_not_sum_are_refused(mesh: Mesh, book: dict[int, int]) -> None:
+    """The import is refused as a whole and says which customer's shares are wrong."""
+    wrong = customer(2, book[2])
+    wrong.shares[0].share_bp = 9_999
+    request = customer_pb2.ImportCustomersRequest(customers=[customer(1, book[1]), wrong])
+    refused = await refusal(loader(mesh).ImportCustomers(request))
+    assert refused.reason == "IMPORT_INVALID"
+    assert [violation.field for violation in refused.violations] == ["customers[1].shares"]
 
 
 async def test_statistics_count_what_is_held(mesh: Mesh, book: dict[int, int], rm: Stub) -> None:

@@ -17,6 +17,7 @@ from bank.config import NEVER_ASSESSED
 from cli.load import ATTEMPTS, BATCH, RECEIPT, LoadError, LoadResult, load_bank
 from engine.ark.v1 import ark_pb2, ark_pb2_grpc
 from engine.customer.v1 import customer_pb2, customer_pb2_grpc
+from engine.mesh.v1 import ownership_pb2
 
 CUSTOMERS = 5_000
 BATCHES = 3
@@ -182,6 +183,22 @@ def test_every_customer_arrives_whole(
         columns = ("tier", "risk_grade", "owner_id", "branch_id")
         assert standing == tuple(rows[n][at] for n in columns)
         assert customer.has_wecom == rows["has_wecom"][at]
+        assert customer.senior == (rows["age"][at] >= 65)
+
+
+def test_managers_and_agents_are_told_apart(
+    folder: Path, bank: Bank, platform: Platform, stubs: Stubs
+) -> None:
+    """Every owner is sent with the kind that the bank's list of staff shows him by."""
+    load(folder, stubs)
+    roles = {"RM": "RELATIONSHIP_MANAGER", "DO": "DIRECT_OPERATIONS"}
+    staff = bank.staff()
+    role_of = dict(zip(staff["staff_id"].tolist(), staff["role"].tolist(), strict=True))
+    kinds = {
+        (roles[role_of[customer.owner_id]], ownership_pb2.OwnerKind.Name(customer.owner_kind))
+        for customer in platform.customers.values()
+    }
+    assert kinds == {(role, f"OWNER_KIND_{role}") for role in roles.values()}
 
 
 def test_expiry_is_midnight_of_the_day_and_absent_without_grade(

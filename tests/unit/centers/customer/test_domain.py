@@ -17,17 +17,22 @@ from centers.customer.domain import (
     FollowUp,
     Reach,
     holds_personal_number,
+    presumed_kind,
+    undivided,
 )
-from engine.mesh.v1 import policy_pb2
+from engine.mesh.v1 import ownership_pb2, policy_pb2
 
 CUSTOMER = Customer(
     customer_id=11,
     tier=3,
     risk_grade=2,
     risk_grade_expiry=None,
+    owner_kind=ownership_pb2.OWNER_KIND_RELATIONSHIP_MANAGER,
     owner_id=7,
     branch_id=3,
     has_wecom=True,
+    senior=False,
+    shares=undivided(7, 3),
 )
 NINE = datetime(2026, 1, 1, 9, tzinfo=UTC)
 FOLLOW_UP = FollowUp(
@@ -62,19 +67,19 @@ def test_reach_follows_scope(
 
 
 @pytest.mark.parametrize(
-    ("reach", "covered"),
+    ("owner_id", "branch_id", "kind"),
     [
-        (Reach(Extent.ALL), True),
-        (Reach(Extent.OWNED, 7), True),
-        (Reach(Extent.OWNED, 8), False),
-        (Reach(Extent.BRANCH, 3), True),
-        (Reach(Extent.BRANCH, 4), False),
-        (Reach(Extent.NONE), False),
+        (0, 0, ownership_pb2.OWNER_KIND_UNSPECIFIED),
+        (0, 3, ownership_pb2.OWNER_KIND_UNSPECIFIED),
+        (7, 3, ownership_pb2.OWNER_KIND_RELATIONSHIP_MANAGER),
+        (7, 0, ownership_pb2.OWNER_KIND_DIRECT_OPERATIONS),
     ],
 )
-def test_reach_covers_its_own_customers(reach: Reach, covered: bool) -> None:
-    """A customer is covered by his owner, his branch and the whole bank."""
-    assert reach.covers(CUSTOMER) is covered
+def test_kind_of_owner_is_presumed_from_his_branch(
+    owner_id: int, branch_id: int, kind: ownership_pb2.OwnerKind.ValueType
+) -> None:
+    """Who works in a branch is a manager, who works in none an agent."""
+    assert presumed_kind(owner_id, branch_id) == kind
 
 
 def test_order_ends_with_unique_key() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from centers.customer.domain import Change, Draft, FollowUp
 from centers.customer.errors import CustomerReason
+from centers.customer.follow_up_rows import FollowUpStore
 from centers.customer.follow_ups import FollowUps
-from centers.customer.store import FollowUpStore
 from centers.customer.wire import follow_up
 from engine.customer.v1 import customer_pb2
 from mesh.clock import ManualClock

@@ -7,12 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from centers.customer.domain import Customer, Extent, FollowUp, MaskedValues, Reach
+from centers.customer.domain import Customer, FollowUp, MaskedValues, undivided
 from centers.customer.errors import CustomerReason
+from centers.customer.follow_up_rows import FollowUpStore
 from centers.customer.service import Customers
-from centers.customer.store import CustomerStore, FollowUpStore
+from centers.customer.store import CustomerStore
 from engine.customer.v1 import customer_pb2
+from engine.mesh.v1 import ownership_pb2
 from mesh.errors import MeshError, MeshReason
+from mesh.ownership import Share
 from mesh.storage import Store
 
 NINE = datetime(2026, 1, 1, 9, tzinfo=UTC)
@@ -28,9 +31,12 @@ CUSTOMER = Customer(
     tier=3,
     risk_grade=2,
     risk_grade_expiry=None,
+    owner_kind=ownership_pb2.OWNER_KIND_RELATIONSHIP_MANAGER,
     owner_id=7,
     branch_id=3,
     has_wecom=True,
+    senior=False,
+    shares=undivided(7, 3),
 )
 
 
@@ -93,12 +99,28 @@ async def test_unknown_customer_looks_like_one_out_of_scope(customers: Customers
     assert refused.value.reason is MeshReason.OUT_OF_SCOPE
 
 
-async def test_reach_decides_on_rows_that_exist(customers: Customers) -> None:
-    """Nobody reaches a row that does not exist, not even who reaches all."""
-    await customers.take_in([CUSTOMER])
-    assert await customers.reaches(Reach(Extent.OWNED, 7), 11)
-    assert not await customers.reaches(Reach(Extent.OWNED, 8), 11)
-    assert not await customers.reaches(Reach(Extent.ALL), 99)
+async def test_many_are_answered_in_the_order_asked(customers: Customers) -> None:
+    """Each customer once however often he is asked for; those unknown are left out."""
+    three = [replace(CUSTOMER, customer_id=number) for number in (11, 12, 13)]
+    await customers.take_in(three)
+    asked = [13, 99, 11, 13]
+    assert await customers.customers(asked) == [three[2], three[0]]
+    assert await customers.owners(asked) == [three[2].owner, three[0].owner]
+
+
+def shared(*parts: tuple[int, int, int]) -> Customer:
+    """A customer looked after by these: staff number, basis points, branch."""
+    shares = tuple(Share(staff_id=s, share_bp=bp, branch_id=b) for s, bp, b in parts)
+    return replace(CUSTOMER, shares=shares)
+
+
+UNOWNED = replace(
+    CUSTOMER,
+    owner_kind=ownership_pb2.OWNER_KIND_UNSPECIFIED,
+    owner_id=0,
+    branch_id=0,
+    shares=(),
+)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +132,20 @@ async def test_reach_decides_on_rows_that_exist(customers: Customers) -> None:
         (replace(CUSTOMER, tier=0), "customers[1].tier"),
         (replace(CUSTOMER, tier=8), "customers[1].tier"),
         (replace(CUSTOMER, risk_grade=6), "customers[1].risk_grade"),
+        (
+            replace(CUSTOMER, owner_kind=ownership_pb2.OwnerKind.ValueType(4)),
+            "customers[1].owner_kind",
+        ),
+        (replace(CUSTOMER, owner_kind=UNOWNED.owner_kind), "customers[1].owner_kind"),
+        (replace(UNOWNED, owner_kind=CUSTOMER.owner_kind), "customers[1].owner_kind"),
+        (shared((7, 9_999, 3)), "customers[1].shares"),
+        (shared((7, 7_000, 3), (8, 3_001, 3)), "customers[1].shares"),
+        (shared((8, 3_000, 3), (7, 7_000, 3)), "customers[1].shares[0]"),
+        (shared((7, 10_000, 4)), "customers[1].shares[0]"),
+        (shared((7, 5_000, 3), (8, 2_000, 3), (8, 3_000, 4)), "customers[1].shares[2].staff_id"),
+        (shared((7, 5_000, 3), (7, 5_000, 3)), "customers[1].shares[1].staff_id"),
+        (shared((7, 5_000, 3), (0, 5_000, 3)), "customers[1].shares[1].staff_id"),
+        (replace(UNOWNED, shares=CUSTOMER.shares), "customers[1].shares[0]"),
     ],
 )
 async def test_import_names_what_cannot_be_stored(
@@ -126,3 +162,14 @@ async def test_import_names_what_cannot_be_stored(
 async def test_import_takes_customers_never_assessed(customers: Customers) -> None:
     """A customer without a risk grade is as good as any other."""
     assert await customers.take_in([replace(CUSTOMER, risk_grade=0)]) == 1
+
+
+@pytest.mark.parametrize(
+    "customer", [UNOWNED, shared((7, 7_000, 3), (8, 3_000, 4)), shared((7, 10_000, 3), (8, 0, 0))]
+)
+async def test_import_takes_customers_of_nobody_and_of_several(
+    customers: Customers, customer: Customer
+) -> None:
+    """Nobody may own a customer, and several may share him, even for nothing."""
+    await customers.take_in([customer])
+    assert await customers.customer(11) == customer

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from operator import eq, ge, gt, le, lt, ne
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -17,13 +20,28 @@ from sqlalchemy.dialects import sqlite
 
 from centers.customer import tables
 from centers.customer.app import BLUEPRINT
-from centers.customer.domain import ORDERS, Customer, Extent, FollowUp, MaskedValues, Order, Reach
+from centers.customer.domain import (
+    ORDERS,
+    Customer,
+    Extent,
+    FollowUp,
+    MaskedValues,
+    Order,
+    Reach,
+    presumed_kind,
+    undivided,
+)
 from centers.customer.errors import CustomerReason
 from centers.customer.filter import Condition
+from centers.customer.follow_up_rows import FollowUpStore
+from centers.customer.selecting import assisting, selecting
 from centers.customer.service import Customers, Selection
-from centers.customer.store import CustomerStore, FollowUpStore, selecting
+from centers.customer.store import AT_ONCE, CustomerStore
 from engine.customer.v1 import customer_pb2
+from engine.mesh.v1 import ownership_pb2, policy_pb2
+from mesh.context import Scope
 from mesh.errors import MeshError
+from mesh.ownership import Share
 from mesh.paging import PageRequest
 from mesh.storage import Store, migrations
 
@@ -34,9 +52,12 @@ CUSTOMER = Customer(
     tier=3,
     risk_grade=2,
     risk_grade_expiry=NINE,
+    owner_kind=ownership_pb2.OWNER_KIND_RELATIONSHIP_MANAGER,
     owner_id=7,
     branch_id=3,
     has_wecom=True,
+    senior=True,
+    shares=undivided(7, 3),
 )
 FOLLOW_UP = FollowUp(
     follow_up_id=5,
@@ -50,16 +71,31 @@ FOLLOW_UP = FollowUp(
 )
 COMPARE = {"=": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
 
-CUSTOMERS = st.builds(
-    Customer,
-    customer_id=st.integers(1, 2**62),
-    tier=st.integers(1, 7),
-    risk_grade=st.integers(0, 5),
-    risk_grade_expiry=st.none(),
-    owner_id=st.integers(1, 3),
-    branch_id=st.integers(1, 2),
-    has_wecom=st.booleans(),
-)
+MANAGER = ownership_pb2.OWNER_KIND_RELATIONSHIP_MANAGER
+
+
+@st.composite
+def customers_of_few(draw: st.DrawFn) -> Customer:
+    """A customer of one of three managers, whom the others may help, or of nobody."""
+    owner_id, branch_id = draw(st.integers(0, 3)), draw(st.integers(1, 2))
+    shares = undivided(owner_id, branch_id)
+    for staff_id in draw(st.sets(st.integers(1, 3))) - {owner_id}:
+        shares += (Share(staff_id=staff_id, share_bp=0, branch_id=1),) * bool(owner_id)
+    return Customer(
+        customer_id=draw(st.integers(1, 2**62)),
+        tier=draw(st.integers(1, 7)),
+        risk_grade=draw(st.integers(0, 5)),
+        risk_grade_expiry=None,
+        owner_kind=MANAGER if owner_id else ownership_pb2.OWNER_KIND_UNSPECIFIED,
+        owner_id=owner_id,
+        branch_id=branch_id,
+        has_wecom=draw(st.booleans()),
+        senior=draw(st.booleans()),
+        shares=shares,
+    )
+
+
+CUSTOMERS = customers_of_few()
 CONDITIONS = st.one_of(
     st.builds(Condition, st.just("tier"), st.sampled_from(sorted(COMPARE)), st.integers(0, 8)),
     st.builds(
@@ -68,9 +104,10 @@ CONDITIONS = st.one_of(
     st.builds(Condition, st.just("has_wecom"), st.sampled_from(["=", "!="]), st.integers(0, 1)),
     st.builds(Condition, st.just("owner_id"), st.sampled_from(["=", "!="]), st.integers(0, 4)),
 )
-REACHES = st.sampled_from(
-    [EVERYTHING, Reach(Extent.OWNED, 1), Reach(Extent.BRANCH, 2), Reach(Extent.NONE)]
+CALLERS = st.tuples(
+    st.sampled_from(policy_pb2.Scope.values()), st.integers(0, 3), st.integers(0, 2)
 )
+"""Scope, staff number and branch of a caller."""
 
 
 EXAMPLES = settings(
@@ -91,6 +128,7 @@ class NoArk:
 async def emptied(store: Store) -> Customers:
     async with store.transaction() as tx:
         await tx.execute(sa.delete(tables.customer))
+        await tx.execute(sa.delete(tables.customer_share))
     return Customers(CustomerStore(store), FollowUpStore(store), NoArk())
 
 
@@ -120,10 +158,8 @@ async def all_pages(
     return seen
 
 
-def query_plan(database: Path, selection: Selection) -> str:
-    compiled = selecting(selection).compile(
-        dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}
-    )
+def query_plan(database: Path, statement: sa.Select[Any]) -> str:
+    compiled = statement.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
     connection = sqlite3.connect(database)
     steps = connection.execute(f"EXPLAIN QUERY PLAN {compiled}").fetchall()
     connection.close()
@@ -160,6 +196,46 @@ async def test_customer_comes_back_as_stored(customers: CustomerStore) -> None:
     assert await customers.customer(13) is None
 
 
+async def test_shares_come_back_in_their_order(customers: CustomerStore) -> None:
+    """Owner and assistants are read alike one by one, many at once, and as owners alone."""
+    parts = ((7, 6_000, 3), (9, 1_000, 0), (8, 3_000, 4))
+    shares = tuple(Share(staff_id=s, share_bp=bp, branch_id=b) for s, bp, b in parts)
+    shared, alone = replace(CUSTOMER, shares=shares), replace(CUSTOMER, customer_id=12)
+    await customers.replace([shared, alone])
+    assert await customers.customer(11) == shared
+    assert await customers.customers([12, 11, 13]) == {11: shared, 12: alone}
+    assert await customers.owners([12, 11, 13]) == {11: shared.owner, 12: alone.owner}
+
+
+async def test_shares_leave_with_a_new_import(customers: CustomerStore) -> None:
+    """Who helped before and does not now is gone."""
+    helped = (*undivided(7, 3), Share(staff_id=8, share_bp=0, branch_id=4))
+    await customers.replace([replace(CUSTOMER, shares=helped)])
+    await customers.replace([CUSTOMER])
+    assert await customers.owners([11]) == {11: CUSTOMER.owner}
+
+
+def test_customers_held_before_get_the_kind_of_their_owner(tmp_path: Path) -> None:
+    """Migration presumes of old rows what an import presumes of new ones."""
+    assert BLUEPRINT.migrations is not None
+    versions = BLUEPRINT.migrations / "versions"
+    old = tmp_path / "old" / "versions"
+    old.mkdir(parents=True)
+    shutil.copy(next(versions.glob("0001_*.py")), old)
+    database = tmp_path / "customer.db"
+    migrations.upgrade(database, old.parent)
+    owners = [(0, 0), (7, 3), (9, 0)]
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO customer VALUES (?, 3, 2, NULL, ?, ?, 1)",
+            [(number, *owner) for number, owner in enumerate(owners, 1)],
+        )
+    migrations.upgrade(database, BLUEPRINT.migrations)
+    with closing(sqlite3.connect(database)) as connection:
+        rows = connection.execute("SELECT owner_kind, senior, is_shared FROM customer").fetchall()
+    assert rows == [(presumed_kind(*owner), 0, 0) for owner in owners]
+
+
 async def test_known_customer_is_replaced(customers: CustomerStore) -> None:
     """A second import leaves one row with the new values."""
     await customers.replace([CUSTOMER])
@@ -172,7 +248,7 @@ async def test_known_customer_is_replaced(customers: CustomerStore) -> None:
 @given(
     held=st.lists(CUSTOMERS, max_size=25, unique_by=lambda customer: customer.customer_id),
     conditions=st.lists(CONDITIONS, max_size=3),
-    reach=REACHES,
+    caller=CALLERS,
     order=st.sampled_from(list(ORDERS.values())),
     size=st.integers(1, 7),
 )
@@ -181,16 +257,17 @@ async def test_pages_show_what_a_plain_search_shows(
     *,
     held: list[Customer],
     conditions: list[Condition],
-    reach: Reach,
+    caller: tuple[Scope, int, int],
     order: Order,
     size: int,
 ) -> None:
-    """All pages together are the rows that match, each once, in order."""
+    """All pages together are the rows within the caller's scope that match, each once, in order."""
+    scope, staff_id, branch_id = caller
     wanted = sorted(
         (
             customer
             for customer in held
-            if reach.covers(customer)
+            if customer.owner.is_within(scope, staff_id=staff_id, branch_id=branch_id)
             and all(COMPARE[c.operator](getattr(customer, c.field), c.value) for c in conditions)
         ),
         key=order.cursor,
@@ -199,6 +276,7 @@ async def test_pages_show_what_a_plain_search_shows(
     book = await emptied(store)
     if held:
         await book.take_in(held)
+    reach = Reach.within(scope, staff_id=staff_id, branch_id=branch_id)
     assert await all_pages(book, order, size, reach=reach, conditions=conditions) == wanted
 
 
@@ -247,9 +325,28 @@ async def test_page_is_read_along_an_index(
         after=tuple(3 for _ in keys) if later_page else None,
         limit=51,
     )
-    plan = query_plan(database, selection)
+    plan = query_plan(database, selecting(selection))
     assert f"USING INDEX {index}" in plan
     assert "TEMP B-TREE" not in plan
+
+
+@pytest.mark.parametrize("order", ORDERS)
+async def test_assisted_customers_are_found_by_who_assists(database: Path, order: str) -> None:
+    """The rest of a book is reached from the shares, not by passing over customers."""
+    selection = Selection(
+        reach=Reach(Extent.OWNED, 7), conditions=(), order=ORDERS[order], after=None, limit=51
+    )
+    plan = query_plan(database, assisting(selection))
+    assert "SEARCH customer_share USING INDEX customer_share_staff " in plan
+    assert "SEARCH customer USING INTEGER PRIMARY KEY " in plan
+
+
+async def test_many_owners_are_read_in_blocks(customers: CustomerStore) -> None:
+    """However many are asked for, all that are held are answered."""
+    held = [replace(CUSTOMER, customer_id=number) for number in range(1, AT_ONCE + 3)]
+    await customers.replace(held)
+    owners = await customers.owners(range(AT_ONCE + 10))
+    assert owners == {one.customer_id: one.owner for one in held}
 
 
 async def test_follow_up_comes_back_as_stored(follow_ups: FollowUpStore) -> None:

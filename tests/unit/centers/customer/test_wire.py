@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -9,10 +10,19 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from centers.customer import wire
-from centers.customer.domain import ORDERS, Customer, FollowUp, MaskedValues, Portrait
+from centers.customer.domain import (
+    ORDERS,
+    Customer,
+    FollowUp,
+    MaskedValues,
+    Portrait,
+    undivided,
+)
 from centers.customer.errors import CustomerReason
 from engine.customer.v1 import customer_pb2
+from engine.mesh.v1 import ownership_pb2
 from mesh.errors import MeshError
+from mesh.ownership import Share
 
 NINE = datetime(2026, 1, 1, 9, tzinfo=UTC)
 NEVER = Timestamp(seconds=10**15)
@@ -21,9 +31,12 @@ CUSTOMER = Customer(
     tier=3,
     risk_grade=2,
     risk_grade_expiry=NINE,
+    owner_kind=ownership_pb2.OWNER_KIND_RELATIONSHIP_MANAGER,
     owner_id=7,
     branch_id=3,
     has_wecom=True,
+    senior=True,
+    shares=undivided(7, 3),
 )
 FOLLOW_UP = FollowUp(
     follow_up_id=5,
@@ -54,9 +67,28 @@ def update(*paths: str, **fields: object) -> customer_pb2.UpdateFollowUpRequest:
 
 
 def test_customer_survives_the_wire() -> None:
-    """A customer that is sent and imported again is the same."""
-    request = customer_pb2.ImportCustomersRequest(customers=[wire.customer(CUSTOMER)])
-    assert wire.imported(request) == [CUSTOMER]
+    """A customer that is sent and imported again is the same, with all who share him."""
+    helped = Share(staff_id=8, share_bp=3_000, branch_id=4)
+    owned = Share(staff_id=7, share_bp=7_000, branch_id=3)
+    both = [CUSTOMER, replace(CUSTOMER, shares=(owned, helped))]
+    request = customer_pb2.ImportCustomersRequest(customers=map(wire.customer, both))
+    assert wire.imported(request) == both
+
+
+def test_what_an_import_leaves_unsaid_of_the_owner_is_presumed() -> None:
+    """The owner has the whole customer, and is of the kind that his branch says."""
+    customers = [
+        customer_pb2.Customer(owner_id=7, branch_id=3),
+        customer_pb2.Customer(owner_id=7, owner_kind=ownership_pb2.OWNER_KIND_ROBOT),
+        customer_pb2.Customer(),
+    ]
+    managed, robot, unowned = wire.imported(
+        customer_pb2.ImportCustomersRequest(customers=customers)
+    )
+    assert managed.owner_kind == ownership_pb2.OWNER_KIND_RELATIONSHIP_MANAGER
+    assert managed.shares == (Share(staff_id=7, share_bp=10_000, branch_id=3),)
+    assert robot.owner_kind == ownership_pb2.OWNER_KIND_ROBOT
+    assert (unowned.owner_kind, unowned.shares) == (ownership_pb2.OWNER_KIND_UNSPECIFIED, ())
 
 
 def test_customer_without_grade_has_no_expiry() -> None:
