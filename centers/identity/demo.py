@@ -1,8 +1,8 @@
 """The users of the demo, whose password everybody knows.
 
 Their staff ids and branches are those of the synthetic bank: relationship
-manager i works in branch i while there are as many branches, and 9001 is the
-first agent of direct operations, who works at head office.
+manager i works in branch (i - 1) mod 4 + 1, as in a bank of scale S, and 9001 is
+the first agent of direct operations, who works at head office.
 """
 
 from __future__ import annotations
@@ -18,16 +18,47 @@ from mesh.log import get_logger
 
 PASSWORD: Final = "engine-demo"  # noqa: S105 - known to everybody, refused outside the demo
 
-_USERS: Final = (
+_HEAD_OFFICE: Final = (
     # username, name, roles, staff id, branch
     ("admin", "管理员 Administrator", ("administrator",), 0, 0),
     ("hq", "总行运营 Head office", ("head-office-operator",), 0, 0),
+    ("hq2", "总行运营 Head office 2", ("head-office-operator",), 0, 0),
     ("compliance", "合规 Compliance", ("compliance",), 0, 0),
-    ("bm001", "支行长 Branch manager 1", ("branch-manager",), 0, 1),
-    ("rm001", "客户经理 Relationship manager 1", ("relationship-manager",), 1, 1),
-    ("rm002", "客户经理 Relationship manager 2", ("relationship-manager",), 2, 2),
-    ("do001", "线上直营 Direct operations 1", ("direct-operations-agent",), 9001, 0),
+    ("core", "核心系统 Core bank", ("event-source",), 0, 0),
     ("loadtest", "压测 Load test", ("relationship-manager", "load-tester"), 1, 1),
+)
+_MANAGERS, _BRANCHES, _AGENTS = 8, 4, 2
+FIRST_AGENT_ID: Final = 9_001
+ROBOT_ID: Final = 9_801
+"""Staff number of the demo's robot, who owns the customers of the public pool."""
+
+_USERS: Final = (
+    *_HEAD_OFFICE,
+    *(
+        (f"bm{n:03}", f"支行长 Branch manager {n}", ("branch-manager",), 0, n)
+        for n in range(1, _BRANCHES + 1)
+    ),
+    *(
+        (
+            f"rm{n:03}",
+            f"客户经理 Relationship manager {n}",
+            ("relationship-manager",),
+            n,
+            (n - 1) % _BRANCHES + 1,
+        )
+        for n in range(1, _MANAGERS + 1)
+    ),
+    *(
+        (
+            f"do{n:03}",
+            f"线上直营 Direct operations {n}",
+            ("direct-operations-agent",),
+            FIRST_AGENT_ID + n - 1,
+            0,
+        )
+        for n in range(1, _AGENTS + 1)
+    ),
+    ("bot001", "外呼机器人 Outreach robot 1", ("outreach-robot",), ROBOT_ID, 0),
 )
 
 _log = get_logger(__name__)
