@@ -61,7 +61,7 @@ class Desk:
     ) -> Any:
         """What the caller gets from a handler within deadline, audit and idempotency."""
 
-        async def last(call: Call, request: Any) -> Any:  # noqa: ARG001
+        async def last(call: Call, request: Any) -> Any:
             return await handler(request)
 
         bound: Handler = IdempotencyInterceptor(self.key).bind(called, last)
