@@ -115,8 +115,7 @@ class Batch:
                 if count % BETWEEN_TURNS == BETWEEN_TURNS - 1:
                     await asyncio.sleep(0)
                 try:
-                    async with self._slots:
-                        await self._decide(work)
+                    await self._decide(work)
                 except Exception as error:  # noqa: BLE001 - the outermost frame of a reaction
                     failures.append(_Failure(work, error))
 
@@ -127,7 +126,7 @@ class Batch:
 
     async def _decide(self, work: Work) -> None:
         try:
-            with work.running(self._parts.telemetry.tracer):
+            with work.begin(), work.span(self._parts.telemetry.tracer, "consume"):
                 work.effect = await self._parts.subscription.react(work.event)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
@@ -165,7 +164,7 @@ class Batch:
                     continue
                 if count % BETWEEN_TURNS == BETWEEN_TURNS - 1:
                     await asyncio.sleep(0)
-                with work.applying():
+                with work.resume(), work.span(self._parts.telemetry.tracer, "apply"):
                     await work.effect(tx)
         self._meters.counter("events.consumed").add(len(works))
 

@@ -36,6 +36,6 @@ class Subscription:
     group: str
     topic: str
     react: Reaction
-    batch: int = 500
+    batch: int = 1_000
     concurrency: int = 32
     transaction: int = 250

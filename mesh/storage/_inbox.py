@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 from datetime import datetime
+from itertools import islice, zip_longest
 from typing import Final
 
 import sqlalchemy as sa
@@ -28,9 +29,12 @@ seen: Final = sa.Table(
 )
 
 _RECORD: Final = sa.insert(seen)
+_ASKED: Final = tuple(f"id_{number}" for number in range(50))
+"""Ids asked for by one statement: always as many, so that it is compiled once."""
+
 _SEEN: Final = sa.select(seen.c.event_id).where(
     seen.c.consumer == sa.bindparam("consumer"),
-    seen.c.event_id.in_(sa.bindparam("ids", expanding=True)),
+    sa.or_(*(seen.c.event_id == sa.bindparam(name) for name in _ASKED)),
 )
 _OLDEST: Final = (
     sa.select(seen.c.arrival, seen.c.seen_us).order_by(seen.c.arrival).limit(PURGE_BATCH)
@@ -54,8 +58,13 @@ class Inbox:
 
     async def seen(self, event_ids: Collection[str]) -> AbstractSet[str]:
         """Those of the events that it has had."""
-        given = {"consumer": self._consumer, "ids": list(event_ids)}
-        return {row.event_id for row in await self._store.fetch_all(_SEEN, given)}
+        found: set[str] = set()
+        rest = iter(event_ids)
+        while asked := [*islice(rest, len(_ASKED))]:
+            given = dict(zip_longest(_ASKED, asked, fillvalue=asked[0]))
+            rows = await self._store.fetch_all(_SEEN, {"consumer": self._consumer, **given})
+            found.update(row.event_id for row in rows)
+        return found
 
     async def record(self, transaction: Transaction, event_ids: Collection[str]) -> None:
         """Keep that it has had them, with the other effects of the transaction.
