@@ -10,7 +10,7 @@ from engine.mesh.v1.event_pb2 import AUDIT_OUTCOME_DONE, AuditOutcome, AuditReco
 from mesh import context
 from mesh.audit._subject import Subject
 from mesh.call import Call
-from mesh.clock import Clock
+from mesh.clock import Clock, to_micros
 from mesh.events import event
 from mesh.storage import Store, call_record
 
@@ -57,16 +57,14 @@ class Entry:
         self, outcome: AuditOutcome.ValueType = AUDIT_OUTCOME_DONE, reason: str = ""
     ) -> Event:
         """The record, as an event in the name of the call's actor."""
-        record = self._record()
-        record.outcome = outcome
-        record.reason = reason
-        now = self._log.clock.now()
-        record.time.FromDatetime(now)
+        record = self._record(outcome, reason)
         key = record.customer_id or record.actor[:MAX_KEY]
         with context.using(self._call.context):
-            return event(record, key=key, topic=TOPIC, chain=record.chain, time=now)
+            told = event(record, key=key, topic=TOPIC, chain=record.chain)
+        told.time.CopyFrom(record.time)
+        return told
 
-    def _record(self) -> AuditRecord:
+    def _record(self, outcome: AuditOutcome.ValueType, reason: str) -> AuditRecord:
         call, noted, subject = self._call, self.noted, self._subject
         caller, trace = call.context, call.trace
         actor, principal = caller.actor, caller.principal
@@ -82,8 +80,12 @@ class Entry:
             chain=subject.chain(self._request, caller.chain),
             purpose=caller.purpose,
             policy_version=self._log.policy_version,
+            outcome=outcome,
+            reason=reason,
             trace_id=trace.trace_hex if trace and trace.sampled else "",
         )
+        seconds, micros = divmod(to_micros(self._log.clock.now()), 1_000_000)
+        record.time.seconds, record.time.nanos = seconds, micros * 1_000
         if noted.chain is not None:
             record.chain.MergeFrom(noted.chain)  # numbers other than 0 replace
         return record
