@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from cli import bank, bench, demo, seq, stubs, token, trace
+from cli import bank, bench, demo, events, seq, stubs, token, trace
 from cli.connect import load_settings
 from cli.output import fail, print_table
 
@@ -28,6 +28,7 @@ app = typer.Typer(
     """,
 )
 app.add_typer(seq.app, name="seq")
+app.add_typer(events.app, name="events")
 app.add_typer(bank.app, name="bank")
 app.add_typer(bench.app, name="bench")
 app.add_typer(stubs.app, name="stubs")
