@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +11,7 @@ from typing import Final
 from engine.mesh.v1 import ownership_pb2, policy_pb2
 from mesh.clock import to_micros
 from mesh.ownership import Owner, Share
+from mesh.privacy import holds_personal_number as holds_personal_number  # noqa: PLC0414 - told on
 
 RECENT_FOLLOW_UPS: Final = 5
 """How many follow-ups a portrait shows."""
@@ -195,27 +194,3 @@ class Statistics:
 
     customers: int
     follow_ups: int
-
-
-_GAP = r"[\s().·_\-‐-―−]{0,3}"
-"""What people write between the digits of a number."""
-
-_PHONE = rf"(?:(?:00{_GAP})?86{_GAP})?1{_GAP}[3-9](?:{_GAP}[0-9]){{9}}"
-_ID_CARD = rf"[0-9](?:{_GAP}[0-9]){{16}}{_GAP}[0-9Xx]"
-_PERSONAL = re.compile(rf"(?<![0-9])(?:{_PHONE}|{_ID_CARD})(?![0-9])")
-
-
-def holds_personal_number(text: str) -> bool:
-    """Whether the text holds what looks like a mobile number or an 18-digit identity number.
-
-    Digits in any script or width count, also with spaces, dashes, dots or
-    brackets between them. A longer number that merely contains one does not.
-    """
-    return _PERSONAL.search("".join(map(_plain, unicodedata.normalize("NFKC", text)))) is not None
-
-
-def _plain(character: str) -> str:
-    """Any decimal digit as 0 to 9; nothing for characters that take no room."""
-    if character.isdecimal():
-        return str(unicodedata.decimal(character))
-    return "" if unicodedata.category(character) == "Cf" else character
