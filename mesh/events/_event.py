@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time as wall
 from datetime import datetime
 from functools import lru_cache
@@ -43,7 +44,7 @@ def event(
         time: when it happened, aware; now by default.
 
     Raises:
-        ValueError: the key or the payload is too long, or the package names no area.
+        ValueError: the key or the payload is too long, or there is no topic.
     """
     serving, trace = context.current(), current_trace()
     told = Event(
@@ -63,9 +64,21 @@ def event(
         told.time.FromDatetime(time)
     else:
         told.time.seconds, told.time.nanos = divmod(wall.time_ns(), _NANOS)
+    _check(told)
+    return told
+
+
+def _check(told: Event) -> None:
+    """Refuse what the bus would: it would hold up all later events of the service."""
+    if not _is_topic(told.topic):
+        raise ValueError(f"{told.topic!r} cannot be a topic")
     if len(told.key) > MAX_KEY or len(told.payload) > MAX_PAYLOAD_BYTES:
         raise ValueError(f"{told.type}: key or payload is longer than an event may carry")
-    return told
+
+
+@lru_cache(maxsize=256)
+def _is_topic(name: str) -> bool:
+    return re.fullmatch("[a-z][a-z0-9_.-]{0,63}", name) is not None
 
 
 @lru_cache(maxsize=256)
