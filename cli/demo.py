@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cli.connect import demo_runs, find, load_settings
+from cli.loop import loop
 from cli.output import fail
 from cli.token import DEMO_PASSWORD
 
@@ -27,8 +28,21 @@ TRACED = {"gateway", "customer", "ark"}
 TRACE_WAIT_S = 15.0
 
 
-def demo() -> None:
-    """Play a relationship manager's morning: sign-on, book, portrait, follow-ups, ids, a trace."""
+app = typer.Typer()
+app.command("loop")(loop)
+
+
+@app.callback(invoke_without_command=True)
+def demo(context: typer.Context) -> None:
+    """Play a relationship manager's morning: sign-on, book, portrait, follow-ups, ids, a trace.
+
+    'engine demo loop' plays the golden loop: from 10,000 events to a measured result.
+    """
+    if context.invoked_subcommand is None:
+        _morning()
+
+
+def _morning() -> None:
     settings = load_settings()
     if not demo_runs(settings):
         fail("the demo needs demo users", "Start the platform with 'make run' (ENGINE_DEMO=1).")

@@ -33,7 +33,7 @@ app.add_typer(bank.app, name="bank")
 app.add_typer(bench.app, name="bench")
 app.add_typer(stubs.app, name="stubs")
 app.add_typer(token.app, name="token")
-app.command("demo")(demo.demo)
+app.add_typer(demo.app, name="demo")
 app.command("trace")(trace.trace)
 app.command("traces")(trace.traces)
 
@@ -78,7 +78,7 @@ def serve(name: Annotated[str, typer.Argument(help="Name of the service: 'custom
     from mesh.tokens import write_trust
 
     settings = load_settings()
-    services = compose.blueprints()
+    services = compose.blueprints(demo=settings.demo)
     if name not in services:
         fail(f"there is no service '{name}'", f"Choose one of {', '.join(services)}.", code=2)
     write_trust(settings.key_dir, compose.rights(services))

@@ -1,0 +1,272 @@
+"""What head office does before any money comes in: history, scene, model, benefit, preferences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from bank.catalogue import INFLOW_PRODUCT, INFLOW_SCRIPT, SERVICE_SCRIPT
+from bank.inflow import ABSOLUTE_FEN, EXCLUDED, HISTORY_DAYS, OWN_MULTIPLE, STOCK, Cast
+from cli.loop._catalogue import CHECKER, MAKER, Shelf
+from cli.loop._people import People, together, tried, until
+from cli.loop._population import HOLDOUT_BP, request_id, slices
+from engine.action.v1 import action_pb2, action_pb2_grpc
+from engine.benefits.v1 import benefits_pb2, benefits_pb2_grpc
+from engine.decision.v1 import decision_pb2, decision_pb2_grpc
+from engine.reach.v1 import reach_pb2, reach_pb2_grpc
+
+if TYPE_CHECKING:
+    from engine.action.v1.action_pb2_grpc import SceneServiceAsyncStub
+    from engine.benefits.v1.benefits_pb2_grpc import BenefitsServiceAsyncStub
+    from engine.decision.v1.decision_pb2_grpc import DecisionServiceAsyncStub
+    from engine.reach.v1.reach_pb2_grpc import ReachServiceAsyncStub
+
+LAUNCHER: Final = "hq2"
+SOURCE: Final = "core"
+INFLOW: Final = "core.inflow"
+COUNTER: Final = "COUNTER"
+EARLIER_FEN: Final = 10_000
+_OWN_PERCENTILE_BP: Final = 9_500
+_QUIET_MINUTES = (-60, 360)
+"""The quiet hours of those who are deferred, around now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy:
+    """What was launched."""
+
+    scene_id: int
+    scene_version: int
+    model_id: int
+    activity_id: int
+    script_id: int
+    product_id: int
+    service_script_id: int
+    backtest_ms: int
+
+
+class HeadOffice:
+    """Launches the strategy of one run."""
+
+    def __init__(self, people: People, parts: Cast, shelf: Shelf, *, run: int) -> None:
+        self._people = people
+        self._parts = parts
+        self._shelf = shelf
+        self._run = run
+        self._objective = f"large_inflow_{run}"
+
+    async def launch(self) -> Strategy:
+        """History in, models and scenes live, a benefit open, preferences recorded."""
+        await self._people.sign_on((MAKER, CHECKER, LAUNCHER, SOURCE))
+        await self._tell_history()
+        await self._occupy()
+        activity_id = await self._open_activity()
+        node = action_pb2.Node(
+            name="首次触达 First contact",
+            guidance="24 小时内联系客户，了解资金用途。Call within 24 hours; ask what for.",
+            channels=[reach_pb2.CHANNEL_WECOM, reach_pb2.CHANNEL_CALL, reach_pb2.CHANNEL_SMS],
+            script_ids=[self._shelf.scripts[INFLOW_SCRIPT.title]],
+            product_id=self._shelf.products[INFLOW_PRODUCT],
+            activity_id=activity_id,
+        )
+        scene_id = await self._draft_scene("大额入账 Large inflow", node, HOLDOUT_BP)
+        model = self._model("大额入账 Large inflow", scene_id)
+        model.threshold.at_least = ABSOLUTE_FEN
+        model.threshold.own_percentile_bp = _OWN_PERCENTILE_BP
+        model.threshold.own_multiple_bp = OWN_MULTIPLE * 10_000
+        model.exclusion_classes.extend(EXCLUDED)
+        model_id, backtest = await self._draft_model(model)
+        scene_version = await self._launch_scene(scene_id, backtest.backtest_id)
+        await self._launch_model(model_id)
+        await self._record_preferences()
+        return Strategy(
+            scene_id=scene_id,
+            scene_version=scene_version,
+            model_id=model_id,
+            activity_id=activity_id,
+            script_id=self._shelf.scripts[INFLOW_SCRIPT.title],
+            product_id=self._shelf.products[INFLOW_PRODUCT],
+            service_script_id=self._shelf.scripts[SERVICE_SCRIPT.title],
+            backtest_ms=backtest.took_ms,
+        )
+
+    async def _tell_history(self) -> None:
+        """Earlier inflows, from which each customer's own threshold follows."""
+        random, now = Random(self._run), datetime.now(UTC)  # noqa: S311 - a fixture
+        events = [
+            self._event(
+                f"H-{self._run}-{token}-{place}",
+                token,
+                amount,
+                "SALARY",
+                now - timedelta(days=random.uniform(2, HISTORY_DAYS)),
+            )
+            for token, amounts in self._parts.history.items()
+            for place, amount in enumerate(amounts)
+        ]
+        await together(slices(events), self._ingest, most=2)
+
+    async def _occupy(self) -> None:
+        """Give some customers an open task of the same objective, by a scene of its own."""
+        node = action_pb2.Node(name="柜面回访 Counter call")
+        scene_id = await self._draft_scene("柜面大额 At the counter", node, 0)
+        model = self._model("柜面大额 At the counter", scene_id)
+        model.filter = f"channel == '{COUNTER}'"
+        model_id, backtest = await self._draft_model(model)
+        await self._launch_scene(scene_id, backtest.backtest_id)
+        await self._launch_model(model_id)
+        now = datetime.now(UTC)
+        events = [
+            self._event(f"C-{self._run}-{token}", token, EARLIER_FEN, "THIRD_PARTY", now)
+            for token in self._parts.same_objective
+        ]
+        for event in events:
+            event.texts["channel"] = COUNTER
+        await self._ingest(events)
+        wanted = len(events)
+        listing = action_pb2.ListOpportunitiesRequest(
+            scene_id=scene_id, state=action_pb2.OPPORTUNITY_STATE_TASKED, page_size=1_000
+        )
+        scenes = self._scenes(MAKER)
+        await until(
+            lambda: scenes.ListOpportunities(listing),
+            lambda answer: len(answer.opportunities) >= wanted,
+        )
+        pause = decision_pb2.PauseModelRequest(model_id=model_id, request_id=request_id())
+        await tried(lambda: self._decisions(LAUNCHER).PauseModel(pause))
+
+    async def _draft_scene(self, name: str, node: action_pb2.Node, holdout_bp: int) -> int:
+        scene = action_pb2.Scene(
+            name=f"{name} {self._run}",
+            objective=self._objective,
+            business=action_pb2.BUSINESS_WEALTH,
+            holdout_bp=holdout_bp,
+            holdout_salt=self._parts.salt,
+            nodes=[node],
+            success_metric="net_external_inflow",
+        )
+        request = action_pb2.DraftSceneRequest(scene=scene, request_id=request_id())
+        answer = await tried(lambda: self._scenes(MAKER).DraftScene(request))
+        return answer.scene.definition.definition_id
+
+    def _model(self, name: str, scene_id: int) -> decision_pb2.Model:
+        model = decision_pb2.Model(name=f"{name} {self._run}", event_type=INFLOW, scene_id=scene_id)
+        model.cooldown.FromTimedelta(timedelta(days=1))
+        return model
+
+    async def _draft_model(self, model: decision_pb2.Model) -> tuple[int, decision_pb2.Backtest]:
+        decisions = self._decisions(MAKER)
+        draft = decision_pb2.DraftModelRequest(model=model, request_id=request_id())
+        made = (await tried(lambda: decisions.DraftModel(draft))).model
+        model_id = made.definition.definition_id
+        test = decision_pb2.BacktestModelRequest(model_id=model_id, request_id=request_id())
+        backtest = (await tried(lambda: decisions.BacktestModel(test, timeout=60))).backtest
+        return model_id, backtest
+
+    async def _launch_scene(self, scene_id: int, backtest_id: int) -> int:
+        maker, checker = self._scenes(MAKER), self._scenes(CHECKER)
+        simulate = action_pb2.SimulateSceneRequest(
+            scene_id=scene_id, backtest_id=backtest_id, request_id=request_id()
+        )
+        await tried(lambda: maker.SimulateScene(simulate, timeout=30))
+        submit = action_pb2.SubmitSceneRequest(scene_id=scene_id, request_id=request_id())
+        await tried(lambda: maker.SubmitScene(submit))
+        approve = action_pb2.ApproveSceneRequest(scene_id=scene_id, request_id=request_id())
+        await tried(lambda: checker.ApproveScene(approve))
+        launch = action_pb2.LaunchSceneRequest(scene_id=scene_id, request_id=request_id())
+        return (await tried(lambda: maker.LaunchScene(launch))).scene.scene_version
+
+    async def _launch_model(self, model_id: int) -> None:
+        submit = decision_pb2.SubmitModelRequest(model_id=model_id, request_id=request_id())
+        await tried(lambda: self._decisions(MAKER).SubmitModel(submit))
+        launch = decision_pb2.LaunchModelRequest(model_id=model_id, request_id=request_id())
+        await tried(lambda: self._decisions(LAUNCHER).LaunchModel(launch))
+
+    async def _open_activity(self) -> int:
+        maker: BenefitsServiceAsyncStub = benefits_pb2_grpc.BenefitsServiceStub(
+            self._people.as_user(MAKER, "benefits")
+        )
+        checker: BenefitsServiceAsyncStub = benefits_pb2_grpc.BenefitsServiceStub(
+            self._people.as_user(CHECKER, "benefits")
+        )
+        activity = benefits_pb2.Activity(
+            name=f"到账礼 Welcome gift {self._run}",
+            sku=f"GIFT-{self._run:06}",
+            benefit_type=benefits_pb2.BENEFIT_TYPE_LOUNGE,
+            cost_fen=8_800,
+        )
+        draft = benefits_pb2.DraftActivityRequest(activity=activity, request_id=request_id())
+        made = (await tried(lambda: maker.DraftActivity(draft))).activity
+        activity_id = made.definition.definition_id
+        submit = benefits_pb2.SubmitActivityRequest(
+            activity_id=activity_id, request_id=request_id()
+        )
+        await tried(lambda: maker.SubmitActivity(submit))
+        approve = benefits_pb2.ApproveActivityRequest(
+            activity_id=activity_id, request_id=request_id()
+        )
+        await tried(lambda: checker.ApproveActivity(approve))
+        issue = benefits_pb2.IssueStockRequest(
+            activity_id=activity_id, quantity=STOCK, request_id=request_id()
+        )
+        await tried(lambda: checker.IssueStock(issue))
+        return activity_id
+
+    async def _record_preferences(self) -> None:
+        reach: ReachServiceAsyncStub = reach_pb2_grpc.ReachServiceStub(
+            self._people.as_user(MAKER, "reach")
+        )
+
+        async def refuse(token: int) -> None:
+            request = reach_pb2.RecordOptOutRequest(
+                customer_id=token, evidence="H5", request_id=request_id()
+            )
+            await tried(lambda: reach.RecordOptOut(request))
+
+        async def rest(token: int) -> None:
+            begin, end = _around_now()
+            request = reach_pb2.SetQuietHoursRequest(
+                customer_id=token, from_minute=begin, to_minute=end
+            )
+            await tried(lambda: reach.SetQuietHours(request))
+
+        await together(self._parts.opted_out, refuse)
+        await together(self._parts.deferred, rest)
+
+    async def _ingest(self, events: Sequence[decision_pb2.BusinessEvent]) -> None:
+        request = decision_pb2.IngestRequest(events=events)
+        await tried(lambda: self._decisions(SOURCE).Ingest(request, timeout=30))
+
+    def _decisions(self, username: str) -> DecisionServiceAsyncStub:
+        return decision_pb2_grpc.DecisionServiceStub(self._people.as_user(username, "decision"))
+
+    def _scenes(self, username: str) -> SceneServiceAsyncStub:
+        return action_pb2_grpc.SceneServiceStub(self._people.as_user(username, "action"))
+
+    @staticmethod
+    def _event(
+        key: str, token: int, amount: int, money_class: str, at: datetime
+    ) -> decision_pb2.BusinessEvent:
+        return inflow_event(key, token, amount, money_class=money_class, at=at)
+
+
+def inflow_event(
+    key: str, token: int, amount_fen: int, *, money_class: str, at: datetime
+) -> decision_pb2.BusinessEvent:
+    """An inflow as the core bank hands it in."""
+    event = decision_pb2.BusinessEvent(event_type=INFLOW, business_key=key, customer_id=token)
+    event.occurred_time.FromDatetime(at)
+    event.numbers["amount_fen"] = amount_fen
+    event.texts["class"] = money_class
+    event.texts["channel"] = "TRANSFER"
+    return event
+
+
+def _around_now() -> Iterator[int]:
+    """Minutes of the bank's day between which it is quiet now."""
+    bank_time = datetime.now(UTC) + timedelta(hours=8)
+    minute = bank_time.hour * 60 + bank_time.minute
+    return ((minute + offset) % 1_440 for offset in _QUIET_MINUTES)
