@@ -1,7 +1,7 @@
 """Which services there are, and what each may do to the others.
 
 Centres are found by name: a package `centers.NAME` with an `app` module is a
-service. There is no list of them.
+service, and in the demo so is a package `simulators.NAME`. There is no list of them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import pkgutil
 from collections.abc import Mapping
 from graphlib import TopologicalSorter
 from importlib import import_module
+from types import ModuleType
 
 from cli.names import LOADER, OPERATOR
 from mesh.service import RIGHTS_OF_ALL, Blueprint
@@ -24,27 +25,36 @@ _LOCAL_RIGHTS = {
             "ums.read",
             "bus.read",
             "bus.replay",
+            "simulator.plan",
         }
     ),
-    LOADER: frozenset({"ark.import", "customer.import"}),
+    LOADER: frozenset({"ark.import", "customer.import", "wecom.bind", "simulator.plan"}),
 }
 """Callers that are command lines on this machine, proven by keys that only its owner can read."""
 
 
-def blueprints() -> dict[str, Blueprint]:
-    """All services by name, each after those that it needs."""
+def blueprints(*, demo: bool) -> dict[str, Blueprint]:
+    """All services by name, each after those that it needs; in the demo outside parties too."""
     import centers
 
-    centre_apps = [
-        f"centers.{module.name}.app" for module in pkgutil.iter_modules(centers.__path__)
-    ]
+    apps = [*PLATFORM, *_apps(centers)]
+    if demo:
+        import simulators
+
+        apps += _apps(simulators)
     import_module("observability.pipeline")  # before any fork, so that children share it
     found: dict[str, Blueprint] = {}
-    for name in (*PLATFORM, *centre_apps):
+    for name in apps:
         blueprint: Blueprint = import_module(name).BLUEPRINT
         found[blueprint.name] = blueprint
     order = TopologicalSorter({b.name: b.after for b in found.values()}).static_order()
     return {name: found[name] for name in order}
+
+
+def _apps(folder: ModuleType) -> list[str]:
+    """The `app` module of each package within a package."""
+    inner = pkgutil.iter_modules(folder.__path__, f"{folder.__name__}.")
+    return [f"{module.name}.app" for module in inner if module.ispkg]
 
 
 def rights(services: Mapping[str, Blueprint]) -> dict[str, frozenset[str]]:

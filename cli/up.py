@@ -41,7 +41,7 @@ def run(settings: Settings, *, load: bool = True) -> None:
         fail(f"ENGINE_HOST={settings.host} is not an address of this machine", code=2)
     if not _free(settings.host, settings.metrics_port):
         settings = replace(settings, metrics_port=0)
-    services = compose.blueprints()
+    services = compose.blueprints(demo=settings.demo)
     write_trust(settings.key_dir, compose.rights(services))
     programs = [
         Program(name, partial(serve.run, blueprint, settings, port), _after(blueprint, services))

@@ -1,0 +1,1 @@
+"""A call platform: connects staff with customers."""

@@ -1,0 +1,1 @@
+"""A carrier of text messages."""
