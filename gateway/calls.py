@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 import grpc
 from google.protobuf import message_factory
 
+from gateway import edges
 from gateway.codec import JsonTypes
 from gateway.errors import GatewayReason
 from gateway.exchange import Exchange, Target
 from gateway.http import Request, Response
 from gateway.rules import Binding
 from gateway.transcoder import Transcoder
-from mesh.context import RequestContext, using
+from mesh.context import TRACEPARENT, Metadata, RequestContext, using
+from mesh.edge import Answer
 from mesh.errors import MeshError
 
 _SECONDS = re.compile(r"[0-9]{1,8}(?:\.[0-9]{1,9})?")
@@ -25,16 +28,19 @@ _UNITS_S: Final = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 
 def target(binding: Binding, types: JsonTypes, channel: grpc.aio.Channel) -> Target:
     """The target of a binding: transcode, call the service behind `channel`, transcode back."""
     policy = binding.method.policy
+    call = EdgeCall if policy.http_edge else Call
     return Target(
         label=binding.label,
-        answer=_Call(binding, types, channel),
+        answer=call(binding, types, channel),
         permission=policy.permission,
         anonymous=policy.anonymous,
         cost=policy.cost or 1,
     )
 
 
-class _Call:
+class Call:
+    """Answers a request by one call."""
+
     def __init__(self, binding: Binding, types: JsonTypes, channel: grpc.aio.Channel) -> None:
         method = binding.method
         self._transcoder = Transcoder(binding, types)
@@ -47,17 +53,55 @@ class _Call:
         )
 
     async def __call__(self, exchange: Exchange) -> Response:
-        http = exchange.request
-        message: Any = self._transcoder.request(exchange.values, http)
+        message = self._transcoder.request(exchange.values, exchange.request)
+        return self._transcoder.response(await self._begin(exchange, message))
+
+    def _begin(self, exchange: Exchange, message: Any, metadata: Metadata = ()) -> Any:
+        """The call, under way; the user's token and what is left of his time go with it."""
         context = RequestContext(
             principal=exchange.principal,
             token=exchange.token,
             request_id=message.request_id if self._has_request_id else "",
         )
-        timeout_s = min(self._timeout_s, requested_timeout_s(http) or self._timeout_s)
+        asked_s = requested_timeout_s(exchange.request)
+        timeout_s = min(self._timeout_s, asked_s or self._timeout_s)
         with using(context):
-            response = await self._invoke(message, timeout=timeout_s)
-        return self._transcoder.response(response)
+            return self._invoke(message, timeout=timeout_s, metadata=metadata)
+
+
+class EdgeCall(Call):
+    """Answers a request by a method that may read and set what HTTP alone knows.
+
+    A body that is announced as longer than the first answer is fetched in pieces,
+    by range, each in a call of its own: a slow client holds no call open, and
+    every piece is checked anew.
+    """
+
+    async def __call__(self, exchange: Exchange) -> Response:
+        message = self._transcoder.request(exchange.values, exchange.request)
+        asked = edges.asked(exchange.request)
+        call = self._begin(exchange, message, asked.metadata())
+        response = self._transcoder.response(await call)
+        answer = Answer.of(await call.initial_metadata())
+        refusal = edges.refusal(answer, response)
+        if refusal is not None:
+            exchange.headers += edges.headers(answer)
+            raise refusal
+        if edges.is_cut(answer, response, asked):
+            pieces = self._pieces(exchange, message, edges.Rest.of(answer, response))
+            return edges.said(answer, response, rest=pieces)
+        return edges.said(answer, response)
+
+    async def _pieces(
+        self, exchange: Exchange, message: Any, rest: edges.Rest
+    ) -> AsyncGenerator[bytes, None]:
+        # These calls are made while the body is sent: the span that was current has ended.
+        trace = ((TRACEPARENT, exchange.trace.header),) if exchange.trace else ()
+        while not rest.is_complete:
+            call = self._begin(exchange, message, (*rest.asked.metadata(), *trace))
+            piece = self._transcoder.response(await call).body
+            rest = rest.after(Answer.of(await call.initial_metadata()), piece)
+            yield piece
 
 
 def requested_timeout_s(http: Request) -> float | None:

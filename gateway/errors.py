@@ -159,6 +159,20 @@ class GatewayReason(Reason):
         "Correct the header named in the detail.",
         400,
     )
+    PRECONDITION_FAILED = EdgeText(
+        StatusCode.ABORTED,
+        "What is asked for is not in the state that the request asks for",
+        "资源状态与请求条件不符",
+        "Read it again without If-Match and decide again.",
+        412,
+    )
+    RANGE_NOT_SATISFIABLE = EdgeText(
+        StatusCode.OUT_OF_RANGE,
+        "The range lies beyond the end",
+        "请求的范围超出内容长度",
+        "Take the length from the header Content-Range and ask for bytes before it.",
+        416,
+    )
     RATE_LIMITED = EdgeText(
         StatusCode.RESOURCE_EXHAUSTED,
         "The caller sends too many requests",

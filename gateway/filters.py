@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import reduce
 from time import perf_counter
 from typing import Final, Protocol
@@ -91,12 +92,7 @@ class Observe:
             (b"traceparent", exchange.trace.header.encode("ascii")),
             (b"x-trace-id", exchange.trace_id.encode("ascii")),
         )
-        return Response(
-            status=response.status,
-            body=response.body,
-            content_type=response.content_type,
-            headers=(*response.headers, *exchange.headers, *traced),
-        )
+        return replace(response, headers=(*response.headers, *exchange.headers, *traced))
 
 
 class Explain:

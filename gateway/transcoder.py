@@ -63,6 +63,7 @@ class Transcoder:
         self._query = _Query(binding)
         self._raw = answered is not None and answered.full_name == HTTP_BODY
         self._has_request_id = has_text(method.input, "request_id")
+        self._reads_conditions = method.policy.http_edge
         self._etag_in = _etag_path(binding.request_resource, binding.body)
         self._etag_out = _etag_path(answered, binding.response_body)
         self._fills_mask = (
@@ -129,7 +130,9 @@ class Transcoder:
                 raise _conflict("request_id", "differs from the header Idempotency-Key")
             message.request_id = key
         condition = http.header(b"if-match")
-        if condition and condition != "*" and http.method not in BODILESS:
+        if not condition or condition == "*" or http.method in BODILESS:
+            return
+        if self._etag_in is not None or not self._reads_conditions:
             self._set_etag(message, condition)
 
     def _set_etag(self, message: Any, condition: str) -> None:

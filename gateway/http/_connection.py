@@ -6,13 +6,15 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, cast
 
 from gateway.errors import GatewayReason
 from gateway.http._message import Handler, Request, Response
 from gateway.http._reader import RequestReader
-from gateway.http._writer import CONTINUE, encode
+from gateway.http._writer import CONTINUE, encode, rest
 from mesh.errors import MeshError, MeshReason
 from mesh.log import get_logger
 
@@ -176,9 +178,12 @@ class Connection(asyncio.Protocol):
             message = self._waiting.popleft()
             response = await self._response(message)
             last = self._deaf and not self._waiting
-            self._write(message, response, last=last)
+            begun = self._write(message, response, last=last)
             if self._writable is not None:
                 await self._writable
+            if begun and not _is_head(message) and not await self._write_rest(response):
+                self._transport.abort()
+                return
             if last:
                 self._finish()
                 return
@@ -200,14 +205,30 @@ class Connection(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 - the outermost boundary
             return self._failed(error)
 
-    def _write(self, message: Request | MeshError, response: Response, *, last: bool) -> None:
-        head_only = isinstance(message, Request) and message.method == "HEAD"
+    def _write(self, message: Request | MeshError, response: Response, *, last: bool) -> bool:
+        """Write a response; False when it could not be said and another one stands for it."""
+        head_only = _is_head(message)
         now = int(time.time())
+        encoded = partial(encode, now=now, close=last, head_only=head_only)
         try:
-            data = encode(response, now=now, close=last, head_only=head_only)
+            self._transport.write(encoded(response))
         except ValueError as error:
-            data = encode(self._failed(error), now=now, close=last, head_only=head_only)
-        self._transport.write(data)
+            self._transport.write(encoded(self._failed(error)))
+            return False
+        return True
+
+    async def _write_rest(self, response: Response) -> bool:
+        """Write what follows the beginning of a body; False when the client must be cut off."""
+        try:
+            async with aclosing(rest(response)) as pieces:
+                async for piece in pieces:
+                    self._transport.write(piece)
+                    if self._writable is not None:
+                        await self._writable
+        except Exception as error:  # noqa: BLE001 - the outermost boundary
+            _log.warning("http_body_cut_short", error=type(error).__name__, exc_info=error)
+            return False
+        return True
 
     def _failed(self, error: Exception) -> Response:
         _log.error("http_handler_failed", error=type(error).__name__, exc_info=error)
@@ -268,3 +289,7 @@ class Connection(asyncio.Protocol):
             allowed = self._reader.received / MIN_BYTES_PER_S
             return self._since + limits.header_timeout_s + allowed
         return self._since + (limits.idle_timeout_s if self._answered else limits.header_timeout_s)
+
+
+def _is_head(message: Request | MeshError) -> bool:
+    return isinstance(message, Request) and message.method == "HEAD"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 Header = tuple[bytes, bytes]
@@ -36,12 +36,22 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """One answer. Length, date and connection headers are the server's own."""
+    """One answer. Length, date and connection headers are the server's own.
+
+    Args:
+        body: the body, or its beginning.
+        rest: what follows `body`, in pieces. When it raises, or has not as many bytes
+            as were announced, the connection is cut, so that the client sees it.
+        length: bytes of the whole body where `body` is less: with `rest`, and in the
+            answer to HEAD.
+    """
 
     status: int = 200
     body: bytes = b""
     content_type: bytes = b"application/json"
     headers: Sequence[Header] = ()
+    rest: AsyncGenerator[bytes, None] | None = None
+    length: int | None = None
 
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -14,6 +16,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LINE_BREAKS = re.compile(rb"[\r\n\0]")
 _PHRASES = {status.value: status.phrase for status in HTTPStatus} | {499: "Client Closed Request"}
 _BODILESS = frozenset({204, 304})
+"""Answers that have neither body nor length (RFC 9110, sections 15.3.5 and 15.4.5)."""
 
 
 def encode(response: Response, *, now: int, close: bool, head_only: bool) -> bytes:
@@ -30,15 +33,35 @@ def encode(response: Response, *, now: int, close: bool, head_only: bool) -> byt
     """
     parts = [_line(response.status), _date(now)]
     if response.status not in _BODILESS:
-        parts.append(_content(response.content_type, len(response.body)))
+        length = len(response.body) if response.length is None else response.length
+        parts.append(_content(response.content_type, length))
     if response.headers:
         parts.extend(map(_header, response.headers))
     if close:
         parts.append(b"connection: close\r\n")
     parts.append(b"\r\n")
-    if not head_only:
+    if not head_only and response.status not in _BODILESS:
         parts.append(response.body)
     return b"".join(parts)
+
+
+async def rest(response: Response) -> AsyncGenerator[bytes, None]:
+    """The pieces of a body that follow its beginning; none when that is all of it.
+
+    Raises:
+        ValueError: they are more or fewer bytes than were announced.
+    """
+    if response.rest is None:
+        return
+    missing = (response.length or 0) - len(response.body)
+    async with aclosing(response.rest) as pieces:
+        async for piece in pieces:
+            missing -= len(piece)
+            if missing < 0:
+                break
+            yield piece
+    if missing:
+        raise ValueError("the body is not as long as was announced")
 
 
 @lru_cache(maxsize=128)

@@ -12,6 +12,8 @@ import httpx
 import pytest
 from google.api import httpbody_pb2
 
+from centers.customer.app import BLUEPRINT as CUSTOMER_CENTRE
+from centers.identity.app import BLUEPRINT as IDENTITY
 from engine.customer.v1 import customer_pb2
 from engine.identity.v1 import identity_pb2
 from engine.mesh.v1 import policy_pb2
@@ -71,13 +73,15 @@ def customers(servicer: Customers | None = None) -> Blueprint:
         servicers=[Servicer(descriptor=contract, implementation=implementation)],
         scope_resolver=everywhere,
     )
-    return Blueprint(name="customer", build=lambda _: service)
+    return Blueprint(
+        name="customer", build=lambda _: service, migrations=CUSTOMER_CENTRE.migrations
+    )
 
 
 def pages() -> Blueprint:
     contract = identity_pb2.DESCRIPTOR.services_by_name["IdentityService"]
     service = Service(servicers=[Servicer(descriptor=contract, implementation=Pages())])
-    return Blueprint(name="pages", build=lambda _: service)
+    return Blueprint(name="pages", build=lambda _: service, migrations=IDENTITY.migrations)
 
 
 def client(mesh: Mesh, gateway: App) -> httpx.AsyncClient:

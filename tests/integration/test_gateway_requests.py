@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 from joserfc.jwk import OKPKey
 
+from centers.customer.app import BLUEPRINT as CUSTOMER_CENTRE
 from engine.customer.v1 import customer_pb2
 from engine.mesh.v1 import policy_pb2
 from gateway.app import BLUEPRINT
@@ -31,6 +32,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CUSTOMER = "/v1/customers/42"
 FOLLOW_UPS = "/v1/customers/42/follow-ups"
+MIGRATIONS = CUSTOMER_CENTRE.migrations
+"""Calls that are audited need a database to be recorded in."""
+
 MISSING, BROKEN, ENDLESS = 404, 500, 504
 """Customers that do not exist, break the service, or are never answered."""
 
@@ -121,7 +125,7 @@ async def edge() -> AsyncIterator[Edge]:
     with tempfile.TemporaryDirectory(prefix="engine-", dir="/tmp") as folder:
         async with Mesh(Path(folder), max_body_bytes=4096, sign_on_rate_per_s=1000.0) as mesh:
             mesh.trust("gateway", BLUEPRINT.rights)
-            await mesh.start(Blueprint(name="customer", build=build))
+            await mesh.start(Blueprint(name="customer", build=build, migrations=MIGRATIONS))
             app = await mesh.start(BLUEPRINT)
             async with httpx.AsyncClient(base_url=f"http://{app.entry.http}") as http:
                 yield Edge(mesh, http, customers)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -403,6 +403,119 @@ async def test_204_has_no_body_and_no_length() -> None:
             status, headers = await client.head()
             assert status == 204
             assert "content-length" not in headers
+
+
+@pytest.mark.parametrize("status", [204, 304])
+async def test_answers_without_a_body_leave_out_what_is_given(status: int) -> None:
+    """A body behind them would be taken for the beginning of the next answer."""
+
+    async def handler(_: Request) -> Response:
+        return Response(status=status, body=b"{}", headers=((b"etag", b'"v1"'),))
+
+    async with serving(handler) as (_, connect):
+        client = await connect()
+        for _ in range(2):
+            client.send(GET % b"/")
+            found, headers = await client.head()
+            assert (found, headers["etag"]) == (status, '"v1"')
+            assert "content-length" not in headers
+
+
+def in_pieces(*pieces: bytes, length: int) -> Response:
+    """An answer of a first piece and those that follow."""
+
+    async def rest() -> AsyncGenerator[bytes, None]:
+        for piece in pieces[1:]:
+            await asyncio.sleep(0)
+            yield piece
+
+    return Response(body=pieces[0], rest=rest(), length=length)
+
+
+async def test_body_in_pieces_is_one_body() -> None:
+    """Its length is told first, and the next answer comes behind it."""
+
+    async def handler(_: Request) -> Response:
+        return in_pieces(b"one", b"two", b"three", length=11)
+
+    async with serving(handler) as (_, connect):
+        client = await connect()
+        client.send(2 * (GET % b"/"))
+        for _ in range(2):
+            status, headers, body = await client.response()
+            assert (status, headers["content-length"], body) == (200, "11", b"onetwothree")
+
+
+async def test_head_tells_the_length_of_what_comes_in_pieces() -> None:
+    """No piece is fetched or sent."""
+
+    async def handler(_: Request) -> Response:
+        return in_pieces(b"one", b"two", length=6)
+
+    async with serving(handler) as (_, connect):
+        client = await connect()
+        client.send(b"HEAD / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        assert (await client.head())[1]["content-length"] == "6"
+        assert await client.ended() == b""
+
+
+@pytest.mark.parametrize("length", [5, 7])
+async def test_body_of_another_length_than_announced_cuts_the_connection(length: int) -> None:
+    """Neither does the client wait for more, nor is what is too much sent."""
+
+    async def handler(_: Request) -> Response:
+        return in_pieces(b"one", b"two", length=length)
+
+    async with serving(handler) as (_, connect):
+        client = await connect()
+        client.send(GET % b"/")
+        await client.head()
+        with suppress(ConnectionResetError):
+            assert len(await client.ended()) <= 6
+
+
+async def test_body_that_fails_on_the_way_cuts_the_connection() -> None:
+    """The client sees that it does not have the whole."""
+
+    async def rest() -> AsyncGenerator[bytes, None]:
+        yield b"two"
+        raise OSError
+
+    async def handler(_: Request) -> Response:
+        return Response(body=b"one", rest=rest(), length=100)
+
+    async with serving(handler) as (_, connect):
+        client = await connect()
+        client.send(GET % b"/")
+        await client.head()
+        with suppress(ConnectionResetError):
+            assert b"onetwo".startswith(await client.ended())
+
+
+async def test_pieces_are_fetched_as_they_are_read_and_end_with_the_client() -> None:
+    """An endless body waits for its reader, and is closed when he leaves."""
+    fetched, closed = 0, asyncio.Event()
+
+    async def rest() -> AsyncGenerator[bytes, None]:
+        nonlocal fetched
+        try:
+            while True:
+                fetched += 1
+                yield bytes(1 << 20)
+        finally:
+            closed.set()
+
+    async def handler(_: Request) -> Response:
+        return Response(rest=rest(), length=1 << 40)
+
+    async with serving(handler) as (_, connect):
+        client = await connect()
+        client.send(GET % b"/")
+        await client.head()
+        client.writer.close()
+        async with asyncio.timeout(PATIENCE_S):
+            await closed.wait()
+    assert 0 < fetched < 100  # what sockets hold
 
 
 async def test_draining_finishes_requests_under_way_and_closes() -> None:
