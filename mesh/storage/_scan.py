@@ -97,8 +97,10 @@ class _Scan:
         An error is returned, since the consumer may no longer be there to take it.
         """
         with self._lock:
+            if self._ended:  # before this fetch began: no block is not the end of the rows
+                return StoreUnavailable("the scan was ended")
             try:
-                return [] if self._ended else next(self._blocks, [])
+                return next(self._blocks, [])
             except StorageError as error:
                 return StoreUnavailable("the scan was ended") if self._ended else error
 
