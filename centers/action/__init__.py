@@ -1,0 +1,1 @@
+"""The action centre: strategies become guided tasks on the front line's desk."""
