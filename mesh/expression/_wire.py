@@ -13,7 +13,6 @@ from google.protobuf.message import Message
 
 from engine.expr.v1 import expr_pb2
 from mesh.expression._errors import ExpressionError
-from mesh.expression._grammar import MAX_TEXT
 from mesh.expression._parser import parse
 from mesh.expression._printer import unparse
 from mesh.expression._tree import (
@@ -112,10 +111,7 @@ def from_proto(message: expr_pb2.Expr) -> Expr:
     """
     expr = _read(message, 1)
     enforce_bounds(expr)
-    text = unparse(expr)
-    if len(text) > MAX_TEXT:
-        raise ExpressionError(MAX_TEXT + 1, f"at most {MAX_TEXT} characters")
-    if parse(text) != expr:
+    if parse(unparse(expr)) != expr:
         raise ExpressionError(expr.position, "names and values that a text can hold")
     return expr
 

@@ -90,6 +90,26 @@ def test_a_value_of_another_type_is_an_error(text: str, row: dict[str, object]) 
     assert error(text, BOOL, **row).fault is Fault.WRONG_TYPE
 
 
+@pytest.mark.parametrize(
+    ("operator", "below", "same", "above"),
+    [
+        ("==", False, True, False),
+        ("!=", True, False, True),
+        ("<", True, False, False),
+        ("<=", True, True, False),
+        (">", False, False, True),
+        (">=", False, True, True),
+    ],
+)
+def test_a_comparison_holds_on_its_side_of_the_bound(
+    operator: str, below: bool, same: bool, above: bool
+) -> None:
+    """At the bound itself too, with a constant or a field behind the operator."""
+    for text in (f"n {operator} 5", f"n {operator} m"):
+        found = [value(text, BOOL, n=number, m=5) for number in (4, 5, 6)]
+        assert found == [below, same, above]
+
+
 def test_strings_are_ordered_by_code_point() -> None:
     """Not by locale, and not by UTF-16 units."""
     assert value("s < '\uffff'", BOOL, s="Z") is True
