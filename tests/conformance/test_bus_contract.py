@@ -1,0 +1,273 @@
+"""What every bus must do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.wrappers_pb2 import StringValue
+
+from engine.mesh.v1.bus_pb2 import (
+    AppendRequest,
+    Buried,
+    LoggedEvent,
+    PollRequest,
+    PollResponse,
+    ReplayDeadLettersRequest,
+    Settled,
+)
+from engine.mesh.v1.bus_pb2_grpc import BusServiceStub
+from mesh.bus.app import BLUEPRINT
+from mesh.clock import ManualClock
+from mesh.events import EventBus, LocalBus, RemoteBus, event
+from mesh.service import RIGHTS_OF_ALL
+from mesh.testing import Mesh
+
+SHOP, TILL = "shop", "till"
+
+
+class Buses(Protocol):
+    """One bus, as two services see it; `replay` is what an operator does."""
+
+    clock: ManualClock
+
+    def of(self, service: str) -> EventBus: ...
+    async def replay(self) -> None: ...
+
+
+class Local:
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self._bus = LocalBus(SHOP, clock=self.clock)
+
+    def of(self, service: str) -> EventBus:
+        return self._bus.of(service)
+
+    async def replay(self) -> None:
+        await self._bus.replay()
+
+
+class Remote:
+    def __init__(self, mesh: Mesh, clock: ManualClock) -> None:
+        self.clock = clock
+        self._mesh = mesh
+
+    def of(self, service: str) -> EventBus:
+        return RemoteBus(self._mesh.channel("bus", caller=service))
+
+    async def replay(self) -> None:
+        token = self._mesh.token("op", permissions={"bus.read", "bus.replay"})
+        stub = BusServiceStub(self._mesh.channel("bus", token=token))
+        await stub.ReplayDeadLetters(ReplayDeadLettersRequest(group=f"{SHOP}.tasks"))
+
+
+@asynccontextmanager
+async def open_local(_: Path) -> AsyncIterator[Buses]:
+    yield Local()
+
+
+@asynccontextmanager
+async def open_remote(var: Path) -> AsyncIterator[Buses]:
+    async with Mesh(var) as mesh:
+        for service in (SHOP, TILL):
+            mesh.trust(service, RIGHTS_OF_ALL)
+        clock = ManualClock()
+        await mesh.start(BLUEPRINT, clock=clock)
+        yield Remote(mesh, clock)
+
+
+OPENERS: dict[str, Callable[[Path], AbstractAsyncContextManager[Buses]]] = {
+    "local": open_local,
+    "remote": open_remote,
+}
+
+
+@pytest.fixture(params=OPENERS)
+async def buses(request: pytest.FixtureRequest, var: Path) -> AsyncIterator[Buses]:
+    async with OPENERS[request.param](var) as opened:
+        yield opened
+
+
+def told(*texts: str, topic: str = "orders") -> AppendRequest:
+    return AppendRequest(events=[event(StringValue(value=t), topic=topic) for t in texts])
+
+
+def said(logged: LoggedEvent) -> str:
+    return StringValue.FromString(logged.event.payload).value
+
+
+def texts(answer: PollResponse) -> list[str]:
+    return [said(logged) for logged in answer.events]
+
+
+def ask(
+    member: str = "m1",
+    *,
+    group: str = "tasks",
+    topic: str = "orders",
+    most: int = 0,
+    wait_s: int = 0,
+    settled: Settled | None = None,
+    leaving: bool = False,
+) -> PollRequest:
+    return PollRequest(
+        group=group,
+        topic=topic,
+        member=member,
+        max_events=most,
+        wait=Duration(seconds=wait_s),
+        settled=settled,
+        leaving=leaving,
+    )
+
+
+async def test_a_group_has_the_events_of_its_topic_in_their_order(buses: Buses) -> None:
+    """Also those from before it existed, and none of another topic."""
+    bus = buses.of(SHOP)
+    await bus.append(told("a", "b"))
+    await bus.append(told("x", topic="other"))
+    await bus.append(told("c"))
+    answer = await bus.poll(ask())
+    assert answer.active
+    assert texts(answer) == ["a", "b", "c"]
+    places = [logged.position for logged in answer.events]
+    assert places == sorted(set(places))
+    assert not any(logged.dead_letter_id for logged in answer.events)
+
+
+async def test_events_say_which_service_told_them(buses: Buses) -> None:
+    """Whatever they said; a service's own work has the service as its actor."""
+    request = told("a", "b")
+    request.events[0].source = "somebody else"
+    request.events[0].actor = "rm001"
+    await buses.of(TILL).append(request)
+    answer = await buses.of(SHOP).poll(ask())
+    assert [logged.event.source for logged in answer.events] == [TILL, TILL]
+    assert [logged.event.actor for logged in answer.events] == ["rm001", "mesh:till"]
+
+
+async def test_what_is_not_settled_comes_again(buses: Buses) -> None:
+    """What is settled does not, and an offset never goes back."""
+    bus = buses.of(SHOP)
+    await bus.append(told("a", "b", "c"))
+    first = await bus.poll(ask(most=2))
+    assert texts(first) == ["a", "b"]
+    assert texts(await bus.poll(ask(most=2))) == ["a", "b"]
+    last = first.events[-1].position
+    assert texts(await bus.poll(ask(settled=Settled(position=last)))) == ["c"]
+    back = Settled(position=first.events[0].position)
+    assert texts(await bus.poll(ask(settled=back))) == ["c"]
+
+
+async def test_groups_do_not_know_of_one_another(buses: Buses) -> None:
+    """Neither those of one service, nor those of one name in two services."""
+    shop, till = buses.of(SHOP), buses.of(TILL)
+    await shop.append(told("a"))
+    (had,) = (await shop.poll(ask())).events
+    assert not (await shop.poll(ask(settled=Settled(position=had.position)))).events
+    assert texts(await shop.poll(ask(group="other"))) == ["a"]
+    assert texts(await till.poll(ask())) == ["a"]
+
+
+async def test_a_poll_waits_for_events(buses: Buses) -> None:
+    """It is answered when one comes, not when the wait is over; another topic does not wake it."""
+    bus = buses.of(SHOP)
+    waiting = asyncio.ensure_future(bus.poll(ask(wait_s=30)))
+    await bus.append(told("x", topic="other"))
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    await bus.append(told("a"))
+    assert texts(await asyncio.wait_for(waiting, 10)) == ["a"]
+
+
+async def test_one_member_is_served_at_a_time(buses: Buses) -> None:
+    """A stand-by hears so at once, though it would wait; it takes over when the lease is over."""
+    bus = buses.of(SHOP)
+    await bus.append(told("a"))
+    assert (await bus.poll(ask("m1"))).active
+    refused = await bus.poll(ask("m2", wait_s=30))
+    assert (refused.active, len(refused.events)) == (False, 0)
+    buses.clock.advance(9.0)
+    assert (await bus.poll(ask("m1"))).active, "asking renews the lease"
+    buses.clock.advance(9.0)
+    assert not (await bus.poll(ask("m2"))).active
+    buses.clock.advance(1.5)
+    assert texts(await bus.poll(ask("m2"))) == ["a"]
+    assert not (await bus.poll(ask("m1"))).active
+
+
+async def test_a_stand_by_settles_nothing(buses: Buses) -> None:
+    """What it consumed while it was served is the next one's to tell."""
+    bus = buses.of(SHOP)
+    await bus.append(told("a"))
+    (had,) = (await bus.poll(ask("m1"))).events
+    buses.clock.advance(11.0)
+    await bus.poll(ask("m2"))
+    late = Settled(position=had.position)
+    assert not (await bus.poll(ask("m1", settled=late))).active
+    assert texts(await bus.poll(ask("m2"))) == ["a"]
+
+
+async def test_who_leaves_makes_room_at_once(buses: Buses) -> None:
+    """And what it settles holds."""
+    bus = buses.of(SHOP)
+    await bus.append(told("a", "b"))
+    had = (await bus.poll(ask("m1", most=1))).events[0]
+    left = await bus.poll(ask("m1", settled=Settled(position=had.position), leaving=True))
+    assert not left.events
+    assert texts(await bus.poll(ask("m2"))) == ["b"]
+
+
+async def test_what_is_buried_comes_again_when_it_is_replayed(buses: Buses) -> None:
+    """Before what is new, until it is settled as replayed."""
+    bus = buses.of(SHOP)
+    await bus.append(told("poison", "b"))
+    poison, b = (await bus.poll(ask())).events
+    buried = Buried(position=poison.position, attempts=6, error="LookupError")
+    settled = Settled(position=b.position, buried=[buried])
+    assert not (await bus.poll(ask(settled=settled))).events
+    await bus.append(told("c"))
+    waiting = await bus.poll(ask())
+    assert texts(waiting) == ["c"]
+
+    await buses.replay()
+    again = (await bus.poll(ask())).events[0]
+    assert said(again) == "poison"
+    assert again.dead_letter_id
+    assert again.position == poison.position
+    assert again.event.event_id == poison.event.event_id
+    done = Settled(replayed=[again.dead_letter_id])
+    answer = await bus.poll(ask(settled=done))
+    assert texts(answer) == ["c"]
+    await buses.replay()
+    assert texts(await bus.poll(ask())) == ["c"]
+
+
+async def test_a_replay_that_fails_is_buried_again(buses: Buses) -> None:
+    """It comes no more until it is replayed once more; and a replay wakes a poll that waits."""
+    bus = buses.of(SHOP)
+    await bus.append(told("poison"))
+    (poison,) = (await bus.poll(ask())).events
+    buried = Buried(position=poison.position, attempts=6, error="LookupError")
+    settled = Settled(position=poison.position, buried=[buried])
+    assert not (await bus.poll(ask(settled=settled))).events
+    for _ in range(2):
+        waiting = asyncio.ensure_future(bus.poll(ask(wait_s=30)))
+        await asyncio.sleep(0.01)
+        await buses.replay()
+        (again,) = (await asyncio.wait_for(waiting, 10)).events
+        buried.dead_letter_id = again.dead_letter_id
+        assert not (await bus.poll(ask(settled=Settled(buried=[buried])))).events
+
+
+async def test_an_answer_holds_as_many_events_as_asked_for(buses: Buses) -> None:
+    """500 when nothing is said."""
+    bus = buses.of(SHOP)
+    await bus.append(told(*(f"{n}" for n in range(600))))
+    assert len((await bus.poll(ask())).events) == 500
+    assert len((await bus.poll(ask(most=599))).events) == 599
