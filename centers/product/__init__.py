@@ -1,0 +1,1 @@
+"""The product centre: the shelf of wealth and credit products, and whom each suits."""
