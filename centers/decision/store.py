@@ -1,0 +1,30 @@
+"""The decision centre's database as its use cases see it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+
+from centers.decision.backtest_rows import BacktestRows
+from centers.decision.decision_rows import Decisions
+from centers.decision.launches import Launches
+from centers.decision.log import EventLog
+from centers.decision.trigger_rows import Triggers
+from centers.decision.wait_rows import Waits
+from mesh.storage import Store, Transaction
+
+
+class DecisionStore:
+    """What is held, each kind by its own module; a transaction spans them all."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.log = EventLog(store)
+        self.launches = Launches(store)
+        self.triggers = Triggers(store)
+        self.waits = Waits(store)
+        self.decisions = Decisions(store)
+        self.backtests = BacktestRows(store)
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """A writing transaction, as `mesh.storage.Store.transaction`."""
+        return self._store.transaction()
