@@ -1,0 +1,1 @@
+"""The reach centre: the only door to a customer."""

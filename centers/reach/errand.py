@@ -1,0 +1,181 @@
+"""What is still to be done about a contact, and whether it may be done now. Pure rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import IntEnum
+from typing import Final
+
+from centers.reach.admission import Attempt, quiet_hours
+from centers.reach.domain import WAITING, Channel, Contact, State
+from centers.reach.preference import Preferences, Said, standing
+from centers.reach.quiet import opening
+from centers.reach.rules import Rules
+from engine.action.v1 import action_pb2
+
+MAX_WAIT: Final = timedelta(seconds=60)
+"""The longest between two tries."""
+
+GIVE_UP: Final = {
+    Channel.CALL: timedelta(minutes=2),
+    Channel.AI_CALL: timedelta(hours=1),
+    Channel.SMS: timedelta(days=1),
+    Channel.WECOM: timedelta(days=1),
+}
+"""How long an outside party that cannot be reached is tried; nobody waits long for a call."""
+
+OPTED_OUT: Final = "OPTED_OUT"
+RECALLED: Final = "RECALLED"
+SUSPENDED: Final = "SUSPENDED"
+UNREACHABLE: Final = "CARRIER_UNREACHABLE"
+NOT_CONFIRMED: Final = "NOT_CONFIRMED"
+
+DEAD_TASKS: Final = {
+    int(action_pb2.TASK_STATE_EXPIRED): "TASK_EXPIRED",
+    int(action_pb2.TASK_STATE_CANCELLED): "TASK_CANCELLED",
+    int(action_pb2.TASK_STATE_RECALLED): "TASK_RECALLED",
+}
+"""Codes of tasks whose contacts must not go out any more, by state."""
+
+
+class Action(IntEnum):
+    """What is to be done. The numbers are the database's."""
+
+    SEND = 1
+    WITHDRAW = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """One thing to be done about a contact, when it is due.
+
+    `into` and `result_code` say what becomes of a contact that is withdrawn.
+    `product_ids` are those that the text speaks of, and the one that is offered.
+    """
+
+    contact_id: int
+    action: Action
+    due_time: datetime
+    tries: int = 0
+    scene_version: int = 0
+    text: str = field(default="", repr=False)
+    product_ids: tuple[int, ...] = ()
+    into: State = State.CANCELLED
+    result_code: str = ""
+
+    def again_at(self, now: datetime) -> datetime:
+        """When to try again if this try is not heard of: a second, then twice as long."""
+        return now + min(timedelta(seconds=2 ** min(self.tries, 16)), MAX_WAIT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What may have changed since the contact was admitted."""
+
+    preferences: Preferences = ()
+    scene_held: bool = False
+    recalled: bool = False
+    suspended: bool = False
+    task_state: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """Do it now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Not before then; None: until somebody lifts what holds it."""
+
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Never: the contact ends in this state."""
+
+    state: State
+    result_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It was done before: only the errand is left over."""
+
+
+Step = Go | Wait | Stop | Done
+
+
+def step(
+    contact: Contact, errand: Errand, rules: Rules, found: Circumstances, now: datetime
+) -> Step:
+    """What is to be done about a due errand."""
+    if errand.action is Action.WITHDRAW:
+        return Go() if contact.state is State.AWAIT_STAFF_CONFIRM else Done()
+    if contact.state not in WAITING and contact.state is not State.DISPATCHED:
+        return Done()
+    code = _against(contact, found)
+    if code:
+        return Stop(State.CANCELLED, code)
+    if found.scene_held:
+        return Wait(None)
+    tried_for = now - contact.update_time
+    if contact.state is State.DISPATCHED and tried_for > GIVE_UP[contact.channel]:
+        return Stop(State.FAILED, UNREACHABLE)
+    opens = opening(quiet_hours(_attempt(contact), rules, found.preferences), now)
+    return Go() if opens == now else Wait(opens or now + timedelta(days=1))
+
+
+def sending(contact: Contact, *, text: str, product_ids: tuple[int, ...]) -> Errand:
+    """The errand of a contact that was admitted."""
+    return Errand(
+        contact_id=contact.contact_id,
+        action=Action.SEND,
+        due_time=contact.go_time,
+        scene_version=contact.chain.scene_version,
+        text=text,
+        product_ids=product_ids,
+    )
+
+
+def expiry(contact: Contact, now: datetime, within: timedelta) -> Errand:
+    """The errand of a WeCom message that nobody has confirmed yet."""
+    return Errand(
+        contact_id=contact.contact_id,
+        action=Action.WITHDRAW,
+        due_time=now + within,
+        into=State.EXPIRED,
+        result_code=NOT_CONFIRMED,
+    )
+
+
+def withdrawal(contact: Contact, now: datetime, result_code: str) -> Errand:
+    """The errand of a WeCom message that must not go out any more."""
+    return Errand(
+        contact_id=contact.contact_id,
+        action=Action.WITHDRAW,
+        due_time=now,
+        result_code=result_code,
+    )
+
+
+def _against(contact: Contact, found: Circumstances) -> str:
+    """Why the contact must not go out any more; empty when it may."""
+    if standing(found.preferences, contact.channel, contact.contact_class) is Said.REFUSES:
+        return OPTED_OUT
+    if found.recalled:
+        return RECALLED
+    if found.suspended:
+        return SUSPENDED
+    return DEAD_TASKS.get(found.task_state, "")
+
+
+def _attempt(contact: Contact) -> Attempt:
+    return Attempt(
+        customer_id=contact.customer_id,
+        channel=contact.channel,
+        contact_class=contact.contact_class,
+        scene_version=contact.chain.scene_version,
+    )

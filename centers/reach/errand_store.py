@@ -1,0 +1,134 @@
+"""The store of errands: what is due, taking it up, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from centers.reach import moving
+from centers.reach.contact_rows import (
+    DROP_ERRAND,
+    DUE,
+    PUT_OFF,
+    errand_of,
+    find,
+    move,
+    replace_errand,
+)
+from centers.reach.dispatch import Due, Order
+from centers.reach.domain import WAITING, Contact, Report, State
+from centers.reach.errand import Action, Circumstances, Done, Errand, Go, Step, Stop, Wait, expiry
+from centers.reach.preference_rows import OF_CUSTOMER, to_preferences
+from centers.reach.projection import Barred, is_barred, is_held, task_of
+from centers.reach.rules import Rules
+from centers.reach.telling import contact_changed
+from mesh.clock import from_micros, to_micros
+from mesh.storage import Store, Transaction
+
+
+class ErrandStore:
+    """Holds errands. Each step is a short transaction of its own."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def due(self, now: datetime, count: int) -> Sequence[Due]:
+        rows = await self._store.fetch_all(DUE, {"now": to_micros(now), "count": count})
+        return [Due(row.contact_id, row.scene_version, from_micros(row.due_us)) for row in rows]
+
+    async def take(
+        self,
+        due: Due,
+        step: Callable[[Contact, Errand, Circumstances], Step],
+        now: datetime,
+    ) -> Order | None:
+        async with self._store.transaction() as tx:
+            errand = await errand_of(tx, due.contact_id)
+            contact = await find(tx, due.contact_id)
+            if errand is None or contact is None or errand.due_time != due.due_time:
+                return None  # somebody else took it up, or it is over
+            found = await _circumstances(tx, contact, errand)
+            match step(contact, errand, found):
+                case Go():
+                    contact = await _dispatched(tx, contact, errand, now)
+                    return Order(contact=contact, errand=errand)
+                case Stop(state=state, result_code=code):
+                    await moving.end(tx, contact, contact.moved(state, now, result_code=code))
+                case Wait(until=until):
+                    await _put_off(tx, contact, errand, until, now)
+                case Done():
+                    await tx.execute(DROP_ERRAND, {"id": contact.contact_id})
+        return None
+
+    async def carried(
+        self, contact_id: int, report: Report | None, rules: Rules, now: datetime
+    ) -> None:
+        async with self._store.transaction() as tx:
+            after = await find(tx, contact_id)
+            if report is not None:
+                after = await moving.apply(tx, contact_id, report, now)
+            if after is None:
+                return
+            if after.state is State.AWAIT_STAFF_CONFIRM:
+                await _await_confirmation(tx, after, rules, now)
+            else:
+                await tx.execute(DROP_ERRAND, {"id": contact_id})
+
+
+async def _circumstances(tx: Transaction, contact: Contact, errand: Errand) -> Circumstances:
+    rows = await tx.fetch_all(OF_CUSTOMER, {"customer": contact.customer_id})
+    task = await task_of(tx, contact.chain.task_id)
+    return Circumstances(
+        preferences=to_preferences(rows),
+        scene_held=await is_held(tx, contact.chain.scene_version),
+        recalled=await is_barred(
+            tx, Barred.MATERIAL, contact.material_id, contact.material_version
+        ),
+        suspended=any(
+            [await is_barred(tx, Barred.PRODUCT, product) for product in errand.product_ids]
+        ),
+        task_state=task.state if task else 0,
+    )
+
+
+async def _dispatched(tx: Transaction, contact: Contact, errand: Errand, now: datetime) -> Contact:
+    """The contact as it goes out. If nobody hears of it again, it is tried again."""
+    await _defer(tx, errand, errand.again_at(now), tries=1)
+    if contact.state not in WAITING:
+        return contact
+    after = contact.moved(State.DISPATCHED, now)
+    await move(tx, contact, after)
+    tx.publish(contact_changed(after))
+    return after
+
+
+async def _put_off(
+    tx: Transaction, contact: Contact, errand: Errand, until: datetime | None, now: datetime
+) -> None:
+    """Let it wait; in quiet hours it waits as one that was deferred."""
+    if until is None:
+        return
+    await _defer(tx, errand, until, tries=0)
+    if contact.state is State.QUEUED:
+        after = contact.moved(State.DEFERRED, now)
+        await move(tx, contact, after)
+        tx.publish(contact_changed(after))
+
+
+async def _defer(tx: Transaction, errand: Errand, until: datetime, *, tries: int) -> None:
+    values = {
+        "id": errand.contact_id,
+        "seen": to_micros(errand.due_time),
+        "due": to_micros(until),
+        "more": tries,
+    }
+    await tx.execute(PUT_OFF, values)
+
+
+async def _await_confirmation(
+    tx: Transaction, contact: Contact, rules: Rules, now: datetime
+) -> None:
+    """The next errand of a WeCom message is to end it, unless that is its errand already."""
+    errand = await errand_of(tx, contact.contact_id)
+    if errand is None or errand.action is Action.SEND:
+        await replace_errand(tx, expiry(contact, now, rules.confirm_within))
