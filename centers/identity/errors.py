@@ -76,6 +76,12 @@ class IdentityReason(Reason):
         "角色不存在",
         "Use the roles that ListRoles names.",
     )
+    ROLES_CONFLICT = ReasonText(
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "These roles may not be held together",
+        "角色互斥，不可同时持有",
+        "Give the roles to different people: who approves does not sell.",
+    )
     SERVICE_ACCOUNT_EXISTS = ReasonText(
         grpc.StatusCode.ALREADY_EXISTS,
         "There is a service account of this name already",

@@ -188,6 +188,14 @@ ROLES: Final[Mapping[str, Role]] = {
 """The catalogue. A role that it does not name carries nothing."""
 
 
+FRONT_LINE: Final = frozenset({"relationship-manager", "branch-manager", "direct-operations-agent"})
+CONFLICTS: Final[Mapping[str, frozenset[str]]] = {
+    "compliance": FRONT_LINE | {"head-office-operator"},
+    "head-office-operator": FRONT_LINE,
+}
+"""Roles that nobody holds together: who approves does not sell, who sees all owns none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
     """What follows from roles: all their permissions, the widest of their scopes."""
@@ -206,10 +214,12 @@ def rights_of(roles: Iterable[str]) -> Rights:
 
 
 def check_roles(roles: Collection[str], field: str) -> None:
-    """Refuse roles that the catalogue does not name; `field` is where the request has them.
+    """Refuse roles that there are not, or that exclude each other.
+
+    `field` is where the request has them.
 
     Raises:
-        MeshError: ROLE_UNKNOWN.
+        MeshError: ROLE_UNKNOWN or ROLES_CONFLICT.
     """
     unknown = [
         Violation(f"{field}[{index}]", f"'{role}' is not a role")
@@ -218,3 +228,10 @@ def check_roles(roles: Collection[str], field: str) -> None:
     ]
     if unknown:
         raise MeshError(IdentityReason.ROLE_UNKNOWN, violations=unknown)
+    conflicts = [
+        Violation(f"{field}[{index}]", f"'{role}' excludes {', '.join(excluded)}")
+        for index, role in enumerate(roles)
+        if (excluded := sorted(CONFLICTS.get(role, frozenset()).intersection(roles)))
+    ]
+    if conflicts:
+        raise MeshError(IdentityReason.ROLES_CONFLICT, violations=conflicts)

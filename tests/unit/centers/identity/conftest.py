@@ -15,6 +15,7 @@ from centers.identity.domain import AccountState, User
 from centers.identity.passwords import Passwords
 from mesh.cache import LocalCache
 from mesh.clock import ManualClock
+from mesh.events import LocalBus
 from mesh.registry import DirectoryRegistry
 from mesh.service import Parts
 from mesh.settings import Settings
@@ -67,6 +68,7 @@ def parts(store: SQLiteStore, clock: ManualClock, tmp_path: Path) -> Parts:
         key=ServiceKey("identity", OKPKey.generate_key("Ed25519"), clock),
         verifier=TokenVerifier({"services": {}}, clock),
         channel=no_channel,
+        bus=LocalBus("identity"),
     )
 
 

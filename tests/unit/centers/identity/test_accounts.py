@@ -51,7 +51,7 @@ async def reason_of(work: Awaitable[object]) -> object:
 async def test_a_user_is_kept_as_created(centre: Centre, clock: ManualClock) -> None:
     """What was stored is what was asked for, to the microsecond."""
     clock.advance(0.123456)
-    created = user(clock, "rm001", "relationship-manager", "compliance")
+    created = user(clock, "rm001", "relationship-manager", "load-tester")
     answer = await centre.accounts.create_user(created, PASSWORD, named)
     assert answer.value == "rm001"
     assert await centre.accounts.user("rm001") == created

@@ -7,8 +7,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import argon2
+import numpy as np
 import pytest
 
+from bank.config import Config
+from bank.inflow import ROBOT_ID
+from bank.organization import Headcount
 from centers.identity import demo
 from centers.identity.app import Centre, assemble, prepared
 from centers.identity.domain import User, UserChange
@@ -39,16 +43,16 @@ def test_staff_and_branches_are_those_of_the_synthetic_bank() -> None:
     """Relationship manager i works in branch i; direct operations work at head office."""
     users = {user.username: user for user in demo.demo_users(datetime(2026, 1, 1, tzinfo=UTC))}
     places = {name: (user.staff_id, user.branch_id) for name, user in users.items()}
-    assert places == {
-        "admin": (0, 0),
-        "hq": (0, 0),
-        "compliance": (0, 0),
-        "bm001": (0, 1),
-        "rm001": (1, 1),
-        "rm002": (2, 2),
-        "do001": (9001, 0),
-        "loadtest": (1, 1),
-    }
+    organization = Headcount.of(Config(), 10_000)
+    managers = np.arange(1, organization.managers + 1)
+    branches = organization.branch_of(managers).tolist()
+    for number, branch in zip(managers.tolist(), branches, strict=True):
+        assert places[f"rm{number:03}"] == (number, branch)
+    for number in range(organization.agents):
+        assert places[f"do{number + 1:03}"] == (organization.first_agent + number, 0)
+    for branch in range(1, organization.branches + 1):
+        assert places[f"bm{branch:03}"] == (0, branch)
+    assert places["bot001"] == (ROBOT_ID, 0)
     assert all(role in ROLES for user in users.values() for role in user.roles)
 
 

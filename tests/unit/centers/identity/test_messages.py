@@ -18,7 +18,7 @@ def test_every_state_has_a_number(state: AccountState) -> None:
     user = User(
         username="rm001",
         display_name="",
-        roles=("compliance",),
+        roles=("service-robot",),
         staff_id=1,
         branch_id=2,
         state=state,
@@ -27,7 +27,7 @@ def test_every_state_has_a_number(state: AccountState) -> None:
     )
     message = messages.user_message(user)
     assert messages.state_of(message.state) is state
-    assert list(message.permissions) == ["identity.read", "identity.self"]
+    assert list(message.permissions) == ["identity.self", "sequencer.lease", "sequencer.read"]
     assert message.data_scope == policy_pb2.SCOPE_SELF
     assert message.create_time.ToDatetime(UTC) == user.created
 

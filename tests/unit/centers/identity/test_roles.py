@@ -12,8 +12,9 @@ from mesh.errors import MeshError
 
 def test_several_roles_carry_all_permissions_and_the_widest_scope() -> None:
     """Rights are the union of the roles' permissions under their widest scope."""
-    both = rights_of(["relationship-manager", "branch-manager"])
-    assert both.permissions == {"identity.self", "customer.read", "customer.follow_up", "ark.query"}
+    one, other = "relationship-manager", "branch-manager"
+    both = rights_of([one, other])
+    assert both.permissions == ROLES[one].permissions | ROLES[other].permissions
     assert both.data_scope == policy_pb2.SCOPE_BRANCH
 
 
@@ -34,7 +35,7 @@ def test_who_runs_the_platform_sees_no_customer(role: str) -> None:
     assert not {p for p in ROLES[role].permissions if p.startswith(("customer.", "ark."))}
 
 
-@pytest.mark.parametrize("role", ["administrator", "compliance", "service-robot", "load-tester"])
+@pytest.mark.parametrize("role", ["administrator", "service-robot", "load-tester", "event-source"])
 def test_roles_without_customers_do_not_widen_the_scope_of_others(role: str) -> None:
     """A relationship manager who also gets such a role still reaches his own book alone."""
     assert rights_of(["relationship-manager", role]).data_scope == policy_pb2.SCOPE_OWN_BOOK
@@ -46,3 +47,14 @@ def test_unknown_roles_are_named_where_they_stand() -> None:
         check_roles(["compliance", "king", "queen"], "user.roles")
     assert refused.value.reason is IdentityReason.ROLE_UNKNOWN
     assert [v.field for v in refused.value.violations] == ["user.roles[1]", "user.roles[2]"]
+
+
+@pytest.mark.parametrize(
+    "roles", [["compliance", "relationship-manager"], ["head-office-operator", "branch-manager"]]
+)
+def test_roles_that_exclude_each_other_are_refused(roles: list[str]) -> None:
+    """Who approves does not sell, and who sees every customer's strategy owns none."""
+    with pytest.raises(MeshError) as refused:
+        check_roles(roles, "roles")
+    assert refused.value.reason is IdentityReason.ROLES_CONFLICT
+    assert [v.field for v in refused.value.violations] == ["roles[0]"]
