@@ -21,8 +21,9 @@ def build(parts: Parts) -> Service:
     news = News()
     events, groups = EventStore(parts.store), GroupStore(parts.store)
     dead = DeadLetterStore(parts.store)
-    bus = Bus(events, groups, dead, news, parts.clock)
-    kept = timedelta(days=parts.settings.bus_retention_days)
+    settings = parts.settings
+    bus = Bus(events, groups, dead, news, parts.clock, lease_s=settings.bus_lease_s)
+    kept = timedelta(days=settings.bus_retention_days)
     contract = bus_pb2.DESCRIPTOR.services_by_name["BusService"]
     return Service(
         servicers=[

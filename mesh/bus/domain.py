@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-LEASE_S: Final = 10.0
-"""How long a group waits for its member after it was last heard of."""
-
 DEFAULT_EVENTS: Final = 500
 MAX_BYTES: Final = 4 << 20
 """Most bytes of events in one request or answer; a gRPC message may have 16 MiB."""

@@ -9,7 +9,6 @@ from typing import Final, Protocol
 
 from mesh.bus.domain import (
     DEFAULT_EVENTS,
-    LEASE_S,
     MAX_BYTES,
     Ask,
     GroupKey,
@@ -61,7 +60,16 @@ class ReplayStore(Protocol):
 
 
 class Bus:
-    """A durable log, read by groups of which one member at a time is served."""
+    """A durable log, read by groups of which one member at a time is served.
+
+    Args:
+        events: the log.
+        groups: how far each group is.
+        dead: what is to be handed out once more.
+        news: wakes who waits.
+        clock: dates events and measures leases.
+        lease_s: how long a group waits for its member after it was last heard of.
+    """
 
     def __init__(
         self,
@@ -70,12 +78,15 @@ class Bus:
         dead: ReplayStore,
         news: News,
         clock: Clock,
+        *,
+        lease_s: float,
     ) -> None:
         self._events = events
         self._groups = groups
         self._dead = dead
         self._news = news
         self._clock = clock
+        self._lease_s = lease_s
         self._leases = Leases()
 
     async def append(self, events: Collection[tuple[str, bytes]]) -> int:
@@ -95,7 +106,7 @@ class Bus:
 
         A member whose call is given up is served no more: it may be dead.
         """
-        if not self._serve(ask, ask.wait_s + LEASE_S):
+        if not self._serve(ask, ask.wait_s + self._lease_s):
             return None
         try:
             await self._settle(ask)
@@ -106,7 +117,7 @@ class Bus:
         if ask.leaving:
             self._leases.release(ask.key, ask.member)
         else:
-            self._serve(ask, LEASE_S)
+            self._serve(ask, self._lease_s)
         return found
 
     async def events(self, topic: str, after: int, most: int, wait_s: float) -> Sequence[Logged]:
