@@ -37,7 +37,9 @@ class Mesh:
     """A mesh within this process, in a folder of its own, as an async context manager.
 
     It signs users' tokens itself, unless the identity centre is started first:
-    then services take their keys from there.
+    then services take their keys from there. A test of events starts
+    `mesh.bus.app.BLUEPRINT` after the services that use it, or trusts them before
+    with `mesh.service.RIGHTS_OF_ALL`; without a bus events stay in their outboxes.
     """
 
     def __init__(self, folder: Path, **settings: Any) -> None:

@@ -47,3 +47,23 @@ def test_the_bank_is_made_looked_at_and_loaded(platform: Platform, tmp_path: Pat
             check=False,
         )
         assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+def test_events_are_told_heard_and_looked_at(platform: Platform) -> None:
+    """The page's service runs as it stands there, and its commands answer."""
+    (service,) = re.findall(
+        r"^```python\n(.*?)^```$", (HOWTO / "events.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    commands = [shlex.split(command) for command in console("events.md")]
+    assert len(commands) == 3
+    path = os.pathsep.join([str(Path(sys.executable).parent), platform.environ["PATH"]])
+    for command in [[sys.executable, "-c", service], *commands]:
+        done = subprocess.run(
+            command,
+            cwd=HOWTO.parents[1],
+            env={**platform.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command[:3]}: {done.stderr}"
