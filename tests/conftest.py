@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 import uvloop
 
+from loadtests.deployment import Platform, own_platform
 from mesh.testing import Mesh
 
 hypothesis.settings.register_profile("engine", deadline=None)  # speed is no property here
@@ -20,6 +21,13 @@ hypothesis.settings.load_profile("engine")
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run asynchronous tests on uvloop, as the services run."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[Platform]:
+    """One platform for all tests that need a whole one; it must stop cleanly at the end."""
+    with own_platform() as platform:
+        yield platform
 
 
 @pytest.fixture

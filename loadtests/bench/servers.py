@@ -22,6 +22,7 @@ from typing import Any
 import grpc
 import uvloop
 
+import centers.customer.app
 import gateway.app
 from engine.customer.v1 import customer_pb2, customer_pb2_grpc
 from engine.mesh.v1 import policy_pb2
@@ -68,6 +69,13 @@ SERVICE = Service(
 )
 
 
+BLUEPRINT = Blueprint(
+    name="customer",
+    build=lambda _: SERVICE,
+    migrations=centers.customer.app.BLUEPRINT.migrations,  # audited methods need a store
+)
+
+
 @contextmanager
 def started(kind: str) -> Iterator[dict[str, Any]]:
     """A server of `kind` in a child process; yields what it printed: address, token, pid."""
@@ -99,13 +107,13 @@ async def _plain() -> None:
 
 async def _mesh() -> None:
     async with _mesh_of() as mesh:
-        app = await mesh.start(Blueprint(name="customer", build=lambda _: SERVICE))
+        app = await mesh.start(BLUEPRINT)
         await _until_told({"address": app.entry.address, "token": _token(mesh)})
 
 
 async def _stack() -> None:
     async with _mesh_of(rate_per_s=1e6, rate_burst=1_000_000) as mesh:
-        await mesh.start(Blueprint(name="customer", build=lambda _: SERVICE))
+        await mesh.start(BLUEPRINT)
         app = await mesh.start(gateway.app.BLUEPRINT)
         await _until_told({"address": app.entry.http, "token": _token(mesh)})
 

@@ -1,4 +1,4 @@
-"""What integration tests share: a whole platform, a client's environment, documents that run."""
+"""What integration tests share: a client's environment, documents that run."""
 
 from __future__ import annotations
 
@@ -15,16 +15,8 @@ import pytest
 from packaging.requirements import Requirement
 
 from cli import wheels
-from loadtests.deployment import Platform, own_platform
 
 ENGINE = Path(sys.executable).with_name("engine")
-
-
-@pytest.fixture(scope="session")
-def platform() -> Iterator[Platform]:
-    """One platform for all tests that need a whole one; it must stop cleanly at the end."""
-    with own_platform() as platform:
-        yield platform
 
 
 @pytest.fixture(scope="session")
