@@ -71,7 +71,7 @@ class Answers:
         if trigger is None:
             raise MeshError(DecisionReason.TRIGGER_NOT_FOUND)
         audit.note(customer_id=trigger.customer_id, chain=ChainIds(trigger_id=trigger_id))
-        fact = await self._store.log.event(trigger.event_type, trigger.business_key)
+        fact = await self._store.histories.event(trigger.event_type, trigger.business_key)
         assert fact is not None, "events that fired are kept"
         launched = await self._launched(trigger.model_id, trigger.model_version)
         return _evidence(trigger, fact, launched)
@@ -87,7 +87,7 @@ class Answers:
         body = (await self._definitions.get(model_id)).body
         versions = {each.version: each for each in await self._store.launches.of_model(model_id)}
         name = versions[max(versions)].rule.event_type.name if versions else body.event_type
-        facts = await self._store.log.latest(name, customer_id, LATEST)
+        facts = await self._store.histories.latest(name, customer_id, LATEST)
         keys = [fact.business_key for fact in facts]
         decided = await self._store.decisions.on_events(model_id, keys)
         return [_explained(fact, decided.get(fact.business_key), versions) for fact in facts]

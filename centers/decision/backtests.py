@@ -20,7 +20,7 @@ from centers.decision.replay import replay
 from centers.decision.reserve import Ids
 from centers.decision.rule import Rule, rule_of
 from centers.decision.store import DecisionStore
-from centers.decision.tally import RECEIVED, REVERSED_LATER, Tally, of_judgements, statistics
+from centers.decision.tally import RECEIVED, REVERSED_LATER, Tally, count, statistics
 from engine.decision.v1 import decision_pb2 as pb
 from mesh import audit
 from mesh.clock import Clock, from_micros, to_micros
@@ -70,7 +70,7 @@ class Findings:
         if fact.occurred_us <= self._period.start_us:
             return
         self.tally[RECEIVED] += 1
-        self.tally.update(of_judgements((judgement,)))
+        count(self.tally, judgement)
         if judgement.verdict is not Verdict.FIRED:
             return
         self._days[_day(self._rule.due_us(fact))] += 1
@@ -141,16 +141,16 @@ class Backtests:
         types = {rule.event_type.name}
         if rule.absence is not None:
             types.add(rule.absence.event_type)
-        scan = self._store.log.by_customer(
+        scan = self._store.histories.by_customer(
             types, since_us=since_us - rule.lead_us, until_us=period.end_us
         )
-        count = 0
+        decided = 0
         async with aclosing(scan) as customers:
             async for facts in customers:
                 for judgement in replay(rule, facts, since_us=since_us, now_us=period.end_us):
                     findings.add(judgement)
-                    count += 1
-                    if count % TURN == 0:
+                    decided += 1
+                    if decided % TURN == 0:
                         await asyncio.sleep(0)
         return findings
 

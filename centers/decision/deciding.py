@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from centers.decision.domain import Fact, Judgement, Trigger, Verdict, Wait
+from centers.decision.domain import Fact, Judgement, Measured, Trigger, Verdict, Wait
 from centers.decision.evaluation import Past, judge, screen
 from centers.decision.firing import fire
 from centers.decision.launches import Launched
@@ -32,7 +32,7 @@ class Deciding:
     """Lets versions decide, and keeps what they decided."""
 
     def __init__(self, store: DecisionStore) -> None:
-        self._log = store.log
+        self._histories = store.histories
         self._triggers = store.triggers
         self._waits = store.waits
         self._decisions = store.decisions
@@ -102,12 +102,13 @@ class Deciding:
 
     async def _own(
         self, tx: Transaction, rule: Rule, customers: Collection[int], facts: Sequence[Fact]
-    ) -> Mapping[int, Sequence[Fact]]:
+    ) -> Mapping[int, Sequence[Measured]]:
         if rule.own is None:
             return {}
-        return await self._log.of_customers(
+        return await self._histories.measures(
             tx,
             rule.event_type.name,
+            rule.measure,
             customers,
             since_us=facts[0].occurred_us - rule.lead_us,
             until_us=facts[-1].occurred_us,
@@ -118,7 +119,7 @@ class Deciding:
     ) -> Mapping[int, Sequence[Fact]]:
         if rule.absence is None:
             return {}
-        return await self._log.of_customers(
+        return await self._histories.of_customers(
             tx,
             rule.absence.event_type,
             customers,

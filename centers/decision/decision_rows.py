@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from centers.decision.blocks import blocks
 from centers.decision.domain import Judgement, Verdict, Wait
-from centers.decision.log import blocks
 from centers.decision.tables import decision, model_count
 from centers.decision.tally import Tally
 from mesh.storage import Store, Transaction

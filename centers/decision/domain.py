@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 from engine.decision.v1 import decision_pb2 as pb
 
@@ -67,14 +67,16 @@ class Reversal:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Fact:
-    """An event as the log holds it. It has no repr: it holds amounts."""
+class Fact(NamedTuple):
+    """An event as the log holds it; a tuple, since a history has very many.
 
-    event_type: str
-    business_key: str
+    The fields are those of the table, in its order.
+    """
+
     customer_id: int
+    event_type: str
     occurred_us: int
+    business_key: str
     attributes: Attributes
     ingest_us: int
     reversed_us: int | None = None
@@ -94,9 +96,47 @@ class Fact:
         """Whether it was taken back before it was evaluated."""
         return not self.stands_at(self.ingest_us)
 
+    def __repr__(self) -> str:
+        # Neither logs nor traces may show amounts.
+        return f"Fact({self.event_type}, {self.business_key})"
+
     def stands_at(self, stamp: int) -> bool:
         """Whether it was known and not taken back when the request of that stamp was evaluated."""
-        return self.ingest_us <= stamp and (self.reversed_us is None or self.reversed_us > stamp)
+        return stands(self, stamp)
+
+
+class Measured(Protocol):
+    """What a history says of one event: rows of the log do, and `Measure`s."""
+
+    @property
+    def occurred_us(self) -> int: ...
+    @property
+    def value(self) -> int | str | None: ...
+    @property
+    def ingest_us(self) -> int: ...
+    @property
+    def reversed_us(self) -> int | None: ...
+
+
+class Measure(NamedTuple):
+    """The number of an event that a model measures; None when the event lacks it."""
+
+    occurred_us: int
+    value: int | str | None
+    ingest_us: int
+    reversed_us: int | None
+
+
+class _Logged(Protocol):
+    @property
+    def ingest_us(self) -> int: ...
+    @property
+    def reversed_us(self) -> int | None: ...
+
+
+def stands(logged: _Logged, stamp: int) -> bool:
+    """Whether an event was known and not taken back when the request of `stamp` was evaluated."""
+    return logged.ingest_us <= stamp and (logged.reversed_us is None or logged.reversed_us > stamp)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

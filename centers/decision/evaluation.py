@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final
 
-from centers.decision.domain import Fact, Judgement, Verdict
+from centers.decision.domain import Fact, Judgement, Measured, Verdict, stands
 from centers.decision.event_types import CLASS
 from centers.decision.rule import WHOLE_BP, OwnThreshold, Rule
 from mesh.expression import EvaluationError
@@ -37,12 +37,13 @@ class Past:
     """What decisions on one customer's events look back on.
 
     Args:
-        own: his events of the model's type, by `place`; only read with an own threshold.
+        own: the measures of his events of the model's type, by the `place` of the events;
+            only read with an own threshold.
         others: his events of the type that must stay away, by `place`.
         taken: windows that have a trigger of this version; decisions add to them.
     """
 
-    own: Sequence[Fact] = ()
+    own: Sequence[Measured] = ()
     others: Sequence[Fact] = ()
     taken: set[int] = field(default_factory=set)
 
@@ -85,7 +86,7 @@ def judge(rule: Rule, fact: Fact, past: Past) -> Judgement:
     return Judgement(fact=fact, verdict=_settled(rule, fact, past), earlier=earlier)
 
 
-def earlier_values(rule: Rule, fact: Fact, own: Sequence[Fact]) -> list[int]:
+def earlier_values(rule: Rule, fact: Fact, own: Sequence[Measured]) -> list[int]:
     """The measure of the customer's events before this one, within the history, as then known."""
     since_us = fact.occurred_us - rule.lead_us
     values: list[int] = []
@@ -93,8 +94,8 @@ def earlier_values(rule: Rule, fact: Fact, own: Sequence[Fact]) -> list[int]:
         other = own[index]
         if other.occurred_us < since_us or len(values) == MAX_EARLIER:
             break
-        value = other.attributes.get(rule.measure)
-        if isinstance(value, int) and other.stands_at(fact.ingest_us):
+        value = other.value
+        if isinstance(value, int) and stands(other, fact.ingest_us):
             values.append(value)
     return values
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import orjson
 import sqlalchemy as sa
 
+from centers.decision.blocks import blocks
 from centers.decision.domain import Event, Fact, Reversal
 from centers.decision.tables import business_event, log_head
 from centers.decision.tables import reversal as reversal_table
-from mesh.storage import Row, Store, Transaction
-
-AT_ONCE: Final = 500
-"""Keys or customers that one statement asks for."""
+from mesh.storage import Transaction
 
 _e: Final = business_event.c
 _AMONG_KEYS: Final = sa.and_(
@@ -36,30 +32,6 @@ _REVERSE: Final = (
     .where(_AMONG_KEYS, _e.reversed_us.is_(None))
     .values(reversed_us=sa.bindparam("stamp"))
 )
-_OF_CUSTOMERS: Final = sa.select(business_event).where(
-    _e.customer_id.in_(sa.bindparam("customers", expanding=True)),
-    _e.event_type == sa.bindparam("type"),
-    _e.occurred_us >= sa.bindparam("since"),
-    _e.occurred_us <= sa.bindparam("until"),
-)
-_LATEST: Final = (
-    sa.select(business_event)
-    .where(_e.customer_id == sa.bindparam("customer"), _e.event_type == sa.bindparam("type"))
-    .order_by(_e.occurred_us.desc(), _e.business_key.desc())
-    .limit(sa.bindparam("count"))
-)
-_ONE: Final = sa.select(business_event).where(
-    _e.event_type == sa.bindparam("type"), _e.business_key == sa.bindparam("key")
-)
-_BY_CUSTOMER: Final = (
-    sa.select(business_event)
-    .where(
-        _e.event_type.in_(sa.bindparam("types", expanding=True)),
-        _e.occurred_us >= sa.bindparam("since"),
-        _e.occurred_us <= sa.bindparam("until"),
-    )
-    .order_by(_e.customer_id)
-)
 _ADD: Final = sa.insert(business_event)
 _ADD_REVERSAL: Final = sa.insert(reversal_table)
 _HEAD: Final = sa.select(log_head.c.last_us)
@@ -67,7 +39,6 @@ _MOVE_HEAD: Final = sa.update(log_head).values(last_us=sa.bindparam("stamp"))
 
 _place: Final = attrgetter("place")
 _type_of: Final = attrgetter("event_type")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +61,6 @@ class Entry:
 class EventLog:
     """Holds events and reversals, each once."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
     async def append(
         self,
         tx: Transaction,
@@ -112,53 +80,6 @@ class EventLog:
         }
         count = await self._reverse(tx, older, stamp)
         return Entry(stamp=stamp, new=new, taken_back=older, reversed=born + count)
-
-    async def of_customers(
-        self,
-        tx: Transaction,
-        event_type: str,
-        customers: Collection[int],
-        *,
-        since_us: int,
-        until_us: int,
-    ) -> Mapping[int, Sequence[Fact]]:
-        """The customers' events of a type in a time, both ends included, by `place`."""
-        found: defaultdict[int, list[Fact]] = defaultdict(list)
-        place = {"type": event_type, "since": since_us, "until": until_us}
-        for block in blocks(sorted(customers)):
-            for row in await tx.fetch_all(_OF_CUSTOMERS, {**place, "customers": block}):
-                found[row.customer_id].append(_fact(row))
-        for facts in found.values():
-            facts.sort(key=_place)
-        return found
-
-    async def latest(self, event_type: str, customer_id: int, count: int) -> Sequence[Fact]:
-        """A customer's latest events of a type, newest first."""
-        place = {"type": event_type, "customer": customer_id, "count": count}
-        return [_fact(row) for row in await self._store.fetch_all(_LATEST, place)]
-
-    async def event(self, event_type: str, business_key: str) -> Fact | None:
-        """The event under a key."""
-        place = {"type": event_type, "key": business_key}
-        found = await self._store.fetch_all(_ONE, place)
-        return _fact(found[0]) if found else None
-
-    async def by_customer(
-        self, types: Collection[str], *, since_us: int, until_us: int
-    ) -> AsyncGenerator[Sequence[Fact], None]:
-        """The events of some types in a time, those of one customer after those of another."""
-        place = {"types": sorted(types), "since": since_us, "until": until_us}
-        facts: list[Fact] = []
-        scan = cast("AsyncGenerator[Sequence[Row], None]", self._store.scan(_BY_CUSTOMER, place))
-        async with aclosing(scan) as found:
-            async for rows in found:
-                for row in rows:
-                    if facts and facts[0].customer_id != row.customer_id:
-                        yield facts
-                        facts = []
-                    facts.append(_fact(row))
-        if facts:
-            yield facts
 
     async def _stamp(self, tx: Transaction, now_us: int) -> int:
         (row,) = await tx.fetch_all(_HEAD)
@@ -203,12 +124,6 @@ class EventLog:
         return count
 
 
-def blocks(entries: Sequence[T]) -> Iterator[Sequence[T]]:
-    """The entries in parts that one statement can ask for."""
-    for start in range(0, len(entries), AT_ONCE):
-        yield entries[start : start + AT_ONCE]
-
-
 Keyed = TypeVar("Keyed", Event, Reversal)
 
 
@@ -250,7 +165,7 @@ def _values(fact: Fact) -> dict[str, Any]:
         "business_key": fact.business_key,
         "customer_id": fact.customer_id,
         "occurred_us": fact.occurred_us,
-        "attributes": orjson.dumps(fact.attributes),
+        "attributes": orjson.dumps(fact.attributes).decode(),
         "ingest_us": fact.ingest_us,
         "reversed_us": fact.reversed_us,
     }
@@ -264,15 +179,3 @@ def _reversal_values(reversal: Reversal, stamp: int) -> dict[str, Any]:
         "reason": reversal.reason,
         "ingest_us": stamp,
     }
-
-
-def _fact(row: Row) -> Fact:
-    return Fact(
-        event_type=row.event_type,
-        business_key=row.business_key,
-        customer_id=row.customer_id,
-        occurred_us=row.occurred_us,
-        attributes=orjson.loads(row.attributes),
-        ingest_us=row.ingest_us,
-        reversed_us=row.reversed_us,
-    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Final
 
-from centers.decision.domain import Fact, Judgement, Verdict
+from centers.decision.domain import Fact, Judgement, Measure, Verdict
 from centers.decision.evaluation import Past, came, decide
 from centers.decision.rule import Rule
 
@@ -26,7 +26,7 @@ def replay(rule: Rule, facts: Sequence[Fact], *, since_us: int, now_us: int) -> 
     """
     own = sorted((f for f in facts if f.event_type == rule.event_type.name), key=_place)
     others = [f for f in facts if rule.absence and f.event_type == rule.absence.event_type]
-    past = Past(own=own, others=sorted(others, key=_place))
+    past = Past(own=_measures(rule, own), others=sorted(others, key=_place))
     waiting: list[Judgement] = []
     for fact in sorted((f for f in own if f.occurred_us >= since_us), key=_logged_place):
         decided = decide(rule, fact, past)
@@ -35,6 +35,15 @@ def replay(rule: Rule, facts: Sequence[Fact], *, since_us: int, now_us: int) -> 
         else:
             yield decided
     yield from _run_out(rule, waiting, past, now_us)
+
+
+def _measures(rule: Rule, own: Sequence[Fact]) -> Sequence[Measure]:
+    if rule.own is None:
+        return ()
+    return [
+        Measure(f.occurred_us, f.attributes.get(rule.measure), f.ingest_us, f.reversed_us)
+        for f in own
+    ]
 
 
 def _run_out(

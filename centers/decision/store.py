@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 
 from centers.decision.backtest_rows import BacktestRows
 from centers.decision.decision_rows import Decisions
+from centers.decision.histories import Histories
 from centers.decision.launches import Launches
 from centers.decision.log import EventLog
 from centers.decision.trigger_rows import Triggers
@@ -18,7 +19,8 @@ class DecisionStore:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.log = EventLog(store)
+        self.log = EventLog()
+        self.histories = Histories(store)
         self.launches = Launches(store)
         self.triggers = Triggers(store)
         self.waits = Waits(store)

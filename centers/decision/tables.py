@@ -17,15 +17,17 @@ metadata: Final = sa.MetaData()
 business_event: Final = sa.Table(
     "business_event",
     metadata,
+    sa.Column("customer_id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("event_type", sa.String(64), primary_key=True),
+    sa.Column("occurred_us", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("business_key", sa.String(64), primary_key=True),
-    sa.Column("customer_id", sa.BigInteger, nullable=False),
-    sa.Column("occurred_us", sa.BigInteger, nullable=False),
-    sa.Column("attributes", sa.LargeBinary, nullable=False, comment="JSON"),
+    sa.Column("attributes", sa.Text, nullable=False, comment="JSON"),
     sa.Column("ingest_us", sa.BigInteger, nullable=False),
     sa.Column("reversed_us", sa.BigInteger),
-    sa.Index("business_event_customer", "customer_id", "event_type", "occurred_us"),
+    sa.Index("business_event_key", "event_type", "business_key", unique=True),
+    sqlite_with_rowid=False,
 )
+"""Lies in the order of its key: a customer's history is read in one go, and all histories are."""
 
 reversal: Final = sa.Table(
     "reversal",

@@ -12,8 +12,10 @@ from engine.decision.v1 import decision_pb2 as pb
 RECEIVED = "received"
 DUPLICATES = "duplicates"
 REVERSED_LATER = "reversed_later"
-_VERDICT = "verdict."
 _EXCLUDED = "excluded."
+
+_NAMES = {verdict: f"verdict.{verdict.name}" for verdict in Verdict}
+"""The names under which verdicts are counted."""
 
 _ABOVE = frozenset(
     {
@@ -37,25 +39,25 @@ def of_judgements(judgements: Iterable[Judgement]) -> Tally:
     """The counts that decisions make."""
     tally: Tally = Counter()
     for judgement in judgements:
-        tally[verdict_name(judgement.verdict)] += 1
-        if judgement.verdict is Verdict.EXCLUDED_CLASS:
-            tally[f"{_EXCLUDED}{judgement.fact.attributes[CLASS]}"] += 1
+        count(tally, judgement)
     return tally
+
+
+def count(tally: Tally, judgement: Judgement) -> None:
+    """Add a decision to the counts."""
+    tally[_NAMES[judgement.verdict]] += 1
+    if judgement.verdict is Verdict.EXCLUDED_CLASS:
+        tally[f"{_EXCLUDED}{judgement.fact.attributes[CLASS]}"] += 1
 
 
 def moved(before: Verdict, after: Verdict) -> Tally:
     """The change that another verdict on an event makes."""
-    return Counter({verdict_name(before): -1, verdict_name(after): 1})
-
-
-def verdict_name(verdict: Verdict) -> str:
-    """The name under which a verdict is counted."""
-    return f"{_VERDICT}{verdict.name}"
+    return Counter({_NAMES[before]: -1, _NAMES[after]: 1})
 
 
 def statistics(counts: Mapping[str, int]) -> pb.Statistics:
     """The counts as the contract shows them."""
-    verdicts = {verdict: counts.get(verdict_name(verdict), 0) for verdict in Verdict}
+    verdicts = {verdict: counts.get(_NAMES[verdict], 0) for verdict in Verdict}
     received, duplicates = counts.get(RECEIVED, 0), counts.get(DUPLICATES, 0)
     return pb.Statistics(
         received=received,

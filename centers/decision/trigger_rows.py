@@ -9,8 +9,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from centers.decision.blocks import blocks
 from centers.decision.domain import Trigger
-from centers.decision.log import blocks
 from centers.decision.tables import model_trigger
 from mesh.storage import Row, Store, Transaction
 

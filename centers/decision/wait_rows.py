@@ -8,8 +8,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from centers.decision.blocks import blocks
 from centers.decision.domain import Wait
-from centers.decision.log import blocks
 from centers.decision.tables import absence_wait
 from mesh.storage import Row, Store, Transaction
 

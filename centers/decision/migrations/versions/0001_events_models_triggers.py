@@ -22,16 +22,17 @@ def upgrade() -> None:
 def _log() -> None:
     op.create_table(
         "business_event",
+        sa.Column("customer_id", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("event_type", sa.String(64), primary_key=True),
+        sa.Column("occurred_us", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("business_key", sa.String(64), primary_key=True),
-        sa.Column("customer_id", sa.BigInteger, nullable=False),
-        sa.Column("occurred_us", sa.BigInteger, nullable=False),
-        sa.Column("attributes", sa.LargeBinary, nullable=False),
+        sa.Column("attributes", sa.Text, nullable=False),
         sa.Column("ingest_us", sa.BigInteger, nullable=False),
         sa.Column("reversed_us", sa.BigInteger),
+        sqlite_with_rowid=False,
     )
-    by_customer = ["customer_id", "event_type", "occurred_us"]
-    op.create_index("business_event_customer", "business_event", by_customer)
+    key = ["event_type", "business_key"]
+    op.create_index("business_event_key", "business_event", key, unique=True)
     op.create_table(
         "reversal",
         sa.Column("event_type", sa.String(64), primary_key=True),
