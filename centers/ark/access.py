@@ -1,20 +1,16 @@
-"""The access log: who asked for what, in a chain of hashes. Pure rules.
-
-Each entry seals the one before it, so that an entry that was changed, taken
-out or put in shows at its place. Entries cut off at the end do not show: keep
-the newest seal elsewhere to notice that.
-"""
+"""The access log: who asked for what, each entry sealed (`mesh.seal`). Pure rules."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final
 
-GENESIS: Final = "0" * 64
-"""What the first entry seals."""
+from mesh.seal import Head
+
+START: Final = Head()
+"""What the first entry follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,23 +38,14 @@ class Entry:
     seal: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogCheck:
-    """What a check of the log found.
-
-    `entries` hold, the last of them with `seal`; the one at `broken_at` does not
-    (None: all hold).
-    """
-
-    entries: int
-    seal: str
-    broken_at: int | None
-
-
-def append(access: Access, *, position: int = 0, seal: str = GENESIS) -> Entry:
-    """The entry for `access` behind the one with `position` and `seal`."""
-    following = position + 1
-    content = asdict(access) | {"time": access.time.isoformat(), "position": following}
+def append(access: Access, head: Head = START) -> Entry:
+    """The entry for `access` behind the head of the log."""
+    position = head.position + 1
+    content = asdict(access) | {"time": access.time.isoformat(), "position": position}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    digest = hashlib.sha256(f"{seal}{text}".encode()).hexdigest()
-    return Entry(position=following, access=access, seal=digest)
+    return Entry(position=position, access=access, seal=head.followed_by(text.encode()).seal)
+
+
+def follows(entry: Entry, head: Head) -> bool:
+    """Whether the entry is what `append` would have put behind the head."""
+    return entry == append(entry.access, head)

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from centers.ark import access as log
-from centers.ark.access import Access, Entry, LogCheck
+from centers.ark.access import Access, Entry, follows
 from centers.ark.domain import (
     Field,
     Held,
@@ -20,6 +19,7 @@ from centers.ark.domain import (
     repeated,
 )
 from centers.ark.errors import ArkReason
+from mesh import seal
 from mesh.clock import Clock
 from mesh.errors import MeshError, Violation
 
@@ -121,15 +121,9 @@ class Ark:
         """How much the Ark holds."""
         return await self._vault.statistics()
 
-    async def check_access_log(self) -> LogCheck:
+    async def check_access_log(self) -> seal.LogCheck:
         """Follow the chain of the access log from its start to the first break."""
-        position, seal = 0, log.GENESIS
-        async for block in self._accesses.entries():
-            for entry in block:
-                if entry != log.append(entry.access, position=position, seal=seal):
-                    return LogCheck(entries=position, seal=seal, broken_at=position + 1)
-                position, seal = entry.position, entry.seal
-        return LogCheck(entries=position, seal=seal, broken_at=None)
+        return await seal.check(self._accesses.entries(), follows)
 
 
 def _refuse_repeated(numbers: Sequence[str]) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from centers.ark.access import GENESIS, Access, Entry, append
+from centers.ark.access import START, Access, Entry, append
 from centers.ark.domain import Held, Record, Statistics
 from centers.ark.tables import access_log, customer
 from mesh.clock import Clock, from_micros, to_micros
+from mesh.seal import Head
 from mesh.storage import Row, Store
 
 _TOKENS = sa.select(customer.c.cif, customer.c.customer_id).where(
@@ -76,9 +77,8 @@ class ArkStore:
     async def record(self, access: Access) -> None:
         async with self._store.transaction() as tx:
             newest = await tx.fetch_all(_NEWEST_ACCESS)
-            position, seal = (newest[0].position, newest[0].seal) if newest else (0, GENESIS)
-            entry = append(access, position=position, seal=seal)
-            await tx.execute(_APPEND, _entry_values(entry))
+            head = Head(position=newest[0].position, seal=newest[0].seal) if newest else START
+            await tx.execute(_APPEND, _entry_values(append(access, head)))
 
     async def entries(self) -> AsyncIterator[Sequence[Entry]]:
         async for rows in self._store.scan(_ACCESSES):

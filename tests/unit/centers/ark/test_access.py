@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from centers.ark.access import GENESIS, Access, append
+from centers.ark.access import Access, append
+from mesh.seal import GENESIS, Head
 
 ACCESS = Access(
     time=datetime(2026, 1, 1, 9, 30, tzinfo=UTC),
@@ -22,15 +23,15 @@ def test_first_entry_follows_genesis() -> None:
     """The first entry stands at position 1."""
     entry = append(ACCESS)
     assert entry.position == 1
-    assert entry == append(ACCESS, position=0, seal=GENESIS)
+    assert entry == append(ACCESS, Head(position=0, seal=GENESIS))
 
 
 def test_seal_depends_on_every_part() -> None:
     """Another value anywhere in an access, another place or another past changes the seal."""
     entries = [
         append(ACCESS),
-        append(ACCESS, position=1),
-        append(ACCESS, seal="1" * 64),
+        append(ACCESS, Head(position=1)),
+        append(ACCESS, Head(seal="1" * 64)),
         append(replace(ACCESS, time=datetime(2026, 1, 1, 9, 31, tzinfo=UTC))),
         append(replace(ACCESS, user="rm002")),
         append(replace(ACCESS, service="search")),
@@ -47,3 +48,9 @@ def test_seal_keeps_fields_apart() -> None:
     one = append(replace(ACCESS, user="ab", service="c"))
     other = append(replace(ACCESS, user="a", service="bc"))
     assert one.seal != other.seal
+
+
+def test_seals_of_logs_that_exist_stay_what_they_are() -> None:
+    """A log that was begun by an earlier version of the program goes on to hold."""
+    seal = "39e3a75ef5988cac9d9489a0e473d1b75f915c68ae7d84cefde7ba9583644854"
+    assert append(ACCESS).seal == seal

@@ -9,7 +9,6 @@ from itertools import count
 import pytest
 import sqlalchemy as sa
 
-from centers.ark.access import GENESIS
 from centers.ark.domain import Field, Record
 from centers.ark.errors import ArkReason
 from centers.ark.rpc import FIELDS
@@ -20,6 +19,7 @@ from engine.ark.v1 import ark_pb2
 from engine.mesh.v1 import policy_pb2
 from mesh.clock import ManualClock
 from mesh.errors import MeshError
+from mesh.seal import GENESIS
 from mesh.storage import Store
 
 WANG = Record(
