@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import Final
 
 from engine.mesh.v1.bus_pb2 import AppendRequest
-from engine.mesh.v1.event_pb2 import Event
 from mesh.background import Background
 from mesh.clock import Clock, SystemClock
 from mesh.events._bus import EventBus
@@ -69,8 +68,10 @@ class Relay(Background):
         """Pass on a batch and forget it; False when there is none."""
         found = await self._outbox.read(BATCH, after=self._taken, max_bytes=MAX_BATCH_BYTES)
         if found:
-            events = [Event.FromString(raw) for _, raw in found]
-            await self._bus.append(AppendRequest(events=events))
+            request = AppendRequest()
+            for _, raw in found:
+                request.events.add().MergeFromString(raw)
+            await self._bus.append(request)
             self._taken = found[-1][0]
             self._relayed.add(len(found))
         if self._removed < self._taken:  # also when that failed the last time
