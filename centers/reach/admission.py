@@ -15,6 +15,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from centers.reach.domain import Channel, Check, ContactClass, Decision, Finding
@@ -66,6 +67,20 @@ OPEN: Final = Gates(
 )
 """There is nothing to ask them."""
 
+SCENE_RUNS: Final = Finding(Check.SCENE_RUNS, True)
+SCENE_HELD: Final = Finding(Check.SCENE_RUNS, False, "HELD")
+NOT_REFUSED: Final = Finding(Check.OPT_OUT, True)
+REFUSED: Final = Finding(Check.OPT_OUT, False, "REFUSED")
+CONSENT_NOT_REQUIRED: Final = Finding(Check.CONSENT, True, "NOT_REQUIRED")
+CONSENT_GIVEN: Final = Finding(Check.CONSENT, True, "GIVEN")
+CONSENT_MISSING: Final = Finding(Check.CONSENT, False, "MISSING")
+CAP_EXEMPT: Final = Finding(Check.CAP, True, EXEMPT)
+GAP_EXEMPT: Final = Finding(Check.MIN_GAP, True, EXEMPT)
+NO_GAP: Final = Finding(Check.MIN_GAP, True)
+NOT_QUIET: Final = Finding(Check.QUIET_HOURS, True)
+QUIET: Final = Finding(Check.QUIET_HOURS, False, "UNTIL_OPEN")
+ALWAYS_QUIET: Final = Finding(Check.QUIET_HOURS, False, "ALWAYS")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
@@ -99,7 +114,7 @@ def decide(
     opens = opening(quiet_hours(attempt, rules, snapshot.preferences), now)
     go_time = opens or now
     checks = (
-        Finding(Check.SCENE_RUNS, not snapshot.scene_held, "HELD" if snapshot.scene_held else ""),
+        SCENE_HELD if snapshot.scene_held else SCENE_RUNS,
         _opt_out(attempt, snapshot.preferences),
         _consent(attempt, rules, snapshot.preferences),
         gates.content,
@@ -174,21 +189,20 @@ def quiet_hours(attempt: Attempt, rules: Rules, preferences: Preferences) -> lis
 
 def _opt_out(attempt: Attempt, preferences: Preferences) -> Finding:
     said = standing(preferences, attempt.channel, attempt.contact_class)
-    refused = said is Said.REFUSES
-    return Finding(Check.OPT_OUT, not refused, _told(attempt, "REFUSED" if refused else ""))
+    return REFUSED if said is Said.REFUSES else NOT_REFUSED
 
 
 def _consent(attempt: Attempt, rules: Rules, preferences: Preferences) -> Finding:
     marketing = attempt.contact_class is ContactClass.MARKETING
     if not marketing or not rules.wants_consent(attempt.channel):
-        return Finding(Check.CONSENT, True, _told(attempt, "NOT_REQUIRED"))
-    given = standing(preferences, attempt.channel, attempt.contact_class) is Said.CONSENTS
-    return Finding(Check.CONSENT, given, "GIVEN" if given else "MISSING")
+        return CONSENT_NOT_REQUIRED
+    said = standing(preferences, attempt.channel, attempt.contact_class)
+    return CONSENT_GIVEN if said is Said.CONSENTS else CONSENT_MISSING
 
 
 def _caps(attempt: Attempt, rules: Rules, recent: Sequence[Counted], go_time: datetime) -> Finding:
     if attempt.exempt:
-        return Finding(Check.CAP, True, EXEMPT)
+        return CAP_EXEMPT
     told, passed = [], True
     for cap in rules.caps:
         if cap.concerns(attempt.channel, attempt.contact_class):
@@ -199,19 +213,19 @@ def _caps(attempt: Attempt, rules: Rules, recent: Sequence[Counted], go_time: da
 
 
 def _gap(attempt: Attempt, rules: Rules, recent: Sequence[Counted], go_time: datetime) -> Finding:
-    if attempt.exempt:
-        return Finding(Check.MIN_GAP, True, EXEMPT)
     gap = rules.min_gap
+    if attempt.exempt:
+        return GAP_EXEMPT
     if not gap:
-        return Finding(Check.MIN_GAP, True)
+        return NO_GAP
     near = any(abs(go_time - counted.go_time) < gap for counted in recent)
     return Finding(Check.MIN_GAP, not near, f"{'<' if near else '>='} {_span(gap)}")
 
 
 def _quiet(opens: datetime | None, now: datetime) -> Finding:
     if opens == now:
-        return Finding(Check.QUIET_HOURS, True)
-    return Finding(Check.QUIET_HOURS, False, "UNTIL_OPEN" if opens else "ALWAYS")
+        return NOT_QUIET
+    return QUIET if opens else ALWAYS_QUIET
 
 
 def _within(cap: Cap, recent: Sequence[Counted], moment: datetime) -> list[datetime]:
@@ -243,10 +257,7 @@ def _free(
     return free
 
 
-def _told(attempt: Attempt, detail: str) -> str:
-    return EXEMPT if attempt.exempt else detail
-
-
+@lru_cache(maxsize=256)
 def _span(time: timedelta) -> str:
     """A length of time in its largest whole unit: "7d", "12h", "90s"."""
     seconds = int(time.total_seconds())

@@ -13,15 +13,10 @@ from mesh.events import event
 def contact_changed(contact: Contact) -> Event:
     """The contact came to be or changed; without the details of its checks."""
     changed = reach_pb2.ContactChanged(contact=wire.contact(contact, details=False))
-    return event(
-        changed,
-        key=contact.customer_id,
-        chain=changed.contact.chain,
-        time=contact.update_time,
-    )
+    return event(changed, key=contact.customer_id, chain=changed.contact.chain)
 
 
 def preference_changed(preference: Preference) -> Event:
     """A customer said something of being contacted."""
     changed = reach_pb2.PreferenceChanged(preference=wire.preference(preference))
-    return event(changed, key=preference.customer_id, time=preference.update_time)
+    return event(changed, key=preference.customer_id)
