@@ -1,7 +1,11 @@
-"""The demo bank: generated once, loaded when the platform does not hold it yet."""
+"""The demo bank: generated once, loaded when the platform does not hold it yet.
+
+Customers come first, then the products, scripts and qualifications that the loop works with.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import grpc
@@ -9,6 +13,8 @@ import grpc
 from bank import BankError, Plan, generate, parse_scale
 from cli.connect import blocking_channel
 from cli.load import LoadError, load_bank
+from cli.loop.catalogue import stock
+from cli.loop.people import People
 from cli.names import LOADER
 from cli.output import fail
 from cli.progress import progress_bar
@@ -22,6 +28,7 @@ def ensure_demo_bank(settings: Settings) -> None:
     folder = settings.var / "bank" / f"{settings.demo_scale}-{settings.seed}"
     try:
         _ensure(settings, folder)
+        asyncio.run(_stock(settings))
     except BankError as error:
         fail(str(error), f"Delete {folder}; the next start makes it anew.")
     except (LoadError, grpc.RpcError) as error:
@@ -39,3 +46,8 @@ def _ensure(settings: Settings, folder: Path) -> None:
         progress_bar("Loading it into Ark and customer centre") as progress,
     ):
         load_bank(folder, ArkServiceStub(ark), CustomerServiceStub(customer), progress)
+
+
+async def _stock(settings: Settings) -> None:
+    async with People(settings) as people:
+        await stock(people)

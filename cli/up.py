@@ -178,10 +178,12 @@ def _demo_hints(gateway: str) -> None:
     print("Demo sign-ons (password 'engine-demo'):")
     print("  rm001  relationship manager, branch 1     rm002  the same, branch 2")
     print("  bm001  branch manager, branch 1           admin  administrator")
+    print("  hq     head office      compliance  checker      do001  direct operations")
     print()
     print("Try, in another terminal:")
     engine = "engine" if which("engine") else sys.argv[0]
-    print(f"  {engine} demo")
+    print(f"  {engine} demo loop     the golden loop: 10,000 inflows to a measured effect")
+    print(f"  {engine} demo          a relationship manager's morning")
     print(f"  {engine} seq next demo.orders -n 5 --create")
     sign_on = '\'{"username":"rm001","password":"engine-demo"}\''
     print(f"  curl -s {gateway}/v1/sessions -H 'Content-Type: application/json' -d {sign_on}")

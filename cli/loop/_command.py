@@ -57,13 +57,13 @@ def loop(
 
 async def _play(settings: Settings, *, quiet: bool) -> Sequence[Line]:
     from bank.inflow import EXPECTED
-    from cli.loop._catalogue import stock
     from cli.loop._front_line import FrontLine
     from cli.loop._money import CoreBank
-    from cli.loop._people import People
     from cli.loop._population import populate
     from cli.loop._strategy import HeadOffice
     from cli.loop._table import Findings
+    from cli.loop.catalogue import stock
+    from cli.loop.people import People
 
     step = _Steps(quiet=quiet)
     run = _next_run(settings)

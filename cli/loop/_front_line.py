@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from bank.inflow import AGENT_IDS, MANAGERS, ROBOT_ID, Cast
-from cli.loop._people import People, together, tried, until
 from cli.loop._population import request_id
 from cli.loop._strategy import Strategy
+from cli.loop.people import People, together, tried, until
 from cli.names import LOADER
 from engine.action.v1 import action_pb2, action_pb2_grpc
 from engine.benefits.v1 import benefits_pb2, benefits_pb2_grpc

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from bank import Customers, Plan, Rows, parse_scale
 from bank.inflow import CUSTOMERS, ROBOT_ID, Cast, Owner, cast
 from centers.action.holdout import held_out
-from cli.loop._people import People, together, tried
+from cli.loop.people import People, together, tried
 from cli.names import LOADER
 from engine.ark.v1 import ark_pb2, ark_pb2_grpc
 from engine.customer.v1 import customer_pb2, customer_pb2_grpc

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from bank.catalogue import INFLOW_PRODUCT, INFLOW_SCRIPT, SERVICE_SCRIPT
 from bank.inflow import ABSOLUTE_FEN, EXCLUDED, HISTORY_DAYS, OWN_MULTIPLE, STOCK, Cast
-from cli.loop._catalogue import CHECKER, MAKER, Shelf
-from cli.loop._people import People, together, tried, until
 from cli.loop._population import HOLDOUT_BP, request_id, slices
+from cli.loop.catalogue import CHECKER, MAKER, Shelf
+from cli.loop.people import People, together, tried, until
 from engine.action.v1 import action_pb2, action_pb2_grpc
 from engine.benefits.v1 import benefits_pb2, benefits_pb2_grpc
 from engine.decision.v1 import decision_pb2, decision_pb2_grpc

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bank.inflow import EXPECTED
-from cli.loop._catalogue import MAKER
-from cli.loop._people import People, tried, until
 from cli.loop._strategy import Strategy
+from cli.loop.catalogue import MAKER
+from cli.loop.people import People, tried, until
 from engine.decision.v1 import decision_pb2, decision_pb2_grpc
 from engine.performance.v1 import performance_pb2, performance_pb2_grpc
 from engine.review.v1 import review_pb2, review_pb2_grpc

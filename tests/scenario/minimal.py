@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
+from functools import reduce
 from typing import Any
 
 import protovalidate
@@ -130,14 +130,14 @@ def _first_that_fits(message: Any, field: FieldDescriptor, values: Sequence[Any]
 
 
 def _is_about(violation: Any, name: str) -> bool:
-    elements = violation.proto.field.elements if violation.proto.field else ()
+    elements = list(violation.proto.field.elements) if violation.proto.field else []
     return len(elements) == 1 and elements[0].field_name == name
 
 
 def placed(request: Any, path: str, value: int | str) -> Any:
     """The request with `value` in the field at `path`."""
     place, _, name = path.rpartition(".")
-    message = attrgetter(place)(request) if place else request
+    message = reduce(getattr, place.split("."), request) if place else request
     is_text = isinstance(getattr(message, name), str)
     setattr(message, name, str(value) if is_text else int(value))
     return request

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from bank.catalogue import CREDIT, QUALIFICATIONS, SCRIPTS, WEALTH, Product, Script
 from bank.inflow import AGENT_IDS, MANAGERS, ROBOT_ID
-from cli.loop._people import People, together, tried
 from cli.loop._population import request_id
+from cli.loop.people import People, together, tried
 from engine.customer.v1 import customer_pb2
 from engine.learning.v1 import learning_pb2, learning_pb2_grpc
 from engine.materials.v1 import materials_pb2, materials_pb2_grpc
