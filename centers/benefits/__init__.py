@@ -1,0 +1,1 @@
+"""The benefits centre: gifts and privileges from counted stock, each given once."""
