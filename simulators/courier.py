@@ -100,8 +100,9 @@ class Courier(Background):
             try:
                 more = await self._round()
                 wait_s = 0.0 if more else await self._idle_s()
-            except StorageError as error:
-                _log.warning("reports_unreadable", error=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - nothing may end it: reports wait
+                exc_info = None if isinstance(error, StorageError) else error
+                _log.error("courier_failed", error=type(error).__name__, exc_info=exc_info)
                 wait_s, more = LOOK_S, False
             if self._outages:
                 await asyncio.sleep(_delay_s(self._outages, LAST_OUTAGE_S))

@@ -55,9 +55,8 @@ class Outgoing(Background):
             self._news.clear()
             try:
                 more = await self._round()
-            except (Away, StorageError) as error:
-                if not failures:
-                    _log.warning("wecom_waits", work=type(self).__name__, why=str(error))
+            except Exception as error:  # noqa: BLE001 - nothing may end it: work waits
+                self._report(error, failures)
                 await asyncio.sleep(_wait_s(error, failures))
                 failures += 1
                 continue
@@ -67,12 +66,20 @@ class Outgoing(Background):
                     async with asyncio.timeout(LOOK_S):
                         await self._news.wait()
 
+    def _report(self, error: Exception, failures: int) -> None:
+        """Log what passes by itself when it begins, all else each time."""
+        work = type(self).__name__
+        if not isinstance(error, Away | StorageError):
+            _log.error("wecom_work_failed", work=work, error=type(error).__name__, exc_info=error)
+        elif not failures:
+            _log.warning("wecom_waits", work=work, why=str(error))
+
 
 def delay_s(attempts: int, last_s: float) -> float:
     """Seconds to wait after so many attempts that failed before this one."""
     return min(FIRST_DELAY_S * 2.0 ** min(attempts, 16), last_s)
 
 
-def _wait_s(error: Away | StorageError, failures: int) -> float:
+def _wait_s(error: Exception, failures: int) -> float:
     wished_s = error.retry_after_s if isinstance(error, Away) else None
     return min(wished_s or 0.0, 60.0) or delay_s(failures, LAST_DELAY_S)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ from engine.simulator.v1 import simulator_pb2, simulator_pb2_grpc
 from mesh.context import Principal, Scope
 from mesh.contract import Method
 from mesh.errors import ErrorView, MeshError, MeshReason
-from mesh.service import Blueprint, Parts, Service, Servicer
+from mesh.service import RIGHTS_OF_ALL, Blueprint, Parts, Service, Servicer
 from mesh.testing import Mesh
 from simulators.calls.app import BLUEPRINT as CALLS
 from simulators.sms.app import BLUEPRINT as SMS
@@ -27,6 +30,23 @@ SENT, DELIVERED, FAILED = (
     reach_pb2.CONTACT_STATE_FAILED,
 )
 WITHIN_S = 30.0
+
+CARRIER = """
+import asyncio, sys
+from pathlib import Path
+from mesh.app import App
+from mesh.registry import DirectoryRegistry
+from mesh.settings import Settings
+from simulators.sms.app import BLUEPRINT
+
+async def serve():
+    settings = Settings(var=Path(sys.argv[1]), port_base=0)
+    async with App(BLUEPRINT, settings, DirectoryRegistry(settings.run_dir), keys=[]):
+        print("serving", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(serve())
+"""
 
 Report = tuple[int, int, str]
 
@@ -231,6 +251,34 @@ async def test_plans_and_owed_reports_survive_a_restart(var: Path, reach: Reach)
         assert await reach.heard(2) == [(1, SENT, ""), (1, FAILED, "BLACKLISTED")]
         await carrier(after).SendMessage(message(2, customer_id=8))
         assert (await reach.heard(4))[2:] == [(2, SENT, ""), (2, FAILED, "SWITCHED_OFF")]
+
+
+@asynccontextmanager
+async def carrier_process(var: Path) -> AsyncIterator[None]:
+    """The carrier in a process of its own, until it is killed at the end of the block."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", CARRIER, var, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"serving\n"
+        yield
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def test_killed_carrier_still_owes_its_reports(mesh: Mesh, var: Path, reach: Reach) -> None:
+    """After kill -9 what it accepted is known and reported, once the bank can be reached."""
+    trust(mesh)
+    mesh.trust("sms", SMS.rights | RIGHTS_OF_ALL)
+    async with carrier_process(var):
+        await carrier(mesh).PlanMessages(plan(7, "BLACKLISTED"))
+        await carrier(mesh).SendMessage(message(1))
+    await mesh.start(reach.blueprint)
+    async with carrier_process(var):
+        assert await reach.heard(2) == [(1, SENT, ""), (1, FAILED, "BLACKLISTED")]
+        assert (await carrier(mesh).SendMessage(message(1))).message_id
 
 
 async def test_outside_parties_are_closed_to_users(served: Mesh) -> None:
