@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from mesh.errors import MeshError, MeshReason
+
 ALL: Final = ""
 """Names every topic."""
 
@@ -24,10 +26,13 @@ class News:
         """An event that is set once there is something new from now on; `ALL` listens to each.
 
         Begin to listen before you look whether there is something already.
+
+        Raises:
+            MeshError: UNAVAILABLE, once it is closed.
         """
-        heard = asyncio.Event()
         if self._closed:
-            heard.set()
+            raise MeshError(MeshReason.UNAVAILABLE, "The bus is stopping")
+        heard = asyncio.Event()
         self._listening[topic].add(heard)
         try:
             yield heard
@@ -43,7 +48,7 @@ class News:
                 heard.set()
 
     def close(self) -> None:
-        """Let nobody wait any more."""
+        """Let nobody wait any more: who does is woken, who comes is refused."""
         self._closed = True
         self.tell([*self._listening])
 

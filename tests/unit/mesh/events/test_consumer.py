@@ -19,7 +19,15 @@ from mesh.context import RequestContext
 from mesh.errors import MeshError, MeshReason
 from mesh.events import Effect, event
 from mesh.storage import SQLiteStore, StoreUnavailable, Transaction
-from mesh.telemetry import NullSpan, TraceContext, current_trace
+from mesh.telemetry import (
+    NullSpan,
+    NullTracer,
+    Span,
+    SpanKind,
+    Telemetry,
+    TraceContext,
+    current_trace,
+)
 from tests.unit.mesh.events.conftest import EFFECTS, TOPIC, Shop, kept, told
 
 
@@ -297,6 +305,33 @@ async def test_reaction_and_effect_act_for_the_event(shop: Shop, store: SQLiteSt
     derived = Event.FromString(raw)
     assert derived.actor == "rm001"
     assert derived.chain == ChainIds(scene_version=3, trigger_id=4, task_id=5)
+
+
+class Recorder(NullTracer):
+    """Keeps the names of the spans that it is asked for, with their parents."""
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[str, TraceContext]] = []
+
+    def span(self, name: str, kind: SpanKind, parent: TraceContext) -> Span:
+        self.spans.append((name, parent))
+        return super().span(name, kind, parent)
+
+
+async def test_a_sampled_event_has_spans_in_its_trace(shop: Shop) -> None:
+    """One for the reaction, one for the effect; events of other traces have none."""
+    recorder = Recorder()
+    shop.telemetry = Telemetry(tracer=recorder)
+    trace = TraceContext.root(sampled=True)
+    with NullSpan(trace):
+        sampled = told("a")
+    with NullSpan(TraceContext.root(sampled=False)):
+        other = told("b")
+    await shop.append([sampled, other, told("c")])
+    async with shop.consumer():
+        await shop.until(3)
+    name = "google.protobuf.StringValue"
+    assert recorder.spans == [(f"consume {name}", trace), (f"apply {name}", trace)]
 
 
 @pytest.mark.parametrize("seed", range(5))
