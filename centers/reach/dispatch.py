@@ -193,7 +193,7 @@ class Dispatcher(Background):
         order = await self._store.take(due, judge, now)
         if order is None:
             return
-        with context.using(_on_behalf(order.contact)):
+        with context.using(on_behalf(order.contact)):
             if order.errand.action is Action.WITHDRAW:
                 report = await self._withdraw(order)
                 if report is None:
@@ -220,7 +220,7 @@ class Dispatcher(Background):
         return report
 
 
-def _on_behalf(contact: Contact) -> context.RequestContext:
+def on_behalf(contact: Contact) -> context.RequestContext:
     """As the service itself, for who asked for the contact, as part of its chain."""
     chain = wire.chain(contact.chain, contact.contact_id)
     return replace(context.EMPTY, on_behalf_of=contact.actor, chain=chain)

@@ -15,13 +15,14 @@ from centers.reach.contact_rows import (
     move,
     replace_errand,
 )
-from centers.reach.dispatch import Due, Order
+from centers.reach.dispatch import Due, Order, on_behalf
 from centers.reach.domain import WAITING, Contact, Report, State
 from centers.reach.errand import Action, Circumstances, Done, Errand, Go, Step, Stop, Wait, expiry
 from centers.reach.preference_rows import OF_CUSTOMER, to_preferences
 from centers.reach.projection import Barred, is_barred, is_held, task_of
 from centers.reach.rules import Rules
 from centers.reach.telling import contact_changed
+from mesh import context
 from mesh.clock import from_micros, to_micros
 from mesh.storage import Store, Transaction
 
@@ -47,18 +48,9 @@ class ErrandStore:
             contact = await find(tx, due.contact_id)
             if errand is None or contact is None or errand.due_time != due.due_time:
                 return None  # somebody else took it up, or it is over
-            found = await _circumstances(tx, contact, errand)
-            match step(contact, errand, found):
-                case Go():
-                    contact = await _dispatched(tx, contact, errand, now)
-                    return Order(contact=contact, errand=errand)
-                case Stop(state=state, result_code=code):
-                    await moving.end(tx, contact, contact.moved(state, now, result_code=code))
-                case Wait(until=until):
-                    await _put_off(tx, contact, errand, until, now)
-                case Done():
-                    await tx.execute(DROP_ERRAND, {"id": contact.contact_id})
-        return None
+            judged = step(contact, errand, await _circumstances(tx, contact, errand))
+            with context.using(on_behalf(contact)):
+                return await _taken(tx, contact, errand, judged, now)
 
     async def carried(
         self, contact_id: int, report: Report | None, rules: Rules, now: datetime
@@ -73,6 +65,23 @@ class ErrandStore:
                 await _await_confirmation(tx, after, rules, now)
             else:
                 await tx.execute(DROP_ERRAND, {"id": contact_id})
+
+
+async def _taken(
+    tx: Transaction, contact: Contact, errand: Errand, judged: Step, now: datetime
+) -> Order | None:
+    """Do what was judged; the order when it goes out."""
+    match judged:
+        case Go():
+            after = await _dispatched(tx, contact, errand, now)
+            return Order(contact=after, errand=errand)
+        case Stop(state=state, result_code=code):
+            await moving.end(tx, contact, contact.moved(state, now, result_code=code))
+        case Wait(until=until):
+            await _put_off(tx, contact, errand, until, now)
+        case Done():
+            await tx.execute(DROP_ERRAND, {"id": contact.contact_id})
+    return None
 
 
 async def _circumstances(tx: Transaction, contact: Contact, errand: Errand) -> Circumstances:
