@@ -1,0 +1,1 @@
+"""The materials centre: approved words and documents at the moment of contact."""

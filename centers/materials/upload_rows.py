@@ -1,0 +1,54 @@
+"""Documents of drafts as they are uploaded: parts, each where the one before ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+import sqlalchemy as sa
+
+from centers.materials.tables import upload_part
+from mesh.storage import Store, Transaction
+
+_c: Final = upload_part.c
+_VERSION: Final = _c.version_id == sa.bindparam("of_version")
+_OVERLAPPING: Final = (
+    sa.select(_c.first, _c.data)
+    .where(_VERSION, _c.first < sa.bindparam("before"), _c.stop > sa.bindparam("after"))
+    .order_by(_c.first)
+)
+_FROM: Final = sa.select(_c.stop, _c.data).where(_VERSION, _c.first == sa.bindparam("at"))
+_ADD: Final = sa.insert(upload_part)
+_DROP: Final = sa.delete(upload_part).where(_VERSION)
+
+
+class Uploads:
+    """Rows of `upload_part`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def add(self, tx: Transaction, version_id: int, first: int, data: bytes) -> None:
+        """A part that goes on where the document ends."""
+        part = {"version_id": version_id, "first": first, "stop": first + len(data), "data": data}
+        await tx.execute(_ADD, part)
+
+    async def holds(self, version_id: int, first: int, data: bytes) -> bool:
+        """Whether these very bytes are known at this place."""
+        place = {"of_version": version_id, "before": first + len(data), "after": first}
+        parts = await self._store.fetch_all(_OVERLAPPING, place)
+        if not parts:
+            return False
+        at = first - parts[0].first
+        return b"".join(part.data for part in parts)[at : at + len(data)] == data
+
+    async def content(self, version_id: int) -> AsyncIterator[bytes]:
+        """The parts in their order."""
+        at = 0
+        while parts := await self._store.fetch_all(_FROM, {"of_version": version_id, "at": at}):
+            yield parts[0].data
+            at = parts[0].stop
+
+    async def drop(self, tx: Transaction, version_id: int) -> None:
+        """Forget a draft's document."""
+        await tx.execute(_DROP, {"of_version": version_id})
