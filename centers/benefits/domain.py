@@ -84,9 +84,13 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counter:
-    """What a claim finds: the terms in force and the customer's grants of this activity."""
+    """What a claim finds: the terms in force and the customer's grants of this activity.
+
+    `in_stock` says which way the claim will probably go; the guards of the stock decide.
+    """
 
     terms: Terms
+    in_stock: bool
     grants: Sequence[Grant]
 
     def same(self, reason_key: str) -> Grant | None:

@@ -25,7 +25,7 @@ _of: Final = sa.bindparam
 _waits: Final = _g.place > sa.literal_column("0")  # as the partial index says it
 
 _COUNTER: Final = (
-    sa.select(_s.limit_per_customer, _s.start_us, _s.end_us, grant)
+    sa.select(_s.limit_per_customer, _s.start_us, _s.end_us, _s.available, grant)
     .select_from(
         sa.outerjoin(
             stock,
@@ -75,7 +75,9 @@ async def counter_of(tx: Transaction, activity_id: int, customer_id: int) -> Cou
     if not rows:
         raise MeshError(BenefitsReason.ACTIVITY_NOT_OPEN)
     return Counter(
-        terms=_terms(rows[0]), grants=[to_grant(row) for row in rows if row.grant_id is not None]
+        terms=_terms(rows[0]),
+        in_stock=rows[0].available > 0,
+        grants=[to_grant(row) for row in rows if row.grant_id is not None],
     )
 
 

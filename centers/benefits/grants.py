@@ -77,7 +77,7 @@ class Giving:
                 now = self._clock.now()
                 found.refuse(now)
                 claim = asked if task is None else _on_task(asked, task)
-                state = await stock_rows.take_one(tx, asked.activity_id)
+                state = await stock_rows.take_one(tx, asked.activity_id, in_stock=found.in_stock)
                 made = Grant(
                     grant_id=grant_id, claim=claim, state=state, create_time=now, update_time=now
                 )

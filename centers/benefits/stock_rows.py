@@ -80,14 +80,16 @@ async def refuse_other_sku(tx: Transaction, activity_id: int, sku: str) -> None:
         raise MeshError(BenefitsReason.SKU_FIXED, metadata={"sku": rows[0].sku})
 
 
-async def take_one(tx: Transaction, activity_id: int) -> State:
+async def take_one(tx: Transaction, activity_id: int, *, in_stock: bool = True) -> State:
     """Take one out of stock, or a place on the wait list; what it became.
+
+    `in_stock` is what the transaction has read of it; without it nothing is tried in vain.
 
     Raises:
         MeshError: WAIT_LIST_FULL.
     """
     place = {"activity": activity_id}
-    if await tx.execute(_TAKE, place):
+    if in_stock and await tx.execute(_TAKE, place):
         return State.GRANTED
     if await tx.execute(_WAIT, place):
         return State.WAIT_LISTED

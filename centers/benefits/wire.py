@@ -6,6 +6,7 @@ from datetime import UTC
 
 from centers.benefits.domain import Grant, Stock, Terms
 from engine.benefits.v1 import benefits_pb2
+from mesh.clock import to_micros
 from mesh.definitions import Version, to_message
 
 READ_ONLY = ("definition", "stock")
@@ -64,6 +65,6 @@ def grant(made: Grant) -> benefits_pb2.Grant:
         actor=claim.actor,
     )
     message.chain.grant_id = made.grant_id
-    message.create_time.FromDatetime(made.create_time)
-    message.update_time.FromDatetime(made.update_time)
+    message.create_time.FromMicroseconds(to_micros(made.create_time))
+    message.update_time.FromMicroseconds(to_micros(made.update_time))
     return message
