@@ -22,7 +22,7 @@ from sequencer.sdk.service import RIGHTS, ServiceIds
 
 
 class Decision:
-    """The use cases of the centre over one store.
+    """The use cases of the centre over one store; `timer` must be entered for waits to end.
 
     Args:
         store: the centre's database.
@@ -32,16 +32,16 @@ class Decision:
     """
 
     def __init__(self, store: Store, ids: Ids, trigger_ids: Ids, clock: Clock) -> None:
-        held = DecisionStore(store)
+        self.store = DecisionStore(store)
         definitions = Definitions(
             store, KIND, decision_pb2.Model, clock, name_of=lambda model: model.name
         )
         reserve = Reserve(trigger_ids)
-        self.timer = WaitTimer(held, reserve, clock)
-        self.ingest = Ingest(held, reserve, clock, self.timer.wake)
-        self.models = Models(held, definitions, ids, clock)
-        self.backtests = Backtests(held, definitions, ids, clock)
-        self.answers = Answers(held, definitions)
+        self.timer = WaitTimer(self.store, reserve, clock)
+        self.ingest = Ingest(self.store, reserve, clock, self.timer.wake)
+        self.models = Models(self.store, definitions, ids, clock)
+        self.backtests = Backtests(self.store, definitions, ids, clock)
+        self.answers = Answers(self.store, definitions)
 
 
 def build(parts: Parts) -> Service:

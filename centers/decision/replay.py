@@ -65,13 +65,14 @@ def _end_of_wait(rule: Rule, fact: Fact, past: Past, now_us: int) -> Verdict:
     """
     due_us = rule.due_us(fact)
     known_by_us = due_us if fact.ingest_us < due_us else now_us
-    ends = [(o.ingest_us, Verdict.ENDED_BY_EVENT) for o in came(rule, fact, past)]
+    later = (o.ingest_us for o in came(rule, fact, past) if o.ingest_us > fact.ingest_us)
+    ends = [(stamp, Verdict.ENDED_BY_EVENT) for stamp in later]
     if fact.reversed_us is not None:
         ends.append((fact.reversed_us, Verdict.REVERSED))
     stamp, verdict = min(ends, default=(now_us + 1, Verdict.WAITING))
     if stamp <= known_by_us:
         return verdict
-    if due_us > now_us:
+    if due_us >= now_us:
         return Verdict.WAITING
     window = rule.window_key(fact.occurred_us)
     if window in past.taken:

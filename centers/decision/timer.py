@@ -25,6 +25,8 @@ BATCH: Final = 200
 LOOK_S: Final = 1.0
 """How often to look at least; also how late a wait ends that another process began."""
 
+LEAST_S: Final = 0.001
+
 LAST_RETRY_S: Final = 30.0
 
 _log = get_logger(__name__)
@@ -58,7 +60,7 @@ class WaitTimer(Background):
         """
         now_us = self._now_us()
         due_us = await self._store.waits.next_due_us()
-        if due_us is None or due_us > now_us:
+        if due_us is None or due_us >= now_us:
             return 0
         ids = await self._ids.take(BATCH)
         async with self._store.transaction() as tx:
@@ -125,7 +127,7 @@ class WaitTimer(Background):
         due_us = await self._store.waits.next_due_us()
         if due_us is None:
             return LOOK_S
-        return min(max(due_us - self._now_us(), 0) / 1e6, LOOK_S)
+        return min(max((due_us - self._now_us()) / 1e6, LEAST_S), LOOK_S)
 
     async def _pause(self, seconds: float) -> None:
         # By the loop's time: a clock that is held still must not hold up the look at it.

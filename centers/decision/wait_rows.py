@@ -34,7 +34,7 @@ _IN_ORDER: Final = (
     .order_by(_w.due_us, _w.business_key, _w.model_id, _w.model_version)
     .limit(sa.bindparam("count"))
 )
-_DUE: Final = _IN_ORDER.where(_w.due_us <= sa.bindparam("now"))
+_DUE: Final = _IN_ORDER.where(_w.due_us < sa.bindparam("now"))
 
 
 class Waits:
@@ -78,7 +78,7 @@ class Waits:
         return found
 
     async def due(self, tx: Transaction, now_us: int, count: int) -> Sequence[Wait]:
-        """Waits whose time has run out, in its order."""
+        """Waits whose time has run out, in its order; at `due_us` itself it has not yet."""
         return [_wait(row) for row in await tx.fetch_all(_DUE, {"now": now_us, "count": count})]
 
     async def next_due_us(self) -> int | None:
