@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from centers.materials.approval import Approval
+from centers.materials.cutting import Cutting
 from centers.materials.document_rows import DocumentRows
 from centers.materials.documents import Documents
 from centers.materials.drafting import Drafting
@@ -51,7 +52,7 @@ def build(parts: Parts) -> Service:
         ),
         reading,
         scripts=Scripts(reading),
-        documents=Documents(reading, rows, Excerpts(rows, process)),
+        documents=Documents(reading, rows, Excerpts(Cutting(rows, process))),
     )
     contract = materials_pb2.DESCRIPTOR.services_by_name["MaterialsService"]
     return Service(

@@ -72,6 +72,11 @@ class PdfProcess:
         self._most = workers + waiting
         self._present = 0
 
+    @property
+    def present(self) -> int:
+        """Documents that have a child, or wait for one."""
+        return self._present
+
     @asynccontextmanager
     async def run(
         self, header: Mapping[str, Any], content: AsyncIterator[bytes], *, timeout_s: float
