@@ -170,14 +170,6 @@ async def test_a_transaction_that_is_over_publishes_no_more(store: Store) -> Non
         kept[0].publish(told("late"))
 
 
-async def test_what_is_not_a_whole_event_is_refused(store: Store) -> None:
-    """The bus would never take it, nor what comes behind it."""
-    async with store.transaction() as tx:
-        with pytest.raises(ValueError, match=r"mesh\.events"):
-            tx.publish(Event(topic="orders"))
-    assert await waiting(store) == []
-
-
 PUBLISH = """
 import asyncio, sys
 from pathlib import Path
