@@ -291,7 +291,7 @@ class Office:
     def contact(self, of: Task, **fields: Any) -> int:
         """A contact of the task that reached the customer, unless the fields say otherwise."""
         contact_id = len(self.world.contacts) + 1
-        given = {
+        given: dict[str, Any] = {
             "contact_id": contact_id,
             "customer_id": of.customer_id,
             "state": reach_pb2.CONTACT_STATE_DELIVERED,

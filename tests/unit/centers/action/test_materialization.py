@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -25,9 +26,9 @@ TASKED = action_pb2.OPPORTUNITY_STATE_TASKED
 REVERSED = action_pb2.OPPORTUNITY_STATE_REVERSED
 
 
-async def scene_of(office: Office, **fields: object) -> tuple[int, int]:
+async def scene_of(office: Office, **fields: Any) -> tuple[int, int]:
     """Id and version of a scene that runs."""
-    made = await office.launched(scene(**fields))  # type: ignore[arg-type]
+    made = await office.launched(scene(**fields))
     return made.definition.definition_id, made.scene_version
 
 

@@ -137,7 +137,7 @@ async def test_a_draft_changed_during_its_simulation_is_not_simulated(office: Of
         await updated(office, scene_id, scene(holdout_bp=700))
         return office.world.backtests[backtest_id][0]
 
-    office.simulations._backtests = _Backtests(meanwhile)  # type: ignore[assignment]
+    office.simulations._backtests = _Backtests(meanwhile)
     simulation = office.simulated(scene_id)
     assert await refused(simulation) is DefinitionReason.DEFINITION_ETAG_MISMATCH
     assert (await office.scenes.get(scene_id, 0)).run.status == action_pb2.SCENE_STATUS_DRAFT
