@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from io import BytesIO
 from random import Random
@@ -49,7 +50,7 @@ def booklet(
 def _link(pdf: Pdf) -> None:
     """Each page links to the next one, as tables of contents do."""
     objects: list[Object] = [page.obj for page in pdf.pages]
-    for page, other in zip(objects, objects[1:], strict=False):
+    for page, other in itertools.pairwise(objects):
         link = Dictionary(
             Type=Name.Annot,
             Subtype=Name.Link,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
@@ -99,7 +100,7 @@ def test_ranges_name_the_bytes_that_they_are_of() -> None:
     assert made.sha256 == hashlib.sha256(made.content).hexdigest()
     assert len(made.page_ranges) == 20
     for ranges in (made.head, *made.page_ranges):
-        assert all(before[1] < after[0] for before, after in zip(ranges, ranges[1:], strict=False))
+        assert all(before[1] < after[0] for before, after in itertools.pairwise(ranges))
         for first, last, sha256 in ranges:
             assert hashlib.sha256(made.content[first : last + 1]).hexdigest() == sha256
 
