@@ -22,10 +22,10 @@ class Work:
     """An event on its way through a consumer.
 
     `key` orders it: an event without a key is in order with itself alone.
-    `effect` is what its reaction decided, once it has.
+    `effect` is what its reaction decided, once it has. `trace` is that of its change.
     """
 
-    __slots__ = ("context", "effect", "event", "key", "logged")
+    __slots__ = ("context", "effect", "event", "key", "logged", "trace")
 
     def __init__(self, logged: LoggedEvent) -> None:
         self.logged = logged
@@ -33,6 +33,7 @@ class Work:
         self.key = event.key or f"\0{event.event_id}"
         self.effect: Effect | None = None
         self.context = context.EMPTY
+        self.trace = TraceContext.parse(event.traceparent) if event.traceparent else None
 
     def begin(self) -> context.using:
         """A block as the service itself, on behalf of the event's actor, from now on bounded."""
@@ -51,10 +52,8 @@ class Work:
 
     def span(self, tracer: Tracer, step: str) -> AbstractContextManager[Any]:
         """A block that continues the event's trace; a span of it when that is sampled."""
-        header = self.event.traceparent
-        parent = TraceContext.parse(header) if header else None
-        if parent is None:
+        if self.trace is None:
             return _NO_SPAN
-        if not parent.sampled:
-            return NullSpan(parent)
-        return tracer.span(f"{step} {self.event.type}", SpanKind.INTERNAL, parent)
+        if not self.trace.sampled:
+            return NullSpan(self.trace)
+        return tracer.span(f"{step} {self.event.type}", SpanKind.INTERNAL, self.trace)
