@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from centers.decision import wire
 from centers.decision.domain import Trigger
@@ -12,11 +14,16 @@ from engine.mesh.v1.context_pb2 import ChainIds
 from mesh.events import event
 from mesh.storage import Transaction
 
+TURN: Final = 500
+"""Events made between two turns of the event loop: some milliseconds."""
+
 
 async def fire(tx: Transaction, triggers: Triggers, fired: Sequence[Trigger]) -> None:
     """Keep triggers and tell of each, to be consumed in order for each customer."""
     await triggers.add(tx, fired)
-    for trigger in fired:
+    for number, trigger in enumerate(fired, 1):
+        if number % TURN == 0:
+            await asyncio.sleep(0)
         told = pb.TriggerFired(trigger=wire.trigger(trigger))
         tx.publish(event(told, key=trigger.customer_id, chain=_chain(trigger)))
 

@@ -53,12 +53,14 @@ _ONE: Final = sa.select(business_event).where(
 _BY_CUSTOMER: Final = (
     sa.select(business_event)
     .where(
-        _e.event_type.in_(sa.bindparam("types", expanding=True)),
+        _e.event_type.concat("").in_(sa.bindparam("types", expanding=True)),
         _e.occurred_us >= sa.bindparam("since"),
         _e.occurred_us <= sa.bindparam("until"),
     )
     .order_by(_e.customer_id)
 )
+"""Passes over all rows as they lie, by customer. The empty text keeps the database from
+fetching those of a type one by one by the index of keys, and sorting them afterwards."""
 
 _customer_of: Final = attrgetter("customer_id")
 

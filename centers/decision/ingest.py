@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from google.protobuf.message import Message
+
 from centers.decision import intake
 from centers.decision.deciding import Deciding
 from centers.decision.domain import Event, Outcome, Reversal
@@ -62,8 +64,17 @@ class Ingest:
         self._clock = clock
         self._waits_added = waits_added
 
-    async def take_in(self, events: Sequence[Event], reversals: Sequence[Reversal]) -> Outcome:
+    async def take_in(
+        self,
+        events: Sequence[Event],
+        reversals: Sequence[Reversal],
+        *,
+        respond: Callable[[Outcome], Message] | None = None,
+    ) -> Outcome:
         """Store what is new and let the live models decide on it.
+
+        What `respond` makes of the outcome is kept with it as the answer of the call,
+        which a call with a request id needs.
 
         Raises:
             MeshError: EVENT_TYPE_UNKNOWN, FIELD_UNKNOWN, EVENT_INVALID or TIME_INVALID, with
@@ -77,6 +88,8 @@ class Ingest:
             try:
                 async with self._store.transaction() as tx:
                     outcome, waiting = await self._apply(tx, events, reversals, ids)
+                    if respond is not None:
+                        tx.answer(respond(outcome))
             except _MoreIds as more:
                 self._ids.give_back(ids)
                 needed = more.count

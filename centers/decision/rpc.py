@@ -24,7 +24,9 @@ class DecisionRpc(decision_pb2_grpc.DecisionServiceServicer):
         self._answers = answers
 
     async def Ingest(self, request: pb.IngestRequest, _: object) -> pb.IngestResponse:
-        outcome = await self._ingest.take_in(wire.events(request), wire.reversals(request))
+        outcome = await self._ingest.take_in(
+            wire.events(request), wire.reversals(request), respond=wire.ingested
+        )
         return wire.ingested(outcome)
 
     async def DraftModel(self, request: pb.DraftModelRequest, _: object) -> pb.DraftModelResponse:

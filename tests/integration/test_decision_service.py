@@ -46,7 +46,8 @@ async def serving(clock: Clock | None = None) -> AsyncIterator[Mesh]:
     with TemporaryDirectory(prefix="engine-") as folder:
         async with Mesh(Path(folder)) as mesh:
             mesh.trust("action", {"decision.evidence", "bus.consume"})
-            mesh.trust(BLUEPRINT.name, BLUEPRINT.rights | RIGHTS_OF_ALL)
+            for blueprint in (SEQUENCER, BLUEPRINT):
+                mesh.trust(blueprint.name, blueprint.rights | RIGHTS_OF_ALL)
             for blueprint in (BUS, SEQUENCER):
                 await mesh.start(blueprint)
             await mesh.start(BLUEPRINT, clock=clock)
@@ -122,9 +123,8 @@ def ingest(*events: pb.BusinessEvent) -> pb.IngestRequest:
 
 
 async def launched(author: Stub, checker: Stub, model: pb.Model) -> int:
-    drafted = await author.DraftModel(
-        pb.DraftModelRequest(model=model, request_id=f"d{next(KEYS)}")
-    )
+    request = pb.DraftModelRequest(model=model, request_id=f"draft-{next(KEYS)}")
+    drafted = await author.DraftModel(request)
     model_id = drafted.model.definition.definition_id
     await author.BacktestModel(pb.BacktestModelRequest(model_id=model_id))
     await author.SubmitModel(pb.SubmitModelRequest(model_id=model_id))

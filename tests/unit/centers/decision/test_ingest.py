@@ -235,6 +235,36 @@ async def test_paused_model_sees_nothing_until_it_is_resumed(
     assert await verdicts(centre, model_id) == {"VERDICT_FIRED": 1}
 
 
+async def test_model_launched_after_ids_were_taken_decides_too(
+    centre: Decision, launch: Launch, now: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transaction sees what the look before it did not, and begins again with more ids."""
+
+    async def none_yet() -> dict[str, int]:
+        return {}
+
+    await launch(large_inflow())
+    monkeypatch.setattr(centre.store.launches, "models_by_type", none_yet)
+    events = [inflow("a", now), inflow("b", now, customer=8)]
+    outcome = await centre.ingest.take_in(events, [])
+    assert (outcome.stored, outcome.duplicates, outcome.fired) == (2, 0, 2)
+
+
+async def test_two_models_of_one_type_decide_each_for_itself(
+    centre: Decision, launch: Launch, published: Published, now: int
+) -> None:
+    """An event fires both, under ids of their own; a reversal undoes both."""
+    await launch(large_inflow())
+    await launch(large_inflow(filter="class == 'SALARY'"))
+    assert (await centre.ingest.take_in([inflow("a", now)], [])).fired == 2
+    await centre.ingest.take_in([], [reversal("a", now)])
+    told = await published()
+    fired = [each.trigger.trigger_id for each in of_type(told, pb.TriggerFired)]
+    undone = [each.trigger.trigger_id for each in of_type(told, pb.TriggerReversed)]
+    assert len(set(fired)) == 2
+    assert undone == fired
+
+
 async def test_refused_request_leaves_nothing(
     centre: Decision, store: SQLiteStore, now: int
 ) -> None:
