@@ -11,7 +11,6 @@ Contacts that the law wants pass opt-out, consent, caps, gap and quiet hours.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -270,20 +269,16 @@ def _span(time: timedelta) -> str:
 def _digest(attempt: Attempt, rules: Rules, snapshot: Snapshot, gates: Gates, now: datetime) -> str:
     """SHA-256 over what was decided on; equal for equal inputs, on any machine."""
     inputs = [
-        [attempt.customer_id, attempt.channel, attempt.contact_class, attempt.scene_version],
-        rules.version,
-        snapshot.scene_held,
-        [
-            [one.channel, one.contact_class, one.said, one.said_time.timestamp(),
-             one.quiet.from_minute, one.quiet.to_minute]
-            for one in snapshot.preferences
-        ],
-        [[one.channel, one.contact_class, one.go_time.timestamp()] for one in snapshot.recent],
-        [
-            [gate.passed, gate.detail]
-            for gate in (gates.content, gates.suitability, gates.qualification)
-        ],
-        gates.suitability_receipt_id,
-        now.timestamp(),
-    ]  # fmt: skip
-    return hashlib.sha256(json.dumps(inputs, separators=(",", ":")).encode()).hexdigest()
+        f"{attempt.customer_id} {attempt.channel:d} {attempt.contact_class:d} {now.isoformat()}",
+        f"{attempt.scene_version} {snapshot.scene_held} {rules.version}",
+        f"{gates.suitability_receipt_id}",
+    ]
+    asked = (gates.content, gates.suitability, gates.qualification)
+    inputs += [f"{gate.passed} {gate.detail}" for gate in asked]
+    for one in snapshot.preferences:
+        of = f"{one.channel:d} {one.contact_class:d} {one.said:d} {one.said_time.isoformat()}"
+        inputs.append(f"said {of} {one.quiet.from_minute} {one.quiet.to_minute}")
+    for went in snapshot.recent:
+        of = f"{went.channel:d} {went.contact_class:d}"
+        inputs.append(f"went {of} {went.go_time.isoformat()}")
+    return hashlib.sha256("\n".join(inputs).encode()).hexdigest()

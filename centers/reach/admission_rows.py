@@ -16,7 +16,7 @@ from centers.reach.contact_rows import (
     to_counted,
 )
 from centers.reach.preference_rows import OF_CUSTOMER, to_preferences
-from centers.reach.projection import is_held, task_of
+from centers.reach.projection import task_with_hold
 from centers.reach.telling import contact_changed
 from mesh.clock import to_micros
 from mesh.storage import Store
@@ -43,8 +43,7 @@ class AdmissionStore:
     ) -> Answer:
         of_customer = _recent(customer_id, since)
         async with self._store.transaction() as tx:
-            task = await task_of(tx, task_id)
-            held = await is_held(tx, task.chain.scene_version) if task else False
+            task, held = await task_with_hold(tx, task_id)
             said = await tx.fetch_all(OF_CUSTOMER, {"customer": customer_id})
             recent = await tx.fetch_all(RECENT, of_customer)
             snapshot = Snapshot(

@@ -27,6 +27,11 @@ _of: Final = sa.bindparam
 _TASK = sa.select(tables.task).where(_t.task_id == _of("id"))
 _ADD_TASK = sa.insert(tables.task)
 _DROP_TASK = sa.delete(tables.task).where(_t.task_id == _of("id"))
+_TASK_WITH_HOLD = (
+    sa.select(tables.task, _h.held)
+    .select_from(tables.task.outerjoin(tables.scene_hold, _h.scene_version == _t.scene_version))
+    .where(_t.task_id == _of("id"))
+)
 _HOLD = sa.select(_h.held, _h.told_us).where(_h.scene_version == _of("scene"))
 _ADD_HOLD = sa.insert(tables.scene_hold)
 _DROP_HOLD = sa.delete(tables.scene_hold).where(_h.scene_version == _of("scene"))
@@ -81,6 +86,12 @@ async def task_of(tx: Transaction, task_id: int) -> Task | None:
     """The task, as far as it is known."""
     rows = await tx.fetch_all(_TASK, {"id": task_id}) if task_id else ()
     return _to_task(rows[0]) if rows else None
+
+
+async def task_with_hold(tx: Transaction, task_id: int) -> tuple[Task | None, bool]:
+    """The task, as far as it is known, and whether its scene is stopped: one read."""
+    rows = await tx.fetch_all(_TASK_WITH_HOLD, {"id": task_id}) if task_id else ()
+    return (_to_task(rows[0]), bool(rows[0].held)) if rows else (None, False)
 
 
 async def learn_task(tx: Transaction, task: Task) -> bool:

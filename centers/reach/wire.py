@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -141,7 +142,9 @@ def _stamp(message: Timestamp, moment: datetime) -> None:
     message.nanos = micros * 1_000
 
 
+@lru_cache(maxsize=1_024)
 def _check(finding: Finding) -> reach_pb2.CheckResult:
+    """Most contacts share most findings; the message is copied where it is put."""
     return reach_pb2.CheckResult(
         check=_check_kind(finding.check), passed=finding.passed, detail=finding.detail
     )

@@ -154,10 +154,12 @@ async def test_a_task_of_another_customer_or_owner_is_refused(
 
 async def test_a_task_that_nobody_told_of_yet_is_waited_for(desk: Any) -> None:
     """Events lag a little: the contact is made once the task is known."""
-    waiting = asyncio.create_task(desk.ask(task_id=30))
-    await asyncio.sleep(0)
-    await desk.task(30)
-    assert (await waiting).chain.task_id == 30
+
+    async def tell(_: float) -> None:
+        await desk.task(30)
+
+    desk.clock.sleep = tell
+    assert (await desk.ask(task_id=30)).chain.task_id == 30
 
 
 async def test_a_task_that_never_comes_is_refused_after_a_second(desk: Any) -> None:
