@@ -66,7 +66,7 @@ async def _play(settings: Settings, *, quiet: bool) -> Sequence[Line]:
     from cli.loop.people import People
 
     step = _Steps(quiet=quiet)
-    run = _next_run(settings)
+    run = await _next_run(settings)
     async with People(settings) as people:
         with step("products, scripts and qualifications are there"):
             shelf = await stock(people)
@@ -102,9 +102,9 @@ async def _play(settings: Settings, *, quiet: bool) -> Sequence[Line]:
             return await findings.table()
 
 
-def _next_run(settings: Settings) -> int:
-    with sequencer(settings=settings) as ids:
-        return ids.sequence(RUNS).next_id()
+async def _next_run(settings: Settings) -> int:
+    async with sequencer(settings=settings) as ids:
+        return await ids.sequence(RUNS).next_id_async()
 
 
 class _Steps:
