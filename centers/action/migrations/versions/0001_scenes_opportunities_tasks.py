@@ -74,7 +74,9 @@ def _make_task() -> None:
         sa.Column("is_open", sa.Boolean, nullable=False),
         sa.Column("objective", sa.String(64), nullable=False),
         sa.Column("open_objective", sa.String(64)),
-        *map(_number, ("due_us", "expire_us", "create_us", "update_us")),
+        *map(_number, ("due_us", "expire_us")),
+        sa.Column("open_expire_us", sa.BigInteger),
+        *map(_number, ("create_us", "update_us")),
         _small("outcome"),
         sa.Column("lease_holder", sa.String(200), nullable=False),
         _number("lease_us"),
@@ -85,7 +87,7 @@ def _make_task() -> None:
     op.create_index("task_owner_state", "task", ["owner_id", "state", "due_us"])
     op.create_index("task_scene", "task", ["scene_id", "is_open", "scene_version"])
     op.create_index("task_opportunity", "task", ["opportunity_id"])
-    op.create_index("task_expiry", "task", ["is_open", "expire_us"])
+    op.create_index("task_expiry", "task", ["open_expire_us"])
 
 
 def _make_task_owner() -> None:

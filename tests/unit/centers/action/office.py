@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -255,6 +255,16 @@ class Office:
         """Tell that a model fired."""
         told = decision_pb2.TriggerFired(trigger=trigger)
         await self.hear(event(told, key=trigger.customer_id))
+
+    async def fire_on(self, scene_id: int, customer_ids: Iterable[int]) -> None:
+        """Tell that a model fired on each of these customers; all in one transaction."""
+        effects = []
+        for customer_id in customer_ids:
+            told = decision_pb2.TriggerFired(trigger=self.trigger(scene_id, customer_id))
+            effects.append(await self.materializer.react(event(told, key=customer_id)))
+        async with self.store.transaction() as tx:
+            for effect in filter(None, effects):
+                await effect(tx)
 
     async def reverse(self, trigger: decision_pb2.Trigger) -> None:
         """Tell that the trigger's event was taken back."""

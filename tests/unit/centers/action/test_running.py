@@ -41,11 +41,9 @@ async def test_a6_versions_and_going_back(office: Office) -> None:
     """400 open tasks stay on version 1, new ones are made by 2; going back takes one call."""
     first = await office.launched()
     scene_id = first.definition.definition_id
-    for customer_id in range(1, 401):
-        await office.fire(office.trigger(scene_id, customer_id))
+    await office.fire_on(scene_id, range(1, 401))
     second = await office.launched(scene(name="Edited", nodes=2), scene_id)
-    for customer_id in range(401, 451):
-        await office.fire(office.trigger(scene_id, customer_id))
+    await office.fire_on(scene_id, range(401, 451))
     by_version = Counter(task.scene_version for task in await office.open_tasks())
     assert by_version == {first.scene_version: 400, second.scene_version: 50}
     assert await status(office, first.scene_version) == SUPERSEDED
@@ -70,8 +68,7 @@ async def test_recalled_tasks_are_stored_as_they_are_told(office: Office) -> Non
     """The one statement over all of them changes what each event says."""
     made = await office.launched()
     scene_id = made.definition.definition_id
-    for customer_id in range(1, 1_201):  # more than one statement recalls
-        await office.fire(office.trigger(scene_id, customer_id))
+    await office.fire_on(scene_id, range(1, 1_201))  # more than one statement recalls
     office.later(minutes=5)
     before = len(await office.told(action_pb2.TaskChanged))
     await office.end(scene_id)
