@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from mesh import DirectoryRegistry, Entry
 from mesh.settings import load
+from mesh.tokens import ServiceKey
 
 
 class TargetMissing(Exception):  # noqa: N818 - a state of the platform
@@ -22,7 +23,9 @@ class Targets:
 
     def __init__(self, told: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> None:
         self._told = dict(item.split("=", 1) for item in told)
-        self._registry = DirectoryRegistry(load(environ).run_dir)
+        self._settings = load(environ)
+        self._registry = DirectoryRegistry(self._settings.run_dir)
+        self._keys: dict[str, ServiceKey] = {}
 
     def grpc(self, service: str) -> str:
         """The gRPC address of a service, "host:port"."""
@@ -31,6 +34,22 @@ class Targets:
     def gateway(self) -> str:
         """The gateway's URL, without a trailing slash."""
         return f"http://{self._entry('gateway').http}"
+
+    def key(self, name: str) -> ServiceKey:
+        """The key of a local identity of this machine.
+
+        Raises:
+            TargetMissing: the platform does not run here, or is another user's.
+        """
+        if name not in self._keys:
+            try:
+                self._keys[name] = ServiceKey.load(self._settings.key_dir, name)
+            except OSError as error:
+                raise TargetMissing(
+                    f"No key of '{name}' in {self._settings.key_dir}: run this on the platform's "
+                    "own machine, with its ENGINE_VAR"
+                ) from error
+        return self._keys[name]
 
     def running(self) -> bool:
         """Whether a gateway is registered."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median, quantiles
 from time import perf_counter
 
@@ -58,6 +58,59 @@ class Run:
             holds=None if noisy else _holds(direction, bar, low, high),
             quartiles=(low, high),
             note=f"noisy: the peer moved by {moved:.0%}" if noisy else "",
+        )
+
+    def absolute(
+        self,
+        name: str,
+        measure: Callable[[], float],
+        *,
+        unit: str,
+        bar: float,
+        direction: Direction,
+        note: str = "",
+    ) -> Figure:
+        """A figure with a bar of its own, measured as often as a ratio's pairs.
+
+        Between the measurements the calibration loop runs. It holds when the worse
+        quartile meets the bar; a miss says "noisy" when the calibration moved.
+        """
+        pairs = [(measure(), self.rate(_loop)) for _ in range(self.pairs)]
+        moved = _spread([speed for _, speed in pairs])
+        return self.judged(
+            name,
+            [value for value, _ in pairs],
+            unit=unit,
+            bar=bar,
+            direction=direction,
+            moved=moved,
+            note=note,
+        )
+
+    def judged(
+        self,
+        name: str,
+        values: Sequence[float],
+        *,
+        unit: str,
+        bar: float,
+        direction: Direction,
+        moved: float = 0.0,
+        note: str = "",
+    ) -> Figure:
+        """A figure of values measured before; `moved` is by how much the machine did."""
+        low, _, high = quantiles(values, n=4, method="inclusive")
+        holds = _holds(direction, bar, low, high)
+        noisy = not holds and moved > NOISE_LIMIT
+        return Figure(
+            name=name,
+            value=median(values),
+            unit=unit,
+            bar=bar,
+            direction=direction,
+            holds=None if noisy else holds,
+            quartiles=(low, high),
+            note=f"noisy: the calibration loop moved by {moved:.0%}" if noisy else note,
         )
 
     def report(self, name: str, value: float, unit: str, against: str = "") -> Figure:

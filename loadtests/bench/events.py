@@ -32,7 +32,7 @@ from mesh import App, Blueprint, DirectoryRegistry, Parts, Service, Settings
 from mesh.bus import app as bus
 from mesh.events import Effect, Subscription, event
 from mesh.service import RIGHTS_OF_ALL
-from mesh.storage import SQLiteStore, Store, Transaction
+from mesh.storage import SQLiteOptions, SQLiteStore, Store, Transaction
 from mesh.telemetry import NullTracer
 from mesh.tokens import write_trust
 
@@ -176,7 +176,8 @@ def _told(number: int) -> Event:
 
 async def _fill(settings: Settings, count: int) -> None:
     path = settings.data_dir / "publisher.db"
-    async with SQLiteStore(path, tracer=NullTracer()) as store:
+    patient = SQLiteOptions(statement_limit_s=60.0)  # it serves nobody else
+    async with SQLiteStore(path, tracer=NullTracer(), options=patient) as store:
         for start in range(0, count, PER_TRANSACTION):
             async with store.transaction() as tx:
                 for number in range(start, min(start + PER_TRANSACTION, count)):

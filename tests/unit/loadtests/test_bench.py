@@ -102,3 +102,46 @@ def test_every_suite_is_a_module_with_figures() -> None:
 
     for suite in SUITES:
         assert callable(import_module(f"loadtests.bench.{suite}").figures)
+
+
+def absolute(values: list[float], moved: float = 0.0, direction: str = "<=") -> Figure:
+    return Run().judged(
+        "x", values, unit="s", bar=2.0, direction=Direction(direction), moved=moved, note="told"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "direction", "holds"),
+    [
+        ([1, 1, 1, 1, 9], "<=", True),
+        ([1, 1, 1, 3, 3], "<=", False),
+        ([3, 3, 3, 3, 0], ">=", True),
+        ([3, 3, 3, 1, 1], ">=", False),
+    ],
+)
+def test_the_worse_quartile_of_an_absolute_figure_must_meet_its_bar(
+    values: list[float], direction: str, holds: bool
+) -> None:
+    """As with ratios: a median that meets it is not enough, one slip is forgiven."""
+    assert absolute(values, direction=direction).holds is holds
+
+
+def test_a_miss_on_a_machine_that_moved_is_noisy() -> None:
+    """It may be the machine's; a bar that was met all the same was met."""
+    missed, met = absolute([3] * 5, moved=0.5), absolute([1] * 5, moved=0.5)
+
+    assert (missed.holds, met.holds) == (None, True)
+    assert "noisy" in missed.note
+    assert met.note == "told"
+
+
+def test_an_absolute_figure_is_measured_as_often_as_a_ratio() -> None:
+    """Once for each pair, with the calibration loop in between."""
+    run = Run(quick=True)
+    run.stretch_s = 0.001
+    found = iter(range(1, run.pairs + 1))
+
+    figure = run.absolute("x", lambda: next(found), unit="/s", bar=0, direction=Direction.AT_LEAST)
+
+    assert figure.value == 3
+    assert next(found, None) is None
