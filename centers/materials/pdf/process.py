@@ -1,10 +1,16 @@
-"""The service's side of the child that parses documents; see `worker` for why there is one."""
+"""The service's side of the child that parses documents; see `worker` for why there is one.
+
+The child is started by `subprocess` and not by the event loop: uvloop forks, and
+gRPC's handlers would run in the middle of its calls. `subprocess` uses vfork, of
+which no handler learns. Its two pipes are the two directions of one socket.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import subprocess
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -98,54 +104,63 @@ class PdfProcess:
             async with asyncio.timeout(timeout_s), self._free, _child() as child:
                 yield await _reply(child, header, content)
         except TimeoutError as error:
-            raise MeshError(MaterialReason.PDF_TOO_COMPLEX, metadata={"found": "time"}) from error
+            # A document that works too long is ended by its share of processor time.
+            busy = MaterialReason.DOCUMENTS_BUSY
+            raise MeshError(busy, retry_after_s=RETRY_AFTER_S) from error
         finally:
             self._present -= 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Child:
+    """A process and the streams to and from it."""
+
+    process: subprocess.Popen[bytes]
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+
 @asynccontextmanager
-async def _child() -> AsyncIterator[Process]:
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        _MODULE,
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=DEVNULL,
-        env=_ENVIRONMENT,
-        limit=2 * PIECE_BYTES,
-    )
+async def _child() -> AsyncIterator[_Child]:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        reader, writer = await asyncio.open_connection(sock=ours, limit=2 * PIECE_BYTES)
+        process = subprocess.Popen(  # noqa: S603, ASYNC220 - our module; a millisecond
+            [sys.executable, "-m", _MODULE],
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
+            stderr=subprocess.DEVNULL,
+            env=_ENVIRONMENT,
+        )
     try:
-        yield child
+        yield _Child(process=process, reader=reader, writer=writer)
     finally:
-        with suppress(ProcessLookupError):
-            child.kill()
-        await child.wait()
+        process.kill()
+        writer.close()
+        await asyncio.to_thread(process.wait)
 
 
-async def _reply(child: Process, header: Mapping[str, Any], content: AsyncIterator[bytes]) -> Reply:
-    assert child.stdin is not None, "asked for above"
-    assert child.stdout is not None, "asked for above"
+async def _reply(child: _Child, header: Mapping[str, Any], content: AsyncIterator[bytes]) -> Reply:
     with suppress(ConnectionError):  # a child that is gone says more by how it went
-        child.stdin.write(frame.head(header))
+        child.writer.write(frame.head(header))
         async for part in content:
-            child.stdin.write(part)
-            await child.stdin.drain()
-        child.stdin.close()
+            child.writer.write(part)
+            await child.writer.drain()
+        child.writer.write_eof()
     try:
-        length = frame.header_bytes(await child.stdout.readexactly(frame.LENGTH_BYTES))
-        answered = frame.header(await child.stdout.readexactly(length))
-    except asyncio.IncompleteReadError as error:
-        raise await _ended(child) from error
+        length = frame.header_bytes(await child.reader.readexactly(frame.LENGTH_BYTES))
+        answered = frame.header(await child.reader.readexactly(length))
+    except (asyncio.IncompleteReadError, ConnectionError) as error:
+        raise await _ended(child.process) from error
     if "refusal" in answered:
         reason = _REASONS[Refusal(answered["refusal"])]
         raise MeshError(reason, metadata={"found": answered["fact"]} if answered["fact"] else {})
-    return Reply(header=answered, _pipe=child.stdout)
+    return Reply(header=answered, _pipe=child.reader)
 
 
-async def _ended(child: Process) -> MeshError:
+async def _ended(process: subprocess.Popen[bytes]) -> MeshError:
     """What a child means that ended without an answer: a signal is one of its bounds."""
-    code = await child.wait()
+    code = await asyncio.to_thread(process.wait)
     if code < 0:
         return MeshError(MaterialReason.PDF_TOO_COMPLEX, metadata={"found": f"signal {-code}"})
     _log.error("pdf_worker_failed", exit_code=code)

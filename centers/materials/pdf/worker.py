@@ -6,17 +6,17 @@ database, no key and no environment of ours, may open no file for writing, and
 ends when its share of memory or processor is used up: a document can hurt
 itself alone. A thread would share all of that, and hold up the event loop
 besides, since much of qpdf runs under the interpreter's lock. A pool that forks
-is out of the question once gRPC runs. Starting an interpreter costs about a
+is out of the question once gRPC runs; a pool that is kept would keep what one
+document did to it. Starting an interpreter costs about a
 quarter of a second, which only writing a document or cutting one up pays.
 """
 
 from __future__ import annotations
 
-import os
 import resource
 import sys
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import pikepdf
 from pikepdf import settings
@@ -26,9 +26,6 @@ from centers.materials.pdf.bounds import CPU_S, DECODED_BYTES, MEMORY_BYTES
 from centers.materials.pdf.excerpt import excerpt, sparse
 from centers.materials.pdf.normal import normal
 from centers.materials.pdf.refusal import Refusal, Refused
-
-NICENESS: Final = 10
-"""Calls that somebody waits for go first."""
 
 
 def confine() -> None:
@@ -41,7 +38,6 @@ def confine() -> None:
     }
     for name, limit in limits.items():
         resource.setrlimit(name, (limit, limit))
-    os.nice(NICENESS)
     settings.set_qpdf_limits(
         flate_max_memory=DECODED_BYTES,
         run_length_max_memory=DECODED_BYTES,

@@ -96,7 +96,7 @@ sys.stdout.buffer.write(frame.head({"names": names, "done": done, "size_bytes": 
     [
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", MaterialReason.PDF_TOO_COMPLEX),
         ("raise SystemExit(3)", MaterialReason.NOT_A_PDF),
-        ("while True: pass", MaterialReason.PDF_TOO_COMPLEX),
+        ("while True: pass", MaterialReason.DOCUMENTS_BUSY),
     ],
     ids=["killed", "failed", "endless"],
 )
