@@ -16,14 +16,23 @@ from google.protobuf.wrappers_pb2 import StringValue
 from engine.mesh.v1.event_pb2 import Event
 from mesh.clock import ManualClock
 from mesh.events import event
-from mesh.storage import Inbox, IntegrityViolation, SQLiteStore, Store, Transaction, purge_inbox
+from mesh.storage import (
+    Inbox,
+    IntegrityViolation,
+    SQLiteOptions,
+    SQLiteStore,
+    Store,
+    Transaction,
+    purge_inbox,
+)
 from mesh.telemetry import NullTracer
 
 OpenStore = Callable[[Path], AbstractAsyncContextManager[Store]]
 
 
 def open_sqlite(folder: Path) -> AbstractAsyncContextManager[Store]:
-    return SQLiteStore(folder / "store.db", tracer=NullTracer())
+    patient = SQLiteOptions(statement_limit_s=60.0)  # on a busy machine too
+    return SQLiteStore(folder / "store.db", tracer=NullTracer(), options=patient)
 
 
 STORES: dict[str, OpenStore] = {"sqlite": open_sqlite}

@@ -14,7 +14,7 @@ from mesh.bus.domain import GroupKey, Settlement
 from mesh.bus.retention import Retention
 from mesh.bus.store import EventStore, GroupStore
 from mesh.clock import ManualClock
-from mesh.storage import SQLiteStore, migrations
+from mesh.storage import SQLiteOptions, SQLiteStore, migrations
 from mesh.telemetry import NullTracer
 
 WEEK = timedelta(days=7)
@@ -32,7 +32,8 @@ def database(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def store(database: Path) -> AsyncIterator[SQLiteStore]:
-    async with SQLiteStore(database, tracer=NullTracer()) as opened:
+    patient = SQLiteOptions(statement_limit_s=60.0)  # on a busy machine too
+    async with SQLiteStore(database, tracer=NullTracer(), options=patient) as opened:
         yield opened
 
 

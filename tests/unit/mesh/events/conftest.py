@@ -16,7 +16,7 @@ from engine.mesh.v1.bus_pb2 import AppendRequest
 from engine.mesh.v1.event_pb2 import Event
 from mesh.clock import ManualClock
 from mesh.events import Consumer, Effect, LocalBus, Subscription, event
-from mesh.storage import SQLiteStore, Store, Transaction
+from mesh.storage import SQLiteOptions, SQLiteStore, Store, Transaction
 from mesh.telemetry import NullTracer, Telemetry
 
 TOPIC = "orders"
@@ -116,7 +116,9 @@ async def _nothing(*_: object) -> None:
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SQLiteStore]:
     """An open store with the table of effects."""
-    async with SQLiteStore(tmp_path / "shop.db", tracer=NullTracer()) as opened:
+    patient = SQLiteOptions(statement_limit_s=60.0)  # on a busy machine too
+    path = tmp_path / "shop.db"
+    async with SQLiteStore(path, tracer=NullTracer(), options=patient) as opened:
         async with opened.transaction() as tx:
             await tx.execute(CreateTable(EFFECTS))
         yield opened
