@@ -1,0 +1,163 @@
+"""Sums of a metric: counted by the database over indexes, in a thread of its own.
+
+Days are those of the movements: a result counts on its business date, and its
+reversal counts against it on the date of the reversal. So each day, and any span
+of days, has the same sum over results and over entries (X5), and a day that is
+over never changes but by entries dated on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from centers.performance.domain import Metric
+from centers.performance.scope import Reach
+from centers.performance.tables import credit, result
+from mesh.storage import Row, Store
+
+MAX_OWNERS: Final = 1_000
+LAST_DAY: Final = "9999-12-31"
+
+_c: Final = credit.c
+_r: Final = result.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """What is summed: a metric over business dates, and a scene's version or 0 for all."""
+
+    metric: Metric
+    start: str
+    end: str
+    scene_version: int = 0
+
+    def credits(self) -> sa.ColumnElement[bool]:
+        """The entries of the span."""
+        return self._within(credit, _c.business_date)
+
+    def results(self, day: sa.Column[Any]) -> sa.ColumnElement[bool]:
+        """The results that count, by one of their two dates."""
+        return sa.and_(self._within(result, day), _r.counts == 1)
+
+    def _within(self, table: sa.Table, day: sa.Column[Any]) -> sa.ColumnElement[bool]:
+        terms = [
+            table.c.metric == int(self.metric),
+            day.between(self.start, self.end or LAST_DAY),
+        ]
+        if self.scene_version:
+            terms.append(table.c.scene_version == self.scene_version)
+        return sa.and_(*terms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerSum:
+    """What one owner got at one branch; `results` without those taken back."""
+
+    owner_id: int
+    branch_id: int
+    amount_fen: int
+    results: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """The sums of a span within somebody's reach."""
+
+    total_fen: int
+    unallocated_fen: int
+    owners: Sequence[OwnerSum]
+    results: int
+    split_customers: int
+
+
+class Sums:
+    """Adds up results and credits."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def totals(self, span: Span, reach: Reach) -> Totals:
+        """The sums; for the whole bank the total is that of the results themselves."""
+        owners = [_owner(row) for row in await self._rows(_owners(span, reach))]
+        nobody = sum(one.amount_fen for one in owners if not one.owner_id)
+        if reach.is_all:
+            ((total, results),) = await self._rows(_bank(span))
+        else:
+            total = sum(one.amount_fen for one in owners)
+            ((results,),) = await self._rows(_results(span, reach))
+        ((split,),) = await self._rows(_split(span, reach))
+        named = [one for one in owners if one.owner_id]
+        return Totals(
+            total_fen=total,
+            unallocated_fen=nobody,
+            owners=named[:MAX_OWNERS],
+            results=results,
+            split_customers=split,
+        )
+
+    async def _rows(self, statement: sa.Select[Any]) -> Sequence[Row]:
+        async with aclosing(self._store.scan(statement)) as blocks:  # type: ignore[type-var]
+            return [row async for block in blocks for row in block]
+
+
+def _owners(span: Span, reach: Reach) -> sa.Select[Any]:
+    amount, results = sa.func.sum(_c.amount_fen), sa.func.sum(_c.sign)
+    return (
+        sa.select(_c.owner_id, _c.branch_id, amount.label("amount"), results.label("results"))
+        .where(span.credits(), reach.condition())
+        .group_by(_c.owner_id, _c.branch_id)
+        .having(sa.or_(amount != 0, results != 0))
+        .order_by(amount.desc(), _c.owner_id, _c.branch_id)
+    )
+
+
+def _bank(span: Span) -> sa.Select[Any]:
+    """Results of the span without those that were taken back within it."""
+    moved = sa.union_all(
+        sa.select(_r.amount_fen.label("amount"), sa.literal_column("1").label("sign")).where(
+            span.results(_r.business_date)
+        ),
+        sa.select(-_r.amount_fen, sa.literal_column("-1")).where(
+            span.results(_r.reverse_date), _r.reversed == sa.literal_column("1")
+        ),
+    ).subquery()
+    amount, sign = moved.c.amount, moved.c.sign
+    return sa.select(
+        sa.func.coalesce(sa.func.sum(amount), 0), sa.func.coalesce(sa.func.sum(sign), 0)
+    )
+
+
+def _results(span: Span, reach: Reach) -> sa.Select[Any]:
+    """Results that entries within reach come from, without those taken back."""
+    standing = (
+        sa.select(_c.result_id)
+        .where(span.credits(), reach.condition())
+        .group_by(_c.result_id)
+        .having(sa.func.sum(_c.sign) > 0)
+        .subquery()
+    )
+    return sa.select(sa.func.count()).select_from(standing)
+
+
+def _split(span: Span, reach: Reach) -> sa.Select[Any]:
+    """Customers of whom a result that stands has several owners."""
+    split = sa.select(sa.func.count(_r.customer_id.distinct())).where(
+        span.results(_r.business_date), _r.reversed == 0, _r.owners > sa.literal_column("1")
+    )
+    if reach.is_all:
+        return split
+    return split.where(_r.result_id.in_(sa.select(_c.result_id).where(reach.condition())))
+
+
+def _owner(row: Row) -> OwnerSum:
+    return OwnerSum(
+        owner_id=row.owner_id,
+        branch_id=row.branch_id,
+        amount_fen=row.amount,
+        results=row.results,
+    )
