@@ -4,4 +4,4 @@ OPERATOR = "operator"
 """A person on this machine: sequences and traces."""
 
 LOADER = "loader"
-"""Loads a bank into the Ark and the customer centre."""
+"""Loads a bank into the Ark and the customer centre, and plans what outside parties will do."""

@@ -49,6 +49,7 @@ _DESK: Final = (
     "benefits.read",
     "benefits.grant",
     "materials.read",
+    "learning.read",
     "performance.read",
     "review.read",
 )
@@ -97,6 +98,7 @@ ROLES: Final[Mapping[str, Role]] = {
             "action.scene.read",
             "action.scene.write",
             "action.scene.launch",
+            "reach.read",
             "reach.policy.write",
             "reach.record",
             "product.read",
@@ -122,6 +124,7 @@ ROLES: Final[Mapping[str, Role]] = {
             "decision.launch",
             "action.scene.read",
             "action.scene.approve",
+            "reach.read",
             "reach.policy.approve",
             "product.read",
             "product.approve",

@@ -8,7 +8,17 @@ from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TOP = ("cli", "loadtests", "bank", "gateway", "centers", "sequencer", "observability", "mesh")
+TOP = (
+    "cli",
+    "loadtests",
+    "bank",
+    "simulators",
+    "gateway",
+    "centers",
+    "sequencer",
+    "observability",
+    "mesh",
+)
 NOT_NAMED = re.compile(r"migrations|alembic_env|_assets|_protos")
 
 
