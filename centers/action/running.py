@@ -53,6 +53,9 @@ class RunningScenes:
     async def launch(self, scene_id: int, respond: Respond[Answer]) -> Answer:
         """Let the approved version run. The one that ran takes no new customers.
 
+        The contacts of one that was paused stay stopped: what was wrong with it is
+        not mended by another version.
+
         Raises:
             MeshError: DEFINITION_NOT_FOUND, SCENE_STATUS_WRONG or SCENE_ENDED.
         """

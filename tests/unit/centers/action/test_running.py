@@ -171,7 +171,7 @@ async def test_a_version_that_a_newer_one_overtook_is_not_launched(office: Offic
     assert await refused(office.launch(scene_id)) is ActionReason.SCENE_STATUS_WRONG
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.integers(1, 40), min_size=1, max_size=4),
     st.lists(st.integers(0, 30), min_size=1, max_size=4),
