@@ -133,6 +133,18 @@ async def launched(author: Stub, checker: Stub, model: pb.Model) -> int:
     return model_id
 
 
+@asynccontextmanager
+async def live(author: Stub, checker: Stub, model: pb.Model) -> AsyncIterator[int]:
+    """A model that is live for a test, and leaves the events of others alone."""
+    model_id = await launched(author, checker, model)
+    try:
+        yield model_id
+    finally:
+        found = await author.GetModel(pb.GetModelRequest(model_id=model_id))
+        if found.model.status == pb.MODEL_STATUS_LIVE:
+            await checker.PauseModel(pb.PauseModelRequest(model_id=model_id))
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def model_id(mesh: Mesh) -> int:
     """The model that most tests look at, live."""
@@ -220,22 +232,24 @@ async def test_nothing_fires_after_pause_has_answered(
     source: Stub, author: Stub, checker: Stub
 ) -> None:
     """X14: requests that race with the pause fire before it or not at all."""
-    model_id = await launched(author, checker, large_inflow())
+    async with live(author, checker, large_inflow()) as model_id:
 
-    async def hand_in() -> int:
-        events = [inflow(next(CUSTOMERS)) for _ in range(20)]
-        await source.Ingest(ingest(*events))
-        page = await author.ListTriggers(pb.ListTriggersRequest(model_id=model_id, page_size=1_000))
-        return len(page.triggers)
+        async def hand_in() -> int:
+            events = [inflow(next(CUSTOMERS)) for _ in range(20)]
+            await source.Ingest(ingest(*events))
+            page = await author.ListTriggers(
+                pb.ListTriggersRequest(model_id=model_id, page_size=1_000)
+            )
+            return len(page.triggers)
 
-    racing = [asyncio.create_task(hand_in()) for _ in range(8)]
-    await racing[0]
-    await checker.PauseModel(pb.PauseModelRequest(model_id=model_id))
-    listing = pb.ListTriggersRequest(model_id=model_id, page_size=1_000)
-    fired = await author.ListTriggers(listing)
-    await asyncio.gather(*racing, hand_in(), hand_in())
-    assert await author.ListTriggers(listing) == fired
-    assert len(fired.triggers) >= 20
+        racing = [asyncio.create_task(hand_in()) for _ in range(8)]
+        await racing[0]
+        await checker.PauseModel(pb.PauseModelRequest(model_id=model_id))
+        listing = pb.ListTriggersRequest(model_id=model_id, page_size=1_000)
+        fired = await author.ListTriggers(listing)
+        await asyncio.gather(*racing, hand_in(), hand_in())
+        assert await author.ListTriggers(listing) == fired
+        assert len(fired.triggers) >= 20
 
 
 async def test_triggers_are_listed_newest_first_in_pages(
@@ -295,37 +309,39 @@ async def test_backtest_and_live_come_to_the_same_and_customers_are_paged(
     mesh: Mesh, source: Stub, author: Stub, checker: Stub, action: Stub
 ) -> None:
     """A9 in small, by the contract alone: history first, then a day live, then the backtest."""
-    model_id = await launched(author, checker, large_inflow())
-    customers = [next(CUSTOMERS) for _ in range(6)]
-    events = [
-        inflow(customer, LARGE * (1 + (day * position) % 7), at=START - timedelta(days=day))
-        for position, customer in enumerate(customers)
-        for day in range(30, 0, -1)
-    ]
-    for start in range(30):
-        await source.Ingest(ingest(*events[start::30], *events[start::60]))
-    found = await author.BacktestModel(pb.BacktestModelRequest(model_id=model_id, days=90))
-    live = await author.GetModelStatistics(pb.GetModelStatisticsRequest(model_id=model_id))
-    mine = await author.ListTriggers(pb.ListTriggersRequest(model_id=model_id, page_size=1_000))
-    assert live.statistics.received == 270
-    assert live.statistics.duplicates == 90
-    fired = {(t.customer_id, t.business_key) for t in mine.triggers}
-    assert 6 < len(fired) < 180
-    # The store also holds what other tests handed in: the backtest sees all of it.
-    assert found.backtest.statistics.unique >= 180
-    answered: list[int] = []
-    request = pb.ListBacktestCustomersRequest(backtest_id=found.backtest.backtest_id, page_size=2)
-    while True:
-        page = await action.ListBacktestCustomers(request)
-        answered += page.customer_ids
-        if not page.next_page_token:
-            break
-        request.page_token = page.next_page_token
-    assert answered == sorted(set(answered))
-    assert {customer for customer, _ in fired} <= set(answered)
-    assert (page.days, page.model_id, page.scene_id) == (90, model_id, 9)
-    by_day = {day.day: day.triggers for day in found.backtest.days}
-    assert sum(by_day.values()) == found.backtest.statistics.verdicts["VERDICT_FIRED"]
+    async with live(author, checker, large_inflow()) as model_id:
+        customers = [next(CUSTOMERS) for _ in range(6)]
+        events = [
+            inflow(customer, LARGE * (1 + (day * position) % 7), at=START - timedelta(days=day))
+            for position, customer in enumerate(customers)
+            for day in range(30, 0, -1)
+        ]
+        for start in range(30):
+            await source.Ingest(ingest(*events[start::30], *events[start::60]))
+        found = await author.BacktestModel(pb.BacktestModelRequest(model_id=model_id, days=90))
+        counted = await author.GetModelStatistics(pb.GetModelStatisticsRequest(model_id=model_id))
+        mine = await author.ListTriggers(pb.ListTriggersRequest(model_id=model_id, page_size=1_000))
+        assert counted.statistics.received == 270
+        assert counted.statistics.duplicates == 90
+        fired = {(t.customer_id, t.business_key) for t in mine.triggers}
+        assert 6 < len(fired) < 180
+        # The store also holds what other tests handed in: the backtest sees all of it.
+        assert found.backtest.statistics.unique >= 180
+        answered: list[int] = []
+        request = pb.ListBacktestCustomersRequest(
+            backtest_id=found.backtest.backtest_id, page_size=2
+        )
+        while True:
+            page = await action.ListBacktestCustomers(request)
+            answered += page.customer_ids
+            if not page.next_page_token:
+                break
+            request.page_token = page.next_page_token
+        assert answered == sorted(set(answered))
+        assert {customer for customer, _ in fired} == {*answered} & {*customers}
+        assert (page.days, page.model_id, page.scene_id) == (90, model_id, 9)
+        by_day = {day.day: day.triggers for day in found.backtest.days}
+        assert sum(by_day.values()) == found.backtest.statistics.verdicts["VERDICT_FIRED"]
 
 
 async def test_why_not_shows_no_amount_and_is_recorded(

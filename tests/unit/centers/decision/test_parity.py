@@ -33,7 +33,7 @@ START = to_micros(ManualClock().now())
 HOUR_US = DAY_US // 24
 
 few_examples = settings(
-    max_examples=20,
+    max_examples=12,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
