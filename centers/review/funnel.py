@@ -63,7 +63,7 @@ def funnel(groups: Iterable[Group]) -> Funnel:
     counts = _of_tasks([one for one in found if isinstance(one, Tasks)])
     counts |= _of_contacts([one for one in found if isinstance(one, Contacts)])
     counts |= _of_grants([one for one in found if isinstance(one, Grants)])
-    counts |= _suppressed(opportunities)
+    counts |= _of_opportunities(opportunities)
     converted = {one.arm: one.count for one in found if isinstance(one, Converted)}
     counts["converted_holdout"] = converted.get(action_pb2.ARM_HOLDOUT, 0)
     reached = _progress(opportunities)
@@ -91,14 +91,15 @@ def _progress(opportunities: Sequence[Opportunities]) -> dict[str, int]:
     }
 
 
-def _suppressed(found: Sequence[Opportunities]) -> dict[str, int]:
+def _of_opportunities(found: Sequence[Opportunities]) -> dict[str, int]:
+    treated = [one for one in found if one.is_treated]
     opted_out = action_pb2.SUPPRESS_REASON_OPTED_OUT
-    same_objective = action_pb2.SUPPRESS_REASON_SAME_OBJECTIVE
+    same = action_pb2.SUPPRESS_REASON_SAME_OBJECTIVE
     return {
-        "held_out": _sum(found, lambda one: one.arm == action_pb2.ARM_HOLDOUT),
-        "suppressed_opted_out": _sum(found, lambda one: one.suppress_reason == opted_out),
-        "suppressed_same_objective": _sum(found, lambda one: one.suppress_reason == same_objective),
-        "suppressed_other": _sum(found, lambda one: one.suppress_reason not in _NAMED_REASONS),
+        "held_out": _sum(found) - _sum(treated),
+        "suppressed_opted_out": _sum(treated, lambda one: one.suppress_reason == opted_out),
+        "suppressed_same_objective": _sum(treated, lambda one: one.suppress_reason == same),
+        "suppressed_other": _sum(treated, lambda one: one.suppress_reason not in _NAMED_REASONS),
     }
 
 

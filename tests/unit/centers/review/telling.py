@@ -127,12 +127,14 @@ def contact(
     return event(reach.ContactChanged(contact=said), key=number, chain=said.chain, time=NOON)
 
 
-def grant(number: int, *, state: int = benefits.GRANT_STATE_GRANTED) -> Event:
+def grant(
+    number: int, *, state: int = benefits.GRANT_STATE_GRANTED, version: int = VERSION
+) -> Event:
     said = benefits.Grant(
         grant_id=number,
         customer_id=number,
         state=benefits.GrantState.ValueType(state),
-        chain=chain(number),
+        chain=chain(number, version),
     )
     return event(benefits.GrantChanged(grant=said), key=number, chain=said.chain, time=NOON)
 
