@@ -11,7 +11,7 @@ class SQLiteOptions:
     """Bounds of an SQLite store; the defaults suit a service.
 
     Args:
-        statement_limit_s: seconds that a statement on the event loop may run.
+        statement_limit_s: seconds of processor time that a statement on the event loop may take.
         busy_timeout_s: seconds to wait while another process writes.
         group_size: transactions that share one commit, at most.
         group_s: seconds after which a group takes no further transaction.
