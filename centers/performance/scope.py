@@ -54,7 +54,7 @@ class Reach:
         if self.is_all:
             return sa.true()
         if self.scope == policy_pb2.SCOPE_BRANCH and self.branch_id:
-            return sa.and_(credit.c.branch_id == self.branch_id, credit.c.owner_id > 0)
+            return sa.and_(credit.c.branch_id == self.branch_id, credit.c.owner_id != 0)
         if self.scope in _OWN and self.staff_id:
             return credit.c.owner_id == self.staff_id
         return sa.false()

@@ -45,10 +45,9 @@ class Span:
         return sa.and_(self._within(result, day), _r.counts == 1)
 
     def _within(self, table: sa.Table, day: sa.Column[Any]) -> sa.ColumnElement[bool]:
-        terms = [
-            table.c.metric == int(self.metric),
-            day.between(self.start, self.end or LAST_DAY),
-        ]
+        terms = [table.c.metric == int(self.metric)]
+        if self.start or self.end:  # without dates other indexes are better
+            terms.append(day.between(self.start, self.end or LAST_DAY))
         if self.scene_version:
             terms.append(table.c.scene_version == self.scene_version)
         return sa.and_(*terms)
@@ -151,7 +150,7 @@ def _split(span: Span, reach: Reach) -> sa.Select[Any]:
     )
     if reach.is_all:
         return split
-    return split.where(_r.result_id.in_(sa.select(_c.result_id).where(reach.condition())))
+    return split.where(sa.exists().where(_c.result_id == _r.result_id, reach.condition()))
 
 
 def _owner(row: Row) -> OwnerSum:

@@ -91,10 +91,23 @@ def upgrade() -> None:
         "credit",
         ["metric", "business_date", "scene_version", "owner_id", "branch_id", "amount_fen", "sign"],
     )
-    op.create_index("credit_scene", "credit", ["metric", "scene_version", "business_date"])
+    op.create_index(
+        "credit_scene",
+        "credit",
+        ["metric", "scene_version", "business_date", "owner_id", "branch_id", "amount_fen", "sign"],
+    )
     op.create_index("credit_owner", "credit", ["metric", "owner_id", "credit_id"])
     op.create_index("credit_branch", "credit", ["metric", "branch_id", "credit_id"])
-    op.create_index("credit_metric", "credit", ["metric", "credit_id"])
+    op.create_index(
+        "credit_owner_sums",
+        "credit",
+        ["metric", "owner_id", "branch_id", "business_date", "scene_version", "amount_fen", "sign"],
+    )
+    op.create_index(
+        "credit_branch_sums",
+        "credit",
+        ["metric", "branch_id", "owner_id", "business_date", "scene_version", "amount_fen", "sign"],
+    )
     op.create_table(
         "opportunity",
         sa.Column("opportunity_id", _ID, primary_key=True, autoincrement=False),
