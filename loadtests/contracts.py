@@ -37,7 +37,7 @@ class HttpRequest:
     verb: str
     path: str
     template: str
-    body: bytes | None
+    body: str | None
     idempotency_key: str
 
 
@@ -98,7 +98,7 @@ def to_http(request: Message) -> HttpRequest:
         verb=verb.upper(),
         path=path + query,
         template=template,
-        body=None if body is None else json.dumps(body).encode(),
+        body=None if body is None else json.dumps(body),
         idempotency_key=key,
     )
 

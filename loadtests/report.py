@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 MAX_ERROR_RATIO = 0.001
-USERS = {"REST": ("GET", "POST"), "stub": ("gRPC",), "SDK": ("SDK",)}
-"""The kinds of users, and of the requests that each makes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +28,13 @@ class Line:
 class Report:
     """A run.
 
-    `failed` tells what the failures were; `crashed` has the exceptions that
-    ended a user's turn and belong to no request.
+    `made` counts the requests of each kind of user, 0 for those that made none.
+    `failed` tells what the failures were; `crashed` has the exceptions that ended
+    a user's turn and belong to no request.
     """
 
     lines: Sequence[Line] = ()
+    made: Mapping[str, int] = field(default_factory=dict)
     failed: Sequence[str] = ()
     crashed: Sequence[str] = ()
 
@@ -44,6 +44,9 @@ class Report:
         stats = environment.stats
         return cls(
             lines=[_line(entry) for _, entry in sorted(stats.entries.items())],
+            made={
+                kind.__name__: environment.made[kind.__name__] for kind in environment.user_classes
+            },
             failed=[
                 f"{e.occurrences} x {e.method} {e.name}: {e.error}" for e in stats.errors.values()
             ],
@@ -64,11 +67,9 @@ class Report:
 
     def complaints(self) -> list[str]:
         """What is wrong with the run; nothing when it held."""
-        found = [
-            f"no request by {user} users"
-            for user, kinds in USERS.items()
-            if not any(line.requests for line in self.lines if line.kind in kinds)
-        ]
+        found = [f"no request by {user}" for user, made in self.made.items() if not made]
+        if not self.made:
+            found.append("no user made a request")
         requests = sum(line.requests for line in self.lines)
         failures = sum(line.failures for line in self.lines)
         if failures > requests * MAX_ERROR_RATIO:
@@ -80,9 +81,9 @@ class Report:
         """The lines as a table, and under it what failed."""
         head = ("", "request", "count", "failed", "per s", "p50 ms", "p99 ms")
         rows = [
-            "{:4} {:36} {:>8} {:>7} {:>8} {:>8} {:>8}".format(*head),
+            "{:4} {:56} {:>8} {:>7} {:>8} {:>8} {:>8}".format(*head),
             *(
-                f"{x.kind:4} {x.name:36} {x.requests:8} {x.failures:7} "
+                f"{x.kind:4} {x.name:56} {x.requests:8} {x.failures:7} "
                 f"{x.rate_per_s:8.1f} {x.p50_ms:8.1f} {x.p99_ms:8.1f}"
                 for x in self.lines
             ),

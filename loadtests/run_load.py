@@ -27,7 +27,7 @@ LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the load and print the report; answers the exit code."""
     parser = argparse.ArgumentParser(description="Put load on the platform.")
-    parser.add_argument("--users", type=int, default=30, help="users, a third of each kind")
+    parser.add_argument("--users", type=int, default=30, help="users, some of each kind")
     parser.add_argument("--rate", type=int, default=10, help="users that start each second")
     parser.add_argument("--time", default="30s", help="how long: 30s, 5m")
     options = parser.parse_args(arguments)

@@ -130,7 +130,9 @@ class _Office:
         """The tasks of all customers, once they are on their owners' desks."""
         for batch in slices(list(self._stage.owners), EVENTS):
             events = [self._stage.inflow(f"P-{token}", token) for token in batch]
-            await self._ask(SOURCE, decision_pb2.IngestRequest(events=events))
+            await self._ask(
+                SOURCE, decision_pb2.IngestRequest(events=events, request_id=request_id())
+            )
         owners = {owner.username for owner in self._stage.owners.values()}
         request = action_pb2.ListMyTasksRequest(scene_id=self._stage.scene_id, page_size=PAGE)
         found: list[action_pb2.Task] = []

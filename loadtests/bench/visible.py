@@ -20,7 +20,7 @@ from engine.action.v1 import action_pb2, action_pb2_grpc
 from engine.decision.v1 import decision_pb2, decision_pb2_grpc
 from loadtests.bench._figure import Direction, Figure
 from loadtests.people import AGENTS, MANAGERS, SOURCE, Member, People
-from loadtests.stage import PAGE, Stage, staged
+from loadtests.stage import PAGE, Stage, request_id, staged
 from mesh.channel import Channel
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class _Watch:
             self._due[token] = due
             self._open[owner].add(token)
             event = self._stage.inflow(f"V-{token}", token)
-            request = decision_pb2.IngestRequest(events=[event])
+            request = decision_pb2.IngestRequest(events=[event], request_id=request_id())
             group.create_task(_ingest(source, request))
 
     async def _look(self, owner: Member, channel: Channel) -> None:

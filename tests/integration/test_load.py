@@ -9,11 +9,11 @@ from loadtests.deployment import Platform
 
 
 def test_a_small_load_holds(platform: Platform) -> None:
-    """Users of all three kinds make requests over REST, stubs and SDK, and none fails."""
-    command = [sys.executable, "-m", "loadtests.run_load", "--users", "6", "--rate", "6"]
+    """Users of all kinds make requests over REST, stubs and SDK, and none fails."""
+    command = [sys.executable, "-m", "loadtests.run_load", "--users", "13", "--rate", "13"]
 
     done = subprocess.run(
-        [*command, "--time", "5s"],
+        [*command, "--time", "10s"],
         env=platform.environ,
         capture_output=True,
         text=True,
@@ -21,5 +21,12 @@ def test_a_small_load_holds(platform: Platform) -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    for request in ("/v1/customers/ID/follow-ups", "CustomerService/GetPortrait", "next_id"):
+    for request in (
+        "/v1/customers/ID/follow-ups",
+        "CustomerService/GetPortrait",
+        "next_id",
+        "/v1/tasks/{task_id}:start",
+        "TaskService/StartTask",
+        "/v1/business-events:ingest",
+    ):
         assert request in done.stdout
