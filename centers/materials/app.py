@@ -17,6 +17,7 @@ from centers.materials.reading import Reading
 from centers.materials.rpc import MaterialsRpc
 from centers.materials.scripts import Scripts
 from centers.materials.standing_rows import Standings
+from centers.materials.sweeping import Sweeping
 from centers.materials.upload_rows import Uploads
 from engine.materials.v1 import materials_pb2
 from mesh.contract import Method
@@ -35,6 +36,7 @@ def build(parts: Parts) -> Service:
     )
     standings, uploads, rows = Standings(store), Uploads(store), DocumentRows(store)
     process = PdfProcess()
+    sweeping = Sweeping(store, definitions, uploads)
     reading = Reading(definitions, standings, parts.clock)
 
     async def author(method: Method, row: Any) -> str | None:  # noqa: ARG001 - all ask for materials
@@ -46,8 +48,8 @@ def build(parts: Parts) -> Service:
             store,
             definitions,
             standings,
-            uploads=uploads,
             preparing=Preparing(uploads, rows, process),
+            sweeping=sweeping,
             clock=parts.clock,
         ),
         reading,
@@ -57,7 +59,7 @@ def build(parts: Parts) -> Service:
     contract = materials_pb2.DESCRIPTOR.services_by_name["MaterialsService"]
     return Service(
         servicers=[Servicer(descriptor=contract, implementation=rpc)],
-        resources=[ids],
+        resources=[ids, sweeping],
         author_resolver=author,
     )
 

@@ -10,7 +10,7 @@ from centers.materials.drafting import Answer, Respond
 from centers.materials.errors import MaterialReason
 from centers.materials.preparing import Preparing
 from centers.materials.standing_rows import Standings
-from centers.materials.upload_rows import Uploads
+from centers.materials.sweeping import Sweeping
 from centers.materials.wire import MaterialVersion
 from engine.materials.v1 import materials_pb2
 from mesh.clock import Clock
@@ -29,15 +29,15 @@ class Approval:
         definitions: Definitions[materials_pb2.Material],
         standings: Standings,
         *,
-        uploads: Uploads,
         preparing: Preparing,
+        sweeping: Sweeping,
         clock: Clock,
     ) -> None:
         self._store = store
         self._definitions = definitions
         self._standings = standings
-        self._uploads = uploads
         self._preparing = preparing
+        self._sweeping = sweeping
         self._clock = clock
 
     async def submit(self, material_id: int, actor: str, respond: Respond[Answer]) -> Answer:
@@ -57,9 +57,9 @@ class Approval:
                     tx, material_id, lambda _: ready, actor=actor, etag=draft.etag
                 )
             version = await self._definitions.submit(tx, material_id, actor=actor)
-            await self._uploads.drop(tx, version.version_id)
             answer = respond(wire.material(version, recalled=False))
             tx.answer(answer)
+        self._sweeping.wake()
         return answer
 
     async def approve(self, material_id: int, checker: str, respond: Respond[Answer]) -> Answer:

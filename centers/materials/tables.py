@@ -45,7 +45,7 @@ document_piece: Final = sa.Table(
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("data", _DATA, nullable=False),
 )
-"""A document in pieces of 1 MiB, from number 0."""
+"""A document in pieces of 256 KiB, from number 0."""
 
 document_page: Final = sa.Table(
     "document_page",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ _OVERLAPPING: Final = (
 )
 _FROM: Final = sa.select(_c.stop, _c.data).where(_VERSION, _c.first == sa.bindparam("at"))
 _ADD: Final = sa.insert(upload_part)
+_VERSIONS: Final = sa.select(_c.version_id).distinct()
 _PLACES: Final = sa.select(_c.first).where(_VERSION)
 _DROP: Final = sa.delete(upload_part).where(_VERSION, _c.first == sa.bindparam("at"))
 
@@ -51,8 +52,21 @@ class Uploads:
             yield parts[0].data
             at = parts[0].stop
 
+    async def versions(self) -> Sequence[int]:
+        """The versions that something was uploaded for."""
+        return [row.version_id for row in await self._store.fetch_all(_VERSIONS)]
+
+    async def places(self, version_id: int) -> Sequence[int]:
+        """Where the parts of a version begin."""
+        rows = await self._store.fetch_all(_PLACES, {"of_version": version_id})
+        return [row.first for row in rows]
+
+    async def drop_part(self, tx: Transaction, version_id: int, first: int) -> None:
+        """Forget a part."""
+        await tx.execute(_DROP, {"of_version": version_id, "at": first})
+
     async def drop(self, tx: Transaction, version_id: int) -> None:
         """Forget a draft's document, a part at a time: all at once would hold up the loop."""
         for place in await tx.fetch_all(_PLACES, {"of_version": version_id}):
-            await tx.execute(_DROP, {"of_version": version_id, "at": place.first})
+            await self.drop_part(tx, version_id, place.first)
             await asyncio.sleep(0)

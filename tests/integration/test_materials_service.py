@@ -125,7 +125,7 @@ async def drafted(maker: Stub, **fields: Any) -> materials_pb2.Material:
 
 async def submitted(maker: Stub, material_id: int) -> materials_pb2.Material:
     request = materials_pb2.SubmitMaterialRequest(material_id=material_id, request_id=uuid4().hex)
-    return (await maker.SubmitMaterial(request)).material
+    return (await maker.SubmitMaterial(request, timeout=30)).material
 
 
 async def approved(checker: Stub, material_id: int) -> materials_pb2.Material:
@@ -340,7 +340,7 @@ async def test_a_call_that_is_sent_again_has_one_effect(maker: Stub) -> None:
     material_id = made.material.definition.definition_id
     await upload(maker, material_id, booklet())
     submit = materials_pb2.SubmitMaterialRequest(material_id=material_id, request_id=uuid4().hex)
-    assert await maker.SubmitMaterial(submit) == await maker.SubmitMaterial(submit)
+    assert await maker.SubmitMaterial(submit, timeout=30) == await maker.SubmitMaterial(submit)
 
 
 async def test_lists_show_one_type_in_its_newest_version(maker: Stub, rm: Stub) -> None:

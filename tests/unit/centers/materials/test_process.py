@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
@@ -112,6 +113,40 @@ async def test_a_child_that_does_not_answer_is_a_refusal(
         async with PdfProcess().run({}, bytes_of(bytes(1 << 22)), timeout_s=limit):
             pass
     assert failed.value.reason is reason
+
+
+async def test_who_leaves_takes_his_child_along(monkeypatch: pytest.MonkeyPatch, var: Path) -> None:
+    """A call that is cancelled while the child is at work leaves no process behind."""
+    (var / "endless.py").write_text(ENDLESS)
+    monkeypatch.setattr(process, "_MODULE", "endless")
+    monkeypatch.setattr(process, "_ENVIRONMENT", {"PYTHONPATH": f"{process._ROOT}:{var}"})
+    children, children_ids = PdfProcess(), asyncio.Queue[int]()
+
+    async def one() -> None:
+        async with children.run({}, bytes_of(b""), timeout_s=TIMEOUT_S) as reply:
+            children_ids.put_nowait(reply.header["pid"])
+            await asyncio.Event().wait()
+
+    call = asyncio.create_task(one())
+    child = await children_ids.get()
+    os.kill(child, 0)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+    assert children.present == 0
+
+
+ENDLESS = """
+import os, sys
+from centers.materials.pdf import frame
+
+sys.stdout.buffer.write(frame.head({"pid": os.getpid(), "size_bytes": 9}))
+sys.stdout.buffer.flush()
+while True:
+    pass
+"""
 
 
 async def test_children_and_those_who_wait_for_one_are_bounded() -> None:
