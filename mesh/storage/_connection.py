@@ -33,8 +33,8 @@ class Connection:
     """A connection whose statements end within a bound of processor time.
 
     The clock would count what other processes take of a busy machine, too; it only
-    ends what has stood still for long. A connection may be used from any thread, by one at a time. What it raises is a
-    `StorageError`.
+    ends what has stood still for long. A connection may be used from any thread, by
+    one at a time. What it raises is a `StorageError`.
 
     Args:
         path: the database file; it must exist.
