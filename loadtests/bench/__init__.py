@@ -1,4 +1,4 @@
-"""Benchmark suites: every figure is a ratio to a named peer or limit, measured in one run.
+"""Benchmark suites: figures are ratios to a named peer, or have a fixed bar; measured in one run.
 
 A suite is a module of this package with a function `figures(run)` that yields
 `Figure`s in the order in which they are printed.

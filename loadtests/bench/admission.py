@@ -45,7 +45,7 @@ STAFF: Final = 7
 CONTACTS_OF_EACH: Final = 3
 """Customers are asked for three times: the first is admitted, the others meet the cap."""
 
-DECISIONS, QUICK_DECISIONS = 6_000, 1_500
+DECISIONS, QUICK_DECISIONS = 6_000, 600
 """Of one round."""
 
 

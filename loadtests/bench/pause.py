@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from loadtests.bench import Run
 
 BAR_S: Final = 1.0
-REPETITIONS: Final = 5
+REPETITIONS, QUICK_REPETITIONS = 5, 3
 MESSAGES, QUICK_MESSAGES = 300, 120
 """Of one repetition."""
 
@@ -41,8 +41,8 @@ CALLERS: Final = 24
 PAUSE_AFTER: Final = 0.4
 """Share of the messages after which the scene is paused."""
 
-QUIET_S: Final = 2.0
-"""How long after Pause the carrier is asked: twice the bar."""
+QUIET_S: Final = 1.5
+"""How long after Pause the carrier is asked: well above the bar."""
 
 PATIENCE_S: Final = 30.0
 LOOK_S: Final = 0.2
@@ -52,9 +52,10 @@ EVENTS: Final = 500
 def figures(run: Run, people: People) -> Iterator[Figure]:
     """The figures of this part."""
     messages = QUICK_MESSAGES if run.quick else MESSAGES
+    repetitions = QUICK_REPETITIONS if run.quick else REPETITIONS
     owners = (*MANAGERS, *AGENTS)
     with (
-        staged(people, customers=REPETITIONS * messages, owners=owners) as stage,
+        staged(people, customers=repetitions * messages, owners=owners) as stage,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         rushes = runner.run(_rushes(people, stage, messages))

@@ -33,7 +33,8 @@ def _heading() -> list[str]:
     rule = (
         "Ratios are medians over alternating pairs; a bar holds when the worse quartile meets it "
         "and the peer moved by at most 25 %. Absolute figures are to be read beside the "
-        "calibration loop of their suite."
+        "calibration loop of their suite; one that misses its bar while that loop moves by more "
+        "than 25 % is noisy."
     )
     return [measured, "", rule]
 
@@ -48,7 +49,8 @@ def _processor() -> str:
 def _row(figure: Figure) -> str:
     spread = f"{figure.quartiles[0]:.3g} – {figure.quartiles[1]:.3g}" if figure.quartiles else ""
     bar = "" if figure.direction is Direction.REPORT else f"{figure.direction} {figure.bar:g}"
-    verdict = figure.note or _VERDICT[figure.holds]
+    said = [] if figure.holds is None and figure.note else [_VERDICT[figure.holds]]
+    verdict = "; ".join([*said, figure.note] if figure.note else said)
     value = f"{figure.value:,.3g}" if abs(figure.value) < 1000 else f"{figure.value:,.0f}"
     return (
         f"| {figure.name} | {value} {figure.unit} | {spread} | {figure.against} | {bar} "

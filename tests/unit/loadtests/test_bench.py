@@ -88,12 +88,14 @@ def test_results_show_failing_rows_as_such(tmp_path: Path) -> None:
         Figure(name="a", value=1, unit="×", bar=2, direction=Direction.AT_LEAST, holds=False),
         Figure(name="b", value=1, unit="×", bar=1, direction=Direction.AT_MOST, holds=True),
         Figure(name="c", value=1, unit="×", note="noisy: the peer moved by 30%"),
+        Figure(name="d", value=1, unit="s", holds=True, note="worst 2 s"),
     ]
     write(tmp_path / "RESULTS.md", {"mesh": rows})
     text = (tmp_path / "RESULTS.md").read_text()
     assert "| a | 1 × |  |  | >= 2 | **fails** |" in text
     assert "| <= 1 | holds |" in text
-    assert "noisy: the peer moved by 30%" in text
+    assert "| noisy: the peer moved by 30% |" in text
+    assert "| holds; worst 2 s |" in text
 
 
 def test_every_suite_is_a_module_with_figures() -> None:
