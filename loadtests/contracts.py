@@ -7,6 +7,7 @@ request alone says what is asked.
 from __future__ import annotations
 
 import json
+import uuid
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -53,6 +54,11 @@ def method_of(request: Descriptor) -> Method:
             if method.input_type is request:
                 return contract.method(method)
     raise LookupError(f"{request.full_name} is no method's request")
+
+
+def request_id() -> str:
+    """A new idempotency key."""
+    return uuid.uuid4().hex
 
 
 def service_of(method: Method) -> str:

@@ -16,10 +16,12 @@ from locust import events
 
 from engine.decision.v1 import decision_pb2
 from engine.sequencer.v1 import sequencer_pb2, sequencer_pb2_grpc
+from loadtests.contracts import request_id
+from loadtests.document import publish_document
 from loadtests.people import CHECKER, LAUNCHER, MAKER, MANAGERS, SOURCE, People
 from loadtests.report import Report
 from loadtests.session import sign_on
-from loadtests.stage import EVERYBODY, prepare, publish_document, request_id, strike
+from loadtests.stage import EVERYBODY, prepare, strike
 from loadtests.targets import Targets
 from loadtests.users import (
     SEQUENCE,

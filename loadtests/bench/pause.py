@@ -23,8 +23,10 @@ from engine.decision.v1 import decision_pb2
 from engine.reach.v1 import reach_pb2, reach_pb2_grpc
 from engine.simulator.v1 import simulator_pb2
 from loadtests.bench._figure import Direction, Figure
+from loadtests.contracts import request_id
 from loadtests.people import AGENTS, LOADER, MAKER, MANAGERS, SOURCE, People
-from loadtests.stage import PAGE, Stage, request_id, slices, staged
+from loadtests.stage import Stage, slices, staged
+from loadtests.strategy import PAGE
 from mesh.channel import Channel
 
 if TYPE_CHECKING:

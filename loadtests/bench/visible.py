@@ -19,8 +19,10 @@ import uvloop
 from engine.action.v1 import action_pb2, action_pb2_grpc
 from engine.decision.v1 import decision_pb2, decision_pb2_grpc
 from loadtests.bench._figure import Direction, Figure
+from loadtests.contracts import request_id
 from loadtests.people import AGENTS, MANAGERS, SOURCE, Member, People
-from loadtests.stage import PAGE, Stage, request_id, staged
+from loadtests.stage import Stage, staged
+from loadtests.strategy import PAGE
 from mesh.channel import Channel
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from engine.performance.v1 import performance_pb2
 from engine.product.v1 import product_pb2
 from engine.reach.v1 import reach_pb2
 from engine.review.v1 import review_pb2
+from loadtests.contracts import request_id
+from loadtests.document import PAGES
 from loadtests.people import AGENTS, MANAGERS, Member
-from loadtests.stage import DOCUMENT_PAGES, request_id
 from loadtests.users.front_line import PARTS
 from loadtests.users.loop import LoopUser
 from mesh.zone import BANK_ZONE
@@ -84,7 +85,7 @@ class AdvisorUser(LoopUser):
         self.ask(self.me.username, script)
         material_id: int = self.environment.document_id
         page = materials_pb2.GetManifestRequest(
-            material_id=material_id, first_page=1 + secrets.randbelow(DOCUMENT_PAGES), page_count=1
+            material_id=material_id, first_page=1 + secrets.randbelow(PAGES), page_count=1
         )
         manifest = self.ask(self.me.username, page).manifest
         for wanted in [*manifest.head, *manifest.page_ranges[0].ranges]:

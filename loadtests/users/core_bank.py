@@ -11,8 +11,9 @@ from locust import between, task
 
 from engine.decision.v1 import decision_pb2
 from engine.performance.v1 import performance_pb2
+from loadtests.contracts import request_id
 from loadtests.people import SOURCE
-from loadtests.stage import INFLOW, request_id
+from loadtests.strategy import INFLOW
 from loadtests.users.loop import LoopUser
 from mesh.zone import BANK_ZONE
 
@@ -42,10 +43,8 @@ class CoreBankUser(LoopUser):
     @task(3)
     def hand_in_events(self) -> None:
         """A batch of inflows with repetitions, and a reversal of an earlier one."""
-        events = [
-            self.stage.inflow(request_id(), secrets.choice(self.stage.customers))
-            for _ in range(EVENTS)
-        ]
+        customers = self.stage.customers
+        events = [self.stage.inflow(request_id(), secrets.choice(customers)) for _ in range(EVENTS)]
         taken_back = [self._reversal(key) for key in _some(self._events, TAKEN_BACK)]
         request = decision_pb2.IngestRequest(
             events=[*events, *events[:TWICE]], reversals=taken_back, request_id=request_id()

@@ -16,8 +16,8 @@ from engine.benefits.v1 import benefits_pb2
 from engine.reach.v1 import reach_pb2
 from engine.simulator.v1 import simulator_pb2
 from engine.wecom.v1 import wecom_pb2
+from loadtests.contracts import request_id
 from loadtests.people import AGENTS, LOADER, MANAGERS, ROBOT, Member
-from loadtests.stage import request_id
 from loadtests.users.loop import LoopUser
 
 PAGE: Final = 50

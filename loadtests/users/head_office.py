@@ -15,8 +15,8 @@ from engine.materials.v1 import materials_pb2
 from engine.performance.v1 import performance_pb2
 from engine.product.v1 import product_pb2
 from engine.review.v1 import review_pb2
+from loadtests.contracts import request_id
 from loadtests.people import CHECKER, MAKER, MANAGERS
-from loadtests.stage import request_id
 from loadtests.users.loop import LoopUser
 
 REVOKE_REFUSED: Final = frozenset({"ALREADY_REDEEMED", "NOT_GRANTED"})

@@ -13,8 +13,10 @@ from engine.decision.v1 import decision_pb2
 from engine.learning.v1 import learning_pb2
 from engine.materials.v1 import materials_pb2
 from engine.product.v1 import product_pb2
+from loadtests.contracts import request_id
+from loadtests.document import PAGES, document
 from loadtests.people import CHECKER, LAUNCHER, MAKER
-from loadtests.stage import DOCUMENT_PAGES, INFLOW, document, request_id
+from loadtests.strategy import INFLOW
 from loadtests.users.loop import LoopUser
 
 TRAINEE: Final = 8_888
@@ -123,11 +125,11 @@ class CatalogueUser(LoopUser):
         draft = materials_pb2.DraftMaterialRequest(material=material, request_id=request_id())
         made = self.ask(MAKER, draft).material
         whose = {"material_id": made.definition.definition_id}
-        chunk = document(DOCUMENT_PAGES)
+        chunk = document()
         self.ask(MAKER, materials_pb2.UploadContentRequest(**whose, chunk=chunk))
         submit = materials_pb2.SubmitMaterialRequest(**whose, request_id=request_id())
         submitted = self.ask(MAKER, submit).material
-        assert submitted.pages == DOCUMENT_PAGES, "Pages are lost"
+        assert submitted.pages == PAGES, "Pages are lost"
         self.ask(CHECKER, materials_pb2.ApproveMaterialRequest(**whose, request_id=request_id()))
         self.ask(CHECKER, materials_pb2.RecallMaterialRequest(**whose, request_id=request_id()))
 

@@ -55,3 +55,11 @@ def test_a_missing_service_is_named_with_what_to_do(tmp_path: Path) -> None:
     assert not targets.running()
     with pytest.raises(TargetMissing, match="No 'identity' is registered: start the platform"):
         targets.grpc("identity")
+
+
+def test_a_key_that_is_not_here_is_named_with_what_to_do(tmp_path: Path) -> None:
+    """Outside parties can be played on the platform's own machine alone."""
+    targets = Targets(environ={"ENGINE_VAR": str(tmp_path)})
+
+    with pytest.raises(TargetMissing, match="No key of 'loader'"):
+        targets.key("loader")
