@@ -56,11 +56,14 @@ class Entry:
     def event(
         self, outcome: AuditOutcome.ValueType = AUDIT_OUTCOME_DONE, reason: str = ""
     ) -> Event:
-        """The record, as an event in the name of the call's actor."""
+        """The record, as an event in the name of the call's actor.
+
+        It has no key: each says all of its call, and those of a busy actor would wait
+        for one another.
+        """
         record = self._record(outcome, reason)
-        key = record.customer_id or record.actor[:MAX_KEY]
         with context.using(self._call.context):
-            told = event(record, key=key, topic=TOPIC, chain=record.chain)
+            told = event(record, topic=TOPIC, chain=record.chain)
         told.time.CopyFrom(record.time)
         return told
 
