@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import grpc
+
 from bank.inflow import EXPECTED
 from cli.loop._strategy import Strategy
 from cli.loop.catalogue import MAKER
@@ -147,7 +149,12 @@ class Findings:
 
     async def _funnel(self) -> Mapping[str, int]:
         request = review_pb2.GetFunnelRequest(scene_version=self._strategy.scene_version)
-        funnel = (await tried(lambda: self._review.GetFunnel(request))).funnel
+        try:
+            funnel = (await tried(lambda: self._review.GetFunnel(request))).funnel
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.NOT_FOUND:
+                raise
+            funnel = review_pb2.Funnel()  # the launch has not been told yet
         stages = {stage.name: stage.count for stage in funnel.stages}
         found = {name: stages.get(stage, 0) for name, stage in _STAGES.items()}
         found |= {name: funnel.counts.get(count, 0) for name, count in _COUNTS.items()}
