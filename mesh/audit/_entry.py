@@ -15,7 +15,6 @@ from mesh.events import event
 from mesh.storage import Store, call_record
 
 TOPIC: Final = "audit"
-MAX_KEY: Final = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

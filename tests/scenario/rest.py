@@ -44,8 +44,8 @@ def _taken(values: Any, place: str) -> Any:
     """The value at the place, taken out."""
     *parents, name = place.split(".")
     for parent in parents:
-        values = values[parent]
-    return values.pop(name)
+        values = values.get(parent, {})
+    return values.pop(name, 0)
 
 
 def _grouped(pairs: Iterator[tuple[str, str]]) -> dict[str, list[str]]:
