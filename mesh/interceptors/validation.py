@@ -23,9 +23,7 @@ class ValidationInterceptor:
     answers OUT_OF_SCOPE, exactly as a row that does not exist.
     """
 
-    def __init__(
-        self, scope_resolver: ScopeResolver | Mapping[str, ScopeResolver] | None
-    ) -> None:
+    def __init__(self, scope_resolver: ScopeResolver | Mapping[str, ScopeResolver] | None) -> None:
         self._in_scope = scope_resolver
 
     def bind(self, method: Method, call_next: Handler) -> Handler:
