@@ -18,6 +18,8 @@ from mesh.telemetry import current_trace
 
 MAX_KEY: Final = 128
 MAX_PAYLOAD_BYTES: Final = 262_144
+MAX_ACTOR: Final = 200
+DATE: Final = len("YYYY-MM-DD")
 
 _NANOS: Final = 1_000_000_000
 
@@ -44,7 +46,8 @@ def event(
         time: when it happened, aware; now by default.
 
     Raises:
-        ValueError: the key or the payload is too long, or there is no topic.
+        ValueError: the key or the payload is too long, or there is no topic, or what
+            the call carries is too long.
     """
     serving, trace = context.current(), current_trace()
     told = Event(
@@ -74,6 +77,8 @@ def _check(told: Event) -> None:
         raise ValueError(f"{told.topic!r} cannot be a topic")
     if len(told.key) > MAX_KEY or len(told.payload) > MAX_PAYLOAD_BYTES:
         raise ValueError(f"{told.type}: key or payload is longer than an event may carry")
+    if len(told.actor) > MAX_ACTOR or len(told.business_date) > DATE:
+        raise ValueError(f"{told.type}: actor or date of the call is longer than an event's")
 
 
 @lru_cache(maxsize=256)

@@ -255,6 +255,17 @@ async def test_bytes_that_are_no_message_are_refused(mesh: Mesh, toy: Toy) -> No
     assert (await refusal(call(b"\xff\xff"))).reason == "MALFORMED_REQUEST"
 
 
+async def test_a_business_date_that_is_none_is_refused(mesh: Mesh, toy: Toy) -> None:
+    """It would go into events, and the bus takes none that holds one: all later ones would wait."""
+    stub = customers(mesh, rm_token(mesh))
+    request = customer_pb2.GetCustomerRequest(customer_id=7)
+    for wrong in ("2026-11-231", "20261123", "2026-13-01", "today"):
+        call = stub.GetCustomer(request, metadata=((wire.BUSINESS_DATE, wrong),))
+        assert (await refusal(call)).reason == "MALFORMED_REQUEST"
+    await stub.GetCustomer(request, metadata=((wire.BUSINESS_DATE, "2026-11-23"),))
+    assert toy.seen[-1].business_date == "2026-11-23"
+
+
 async def test_an_unknown_method_is_unimplemented(mesh: Mesh, toy: Toy) -> None:
     """A client with a newer contract learns it at once."""
     channel = mesh.channel("toy")

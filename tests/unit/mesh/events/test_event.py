@@ -95,3 +95,9 @@ def test_what_the_bus_would_refuse_is_refused_at_once() -> None:
         event(BytesValue(value=bytes(262_144)), topic="big")
     with pytest.raises(ValueError, match="topic"):
         event(Revocation(), topic="Not A Topic")
+    for call in (
+        RequestContext(business_date="2026-11-231"),
+        RequestContext(on_behalf_of="a" * 201),
+    ):
+        with context.using(call), pytest.raises(ValueError, match="longer"):
+            event(Revocation())
