@@ -123,7 +123,7 @@ def _scene_rpc(made: Made) -> SceneRpc:
         owners=made.owners,
         clock=made.parts.clock,
     )
-    running = RunningScenes(store, made.book, made.desk, made.reach)
+    running = RunningScenes(store, made.book, made.desk, made.reach, made.parts.clock)
     lists = OpportunityLists(scenes, made.book.runs, made.opportunities)
     return SceneRpc(scenes, running, simulations, lists)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from centers.action import wire
 from centers.action.domain import Opportunity, Task
 from centers.action.run_rows import Run
+from centers.action.turn import Turn
 from engine.action.v1 import action_pb2
 from engine.mesh.v1.context_pb2 import ChainIds
 from engine.mesh.v1.event_pb2 import Event
@@ -23,8 +24,8 @@ def opportunity_changed(changed: Opportunity) -> Event:
     return event(payload, key=changed.customer_id, chain=changed.chain)
 
 
-def scene_changed(run: Run, scene: action_pb2.Scene) -> Event:
-    """A version of a scene changed its status."""
+def scene_changed(run: Run, scene: action_pb2.Scene, turn: Turn | None = None) -> Event:
+    """A version of a scene changed its status; with `turn`, what that means for its contacts."""
     payload = action_pb2.SceneChanged(
         scene_id=run.scene_id,
         scene_version=run.scene_version,
@@ -34,5 +35,7 @@ def scene_changed(run: Run, scene: action_pb2.Scene) -> Event:
         holdout_bp=scene.holdout_bp,
         success_metric=scene.success_metric,
         name=scene.name,
+        scene_versions=turn.scene_versions if turn else (),
     )
-    return event(payload, key=run.scene_id, chain=ChainIds(scene_version=run.scene_version))
+    chain = ChainIds(scene_version=run.scene_version)
+    return event(payload, key=run.scene_id, chain=chain, time=turn.time if turn else None)

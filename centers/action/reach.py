@@ -9,6 +9,7 @@ from typing import Final
 
 import grpc
 
+from centers.action.turn import Turn
 from engine.reach.v1 import reach_pb2, reach_pb2_grpc
 from mesh import context
 from mesh.log import get_logger
@@ -19,8 +20,8 @@ BATCH: Final = 5_000
 SCREEN_S: Final = 1.5
 """The longest that asking for refusals takes, whoever waits for it."""
 
-HOLD_S: Final = 1.0
-"""The longest that stopping a scene waits for the reach centre."""
+HOLD_S: Final = 0.9
+"""The longest that stopping a scene waits for the reach centre: the whole takes 1 s at most."""
 
 _log = get_logger(__name__)
 
@@ -79,21 +80,24 @@ class ReachClient:
                 return None
             raise
 
-    async def hold(self, scene_version: int, *, held: bool) -> None:
-        """Stop or resume the dispatch of a version's contacts; effective on return.
+    async def hold(self, turn: Turn) -> None:
+        """Stop or resume the dispatch of a scene's contacts; effective on return.
 
         A reach centre that cannot be reached is logged and left to the event
         `SceneChanged`, which it consumes first thing when it is back.
         """
-        request = reach_pb2.HoldSceneRequest(scene_version=scene_version, held=held)
+        request = reach_pb2.HoldSceneRequest(
+            scene_version=turn.scene_version, scene_versions=turn.scene_versions, held=turn.held
+        )
+        request.time.FromDatetime(turn.time)
         try:
             with context.as_service():
                 await self._stub.HoldScene(request, timeout=HOLD_S)
         except grpc.aio.AioRpcError as error:
             _log.warning(
                 "hold_left_to_event",
-                scene_version=scene_version,
-                held=held,
+                scene_version=turn.scene_version,
+                held=turn.held,
                 code=error.code().name,
             )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from centers.action.tables import scene_run
 from engine.action.v1 import action_pb2
+from mesh.clock import from_micros, to_micros
 from mesh.storage import Row, Store, Transaction
 
 
@@ -18,7 +20,8 @@ class Run:
     """A version of a scene: where it stands, and what its last simulation said.
 
     `launch_no` counts the launches of the scene, from 1; 0: it was never launched.
-    `edits` counts how often the draft was replaced.
+    `edits` counts how often the draft was replaced. `turn_time` is when it was
+    last launched, paused, resumed or ended; None: never.
     """
 
     scene_id: int
@@ -28,6 +31,7 @@ class Run:
     launch_no: int = 0
     edits: int = 0
     simulation: action_pb2.Simulation | None = None
+    turn_time: datetime | None = None
 
     def moved(self, status: action_pb2.SceneStatus.ValueType) -> Run:
         """The version at another status."""
@@ -80,6 +84,11 @@ class RunRows:
         """The version that was launched last, as the transaction sees it."""
         return _first(await tx.fetch_all(_PRESENT, {"of_scene": scene_id}))
 
+    async def committed(self, scene_id: int) -> Sequence[Run]:
+        """All versions of a scene, oldest first, as committed."""
+        rows = await self._store.fetch_all(_OF_SCENE, {"of_scene": scene_id})
+        return [_to_run(row) for row in rows]
+
     async def launched(self, scene_id: int) -> Run | None:
         """The version that was launched last, as committed."""
         return _first(await self._store.fetch_all(_PRESENT, {"of_scene": scene_id}))
@@ -99,7 +108,7 @@ def _first(rows: Sequence[Row]) -> Run | None:
 
 
 def _values(made: Run) -> dict[str, Any]:
-    simulation = made.simulation
+    simulation, turned = made.simulation, made.turn_time
     return {
         "scene_version": made.scene_version,
         "scene_id": made.scene_id,
@@ -108,6 +117,7 @@ def _values(made: Run) -> dict[str, Any]:
         "launch_no": made.launch_no,
         "edits": made.edits,
         "simulation": None if simulation is None else simulation.SerializeToString(),
+        "turn_us": 0 if turned is None else to_micros(turned),
     }
 
 
@@ -121,4 +131,5 @@ def _to_run(row: Row) -> Run:
         launch_no=row.launch_no,
         edits=row.edits,
         simulation=None if said is None else action_pb2.Simulation.FromString(said),
+        turn_time=from_micros(row.turn_us) if row.turn_us else None,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final, Protocol, TypeVar
 
@@ -12,11 +13,13 @@ from centers.action.desk import Desk
 from centers.action.errors import ActionReason
 from centers.action.run_rows import Run
 from centers.action.scenes import SceneBook, SceneVersion
+from centers.action.turn import Turn, next_time, turn_to
 from engine.action.v1 import action_pb2
 from engine.mesh.v1.context_pb2 import ChainIds
 from mesh.audit import note
+from mesh.clock import Clock
 from mesh.errors import MeshError
-from mesh.storage import Store, Transaction
+from mesh.storage import Replayed, Store, Transaction
 
 Answer = TypeVar("Answer", bound=Message)
 
@@ -25,65 +28,75 @@ Respond = Callable[[SceneVersion], Answer]
 _RUNNING: Final = action_pb2.SCENE_STATUS_RUNNING
 _PAUSED: Final = action_pb2.SCENE_STATUS_PAUSED
 _SUPERSEDED: Final = action_pb2.SCENE_STATUS_SUPERSEDED
+_ENDED: Final = action_pb2.SCENE_STATUS_ENDED
 _LIVE: Final = frozenset({_RUNNING, _PAUSED})
 
 
 class Hold(Protocol):
     """Where the dispatch of contacts is stopped."""
 
-    async def hold(self, scene_version: int, *, held: bool) -> None:
-        """Stop or resume the contacts of a version; does not fail when that must wait."""
+    async def hold(self, turn: Turn) -> None:
+        """Stop or resume the contacts of a scene; does not fail when that must wait."""
 
 
 class RunningScenes:
     """Lets scenes run and stops them: one transaction each, however many tasks that touches.
 
-    `respond` makes the call's answer, kept in the same transaction. What stops or
-    resumes also tells the reach centre before it returns. When that cannot be
-    reached the step stands nevertheless: no task is made any more, and the event
-    `SceneChanged` stops the contacts as soon as the reach centre is back.
+    A scene stops as a whole: of versions that were superseded tasks may be open, and
+    contacts may wait. What stops or resumes also tells the reach centre before it
+    returns. When that cannot be reached the step stands nevertheless: no task is made
+    any more, and the event `SceneChanged` stops the contacts as soon as the reach
+    centre is back. A call that is repeated because a crash came between the two steps
+    stops them before it is answered.
+
+    `respond` makes the call's answer, kept in the same transaction.
     """
 
-    def __init__(self, store: Store, book: SceneBook, desk: Desk, reach: Hold) -> None:
+    def __init__(
+        self, store: Store, book: SceneBook, desk: Desk, reach: Hold, clock: Clock
+    ) -> None:
         self._store = store
         self._book = book
         self._desk = desk
         self._reach = reach
+        self._clock = clock
 
     async def launch(self, scene_id: int, respond: Respond[Answer]) -> Answer:
         """Let the approved version run. The one that ran takes no new customers.
 
-        The contacts of one that was paused stay stopped: what was wrong with it is
-        not mended by another version.
+        If that was paused its contacts go on: the scene runs.
 
         Raises:
             MeshError: DEFINITION_NOT_FOUND, SCENE_STATUS_WRONG or SCENE_ENDED.
         """
         async with self._store.transaction() as tx:
             runs = await self._book.versions(tx, scene_id)
-            present = _present(runs)
-            answer = respond(await self._replace(tx, present, _approved(runs, present)))
+            launched, turn = await self._replace(tx, runs, _approved(runs, _present(runs)))
+            answer = respond(launched)
             tx.answer(answer)
+        if turn.scene_versions:
+            await self._reach.hold(turn)
         return answer
 
     async def pause(self, scene_id: int, respond: Respond[Answer]) -> Answer:
-        """Stop the running version; one that is paused is stopped once more.
+        """Stop the scene; one that is paused is stopped once more.
 
         Raises:
             MeshError: DEFINITION_NOT_FOUND, SCENE_STATUS_WRONG or SCENE_ENDED.
         """
-        answer, scene_version = await self._turn(scene_id, _PAUSED, respond)
-        await self._reach.hold(scene_version, held=True)
+        async with self._stopping(scene_id):
+            answer, turn = await self._turned(scene_id, _PAUSED, respond)
+        await self._reach.hold(turn)
         return answer
 
     async def resume(self, scene_id: int, respond: Respond[Answer]) -> Answer:
-        """Let the paused version run again.
+        """Let the paused scene run again.
 
         Raises:
             MeshError: DEFINITION_NOT_FOUND, SCENE_STATUS_WRONG or SCENE_ENDED.
         """
-        answer, scene_version = await self._turn(scene_id, _RUNNING, respond)
-        await self._reach.hold(scene_version, held=False)
+        answer, turn = await self._turned(scene_id, _RUNNING, respond)
+        await self._reach.hold(turn)
         return answer
 
     async def end(self, scene_id: int, respond: Respond[Answer]) -> Answer:
@@ -92,14 +105,13 @@ class RunningScenes:
         Raises:
             MeshError: DEFINITION_NOT_FOUND, SCENE_STATUS_WRONG or SCENE_ENDED.
         """
-        async with self._store.transaction() as tx:
+        async with self._stopping(scene_id), self._store.transaction() as tx:
             runs = await self._book.versions(tx, scene_id)
-            present = _live(runs)
-            ended = await self._move(tx, present.moved(action_pb2.SCENE_STATUS_ENDED))
+            ended, turn = await self._turn(tx, runs, _live(runs).moved(_ENDED))
             await self._desk.recall(tx, action_pb2.TASK_STATE_RECALLED, scene_id)
             answer = respond(ended)
             tx.answer(answer)
-        await self._reach.hold(present.scene_version, held=True)
+        await self._reach.hold(turn)
         return answer
 
     async def roll_back(
@@ -107,8 +119,9 @@ class RunningScenes:
     ) -> Answer:
         """Let an earlier version run again, and recall the open tasks of the one that ran.
 
-        Version 0 asks for the one that ran before. `respond` gets what runs now and
-        how many tasks were recalled.
+        If that was paused its contacts stay stopped, until the end of their tasks takes
+        them back. Version 0 asks for the one that ran before. `respond` gets what runs
+        now and how many tasks were recalled.
 
         Raises:
             MeshError: DEFINITION_NOT_FOUND, NO_EARLIER_VERSION, SCENE_STATUS_WRONG or SCENE_ENDED.
@@ -117,40 +130,60 @@ class RunningScenes:
             runs = await self._book.versions(tx, scene_id)
             present = _live(runs)
             target = _earlier(runs, present, version)
-            back = await self._replace(tx, present, target)
+            back, turn = await self._replace(tx, runs, target, left=present.scene_version)
             recalled = await self._desk.recall(
                 tx, action_pb2.TASK_STATE_RECALLED, scene_id, present.scene_version
             )
             answer = respond(back, recalled)
             tx.answer(answer)
-        await self._reach.hold(target.scene_version, held=False)
+        await self._reach.hold(turn)
         return answer
 
-    async def _turn(
+    @asynccontextmanager
+    async def _stopping(self, scene_id: int) -> AsyncIterator[None]:
+        """Stop contacts once more when the call was answered before, if its scene still stands."""
+        try:
+            yield
+        except Replayed:
+            runs = await self._book.runs.committed(scene_id)
+            present = _present(runs)
+            if present is not None and (turn := turn_to(present, runs)).held:
+                await self._reach.hold(turn)
+            raise
+
+    async def _turned(
         self, scene_id: int, status: action_pb2.SceneStatus.ValueType, respond: Respond[Answer]
-    ) -> tuple[Answer, int]:
-        """Move the present version between running and paused; the answer and its id."""
+    ) -> tuple[Answer, Turn]:
+        """Move the present version between running and paused."""
         async with self._store.transaction() as tx:
-            present = _live(await self._book.versions(tx, scene_id))
-            turned = await self._move(tx, present.moved(status))
+            runs = await self._book.versions(tx, scene_id)
+            turned, turn = await self._turn(tx, runs, _live(runs).moved(status))
             answer = respond(turned)
             tx.answer(answer)
-        return answer, present.scene_version
+        return answer, turn
 
-    async def _replace(self, tx: Transaction, present: Run | None, following: Run) -> SceneVersion:
+    async def _replace(
+        self, tx: Transaction, runs: Sequence[Run], following: Run, left: int = 0
+    ) -> tuple[SceneVersion, Turn]:
         """Let a version run in place of the present one, which is superseded."""
-        launches = 0
+        launches, present = 0, _present(runs)
         if present is not None:
             launches = present.launch_no
-            await self._move(tx, present.moved(_SUPERSEDED))
-        return await self._move(tx, replace(following, status=_RUNNING, launch_no=launches + 1))
+            said = await self._book.scenes.by_version_id(present.scene_version)
+            await self._book.move(tx, present.moved(_SUPERSEDED), said.body)
+        running = replace(following, status=_RUNNING, launch_no=launches + 1)
+        return await self._turn(tx, runs, running, left)
 
-    async def _move(self, tx: Transaction, changed: Run) -> SceneVersion:
+    async def _turn(
+        self, tx: Transaction, runs: Sequence[Run], changed: Run, left: int = 0
+    ) -> tuple[SceneVersion, Turn]:
+        """Store where the present version stands from now on; what that means for contacts."""
+        changed = replace(changed, turn_time=next_time(runs, self._clock.now()))
+        turn = turn_to(changed, runs, left)
         said = await self._book.scenes.by_version_id(changed.scene_version)
-        await self._book.move(tx, changed, said.body)
-        if changed.status != _SUPERSEDED:
-            note(chain=ChainIds(scene_version=changed.scene_version))
-        return SceneVersion(said, changed)
+        await self._book.move(tx, changed, said.body, turn)
+        note(chain=ChainIds(scene_version=changed.scene_version))
+        return SceneVersion(said, changed), turn
 
 
 def _present(runs: Sequence[Run]) -> Run | None:

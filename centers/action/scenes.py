@@ -12,6 +12,7 @@ from centers.action.errors import ActionReason
 from centers.action.events import scene_changed
 from centers.action.materialization import Ids
 from centers.action.run_rows import Run, RunRows
+from centers.action.turn import Turn
 from engine.action.v1 import action_pb2
 from engine.mesh.v1.context_pb2 import ChainIds
 from mesh.audit import note
@@ -54,10 +55,12 @@ class SceneBook:
             raise MeshError(ActionReason.SCENE_ENDED)
         return runs
 
-    async def move(self, tx: Transaction, changed: Run, said: action_pb2.Scene) -> None:
-        """Store where a version stands now, and tell it."""
+    async def move(
+        self, tx: Transaction, changed: Run, said: action_pb2.Scene, turn: Turn | None = None
+    ) -> None:
+        """Store where a version stands now, and tell it; with what it means for contacts."""
         await self.runs.replace(tx, changed)
-        tx.publish(scene_changed(changed, said))
+        tx.publish(scene_changed(changed, said, turn))
 
 
 class Scenes:

@@ -5,7 +5,7 @@ numbers. Every database keeps the primary key at the end of each index by itself
 
 `scene_run` has a row for each version of a scene: where it stands, and what its
 simulation said. `launch_no` counts the launches of a scene: the present version
-has the highest.
+has the highest. `turn_us` is 0 until it is launched.
 
 `task.open_objective` is the objective while the task is open and NULL after: so
 that the database itself keeps a customer from two open tasks of one objective.
@@ -33,6 +33,7 @@ scene_run: Final = sa.Table(
     sa.Column("launch_no", sa.Integer, nullable=False),
     sa.Column("edits", sa.Integer, nullable=False),
     sa.Column("simulation", sa.LargeBinary),
+    sa.Column("turn_us", sa.BigInteger, nullable=False, server_default="0"),
     sa.Index("scene_run_version", "scene_id", "version", unique=True),
     sa.Index("scene_run_launch", "scene_id", "launch_no"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from centers.reach import moving
@@ -60,6 +60,6 @@ class ContactStore:
         async with self._store.transaction() as tx:
             return await moving.apply(tx, contact_id, report, now)
 
-    async def hold(self, scene_version: int, now: datetime, *, held: bool) -> None:
+    async def hold(self, scene_versions: Collection[int], told: datetime, *, held: bool) -> None:
         async with self._store.transaction() as tx:
-            await learn_hold(tx, scene_version, now, held=held)
+            await learn_hold(tx, scene_versions, told, held=held)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -48,8 +48,8 @@ class ContactStore(Protocol):
     async def report(self, contact_id: int, report: Report, now: datetime) -> Contact | None:
         """The contact after a report; None when there is no such contact."""
 
-    async def hold(self, scene_version: int, now: datetime, *, held: bool) -> None:
-        """Stop or resume a scene, from now on."""
+    async def hold(self, scene_versions: Collection[int], told: datetime, *, held: bool) -> None:
+        """Stop or resume versions of a scene, unless something newer was told of one."""
 
 
 class Withdrawal(Protocol):
@@ -153,11 +153,16 @@ class ContactBook:
             raise MeshError(ReachReason.CONTACT_NOT_FOUND)
         return found.state
 
-    async def hold(self, scene_version: int, *, held: bool) -> None:
-        """Stop or resume a scene. Once it is stopped nothing of it is handed over any more."""
-        await self._store.hold(scene_version, self._clock.now(), held=held)
+    async def hold(self, *scene_versions: int, held: bool, told: datetime | None = None) -> None:
+        """Stop or resume versions of a scene.
+
+        Once they are stopped nothing of them is handed over any more. `told` is when
+        that was decided, now by default: what was decided later holds.
+        """
+        await self._store.hold(scene_versions, told or self._clock.now(), held=held)
         if held:
-            await self._flights.landed(scene_version)
+            for scene_version in scene_versions:
+                await self._flights.landed(scene_version)
         else:
             self._wake()
 

@@ -32,7 +32,7 @@ _HELD: Final = {
     int(action_pb2.SCENE_STATUS_PAUSED): True,
     int(action_pb2.SCENE_STATUS_ENDED): True,
 }
-"""Whether a status stops a scene; in any other its tasks go on as they do."""
+"""Whether a status stops all of a scene; in any other its contacts go on as they do."""
 
 _PRODUCT_BARRED: Final = {
     int(product_pb2.PRODUCT_STATUS_ON_SALE): False,
@@ -66,9 +66,10 @@ class Reactions:
         if held is None:
             return None
         when = event.time.ToDatetime(tzinfo=UTC)
+        versions = {scene.scene_version, *scene.scene_versions}
 
         async def effect(tx: Transaction) -> None:
-            await learn_hold(tx, scene.scene_version, when, held=held)
+            await learn_hold(tx, versions, when, held=held)
 
         return effect
 

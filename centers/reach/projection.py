@@ -5,6 +5,7 @@ It learns of them by events; a scene is also stopped by a call.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -105,19 +106,23 @@ async def learn_task(tx: Transaction, task: Task) -> bool:
 
 
 async def is_held(tx: Transaction, scene_version: int) -> bool:
-    """Whether the scene is stopped."""
+    """Whether the version of a scene is stopped."""
     rows = await tx.fetch_all(_HOLD, {"scene": scene_version}) if scene_version else ()
     return bool(rows and rows[0].held)
 
 
-async def learn_hold(tx: Transaction, scene_version: int, told: datetime, *, held: bool) -> None:
-    """Stop or resume a scene, unless something newer was told of it."""
-    rows = await tx.fetch_all(_HOLD, {"scene": scene_version})
-    if rows and rows[0].told_us > to_micros(told):
-        return
-    await tx.execute(_DROP_HOLD, {"scene": scene_version})
-    values = {"scene_version": scene_version, "held": held, "told_us": to_micros(told)}
-    await tx.execute(_ADD_HOLD, values)
+async def learn_hold(
+    tx: Transaction, scene_versions: Collection[int], told: datetime, *, held: bool
+) -> None:
+    """Stop or resume versions of a scene, but for those of which something newer was told."""
+    told_us = to_micros(told)
+    for scene_version in scene_versions:
+        rows = await tx.fetch_all(_HOLD, {"scene": scene_version})
+        if rows and rows[0].told_us > told_us:
+            continue
+        await tx.execute(_DROP_HOLD, {"scene": scene_version})
+        values = {"scene_version": scene_version, "held": held, "told_us": told_us}
+        await tx.execute(_ADD_HOLD, values)
 
 
 async def is_barred(tx: Transaction, kind: Barred, subject_id: int, version: int = 0) -> bool:

@@ -171,7 +171,8 @@ class ReachRpc(reach_pb2_grpc.ReachServiceServicer):
     async def HoldScene(
         self, request: reach_pb2.HoldSceneRequest, _: object
     ) -> reach_pb2.HoldSceneResponse:
-        await self._contacts.hold(request.scene_version, held=request.held)
+        versions = {request.scene_version, *request.scene_versions}
+        await self._contacts.hold(*versions, held=request.held, told=wire.decided(request))
         return reach_pb2.HoldSceneResponse()
 
     async def ReportDelivery(

@@ -87,7 +87,7 @@ scene_hold: Final = sa.Table(
     sa.Column("held", sa.Boolean, nullable=False),
     sa.Column("told_us", sa.BigInteger, nullable=False),
 )
-"""Scenes that were ever stopped; `told_us` is when who told of it said it happened."""
+"""Versions of scenes that were ever told of; `told_us` is when that was decided."""
 
 task: Final = sa.Table(
     "task",

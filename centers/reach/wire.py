@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -82,6 +82,11 @@ def report(request: reach_pb2.ReportDeliveryRequest) -> Report:
         result_code=request.result_code,
         talk_time=request.talk_time.ToTimedelta(),
     )
+
+
+def decided(request: reach_pb2.HoldSceneRequest) -> datetime | None:
+    """When it was decided that a scene stops or goes on, if the request says so."""
+    return request.time.ToDatetime(tzinfo=UTC) if request.HasField("time") else None
 
 
 def contacts_page(request: reach_pb2.ListContactsRequest) -> PageRequest:

@@ -118,7 +118,7 @@ class Reach(Played):
 
     refusing: set[int] = field(default_factory=set)
     contacts: dict[int, reach_pb2.Contact] = field(default_factory=dict)
-    holds: list[tuple[int, bool]] = field(default_factory=list)
+    holds: list[tuple[list[int], bool]] = field(default_factory=list)
     screened: list[int] = field(default_factory=list)
     chains: list[int] = field(default_factory=list)
     down: bool = False
@@ -131,7 +131,7 @@ class Reach(Played):
     async def HoldScene(self, request: Any, _: object) -> Any:
         if self.down:
             raise MeshError(MeshReason.UNAVAILABLE)
-        self.holds.append((request.scene_version, request.held))
+        self.holds.append(([request.scene_version, *request.scene_versions], request.held))
         return reach_pb2.HoldSceneResponse()
 
     async def GetEvidence(self, request: Any, _: object) -> Any:
@@ -489,9 +489,26 @@ async def test_x14_pausing_stops_tasks_and_holds_contacts(bank: Bank) -> None:
     (made,) = await eventually(look, bool)
     assert made.suppress_reason == action_pb2.SUPPRESS_REASON_SCENE_NOT_RUNNING
     await scenes.PauseScene(pause)
-    assert bank.reach.holds[-1] == (scene.scene_version, True)
+    assert bank.reach.holds[-1] == ([scene.scene_version], True)
     await scenes.ResumeScene(action_pb2.ResumeSceneRequest(scene_id=scene_id))
-    assert bank.reach.holds[-1] == (scene.scene_version, False)
+    assert bank.reach.holds[-1] == ([scene.scene_version], False)
+
+
+async def test_x14_a_pause_that_is_asked_for_again_holds_before_it_answers(bank: Bank) -> None:
+    """The first answer was lost, and with it the hold on all versions."""
+    first = await bank.launched(objective="pause.again")
+    scene_id = first.definition.definition_id
+    second = await bank.launched(scene_id=scene_id, objective="pause.again")
+    scenes = bank.scenes("hq001")
+    pause = action_pb2.PauseSceneRequest(scene_id=scene_id, request_id="pause-again")
+    bank.reach.down = True
+    try:
+        answer = await scenes.PauseScene(pause)
+    finally:
+        bank.reach.down = False
+    bank.reach.holds.clear()
+    assert await scenes.PauseScene(pause) == answer
+    assert bank.reach.holds == [([second.scene_version, first.scene_version], True)]
 
 
 async def test_going_back_is_one_call(bank: Bank) -> None:

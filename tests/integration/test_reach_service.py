@@ -482,6 +482,25 @@ async def test_x14_a_stopped_scene_sends_nothing_until_it_is_resumed(
     assert evidence.contact.reached
 
 
+async def test_x14_versions_of_a_scene_stop_and_go_on_together(
+    mesh: Mesh, rm: Stub, action: Stub, customer: int
+) -> None:
+    """Within one call, as of when it was decided: an older one that comes late changes nothing."""
+    await publish(mesh, task(330, customer, scene=78), key=customer)
+    versions = range(79, 98)
+    hold = reach_pb2.HoldSceneRequest(scene_version=98, scene_versions=[78, *versions], held=True)
+    hold.time.GetCurrentTime()
+    await action.HoldScene(hold)
+    denied = (await rm.SendSms(sms(customer, task_id=330))).contact
+    assert denied.receipt.reason == reach_pb2.ADMISSION_CHECK_SCENE_RUNS
+    release = reach_pb2.HoldSceneRequest(scene_version=98, scene_versions=[78, *versions])
+    release.time.GetCurrentTime()
+    await action.HoldScene(release)
+    await action.HoldScene(hold)
+    made = (await rm.SendSms(sms(customer, task_id=330))).contact
+    await in_state(rm, made, reach_pb2.CONTACT_STATE_DELIVERED)
+
+
 async def test_contacts_are_listed_newest_first_in_pages(rm: Stub, customer: int) -> None:
     """Denied attempts among them."""
     made = [(await rm.SendSms(sms(customer))).contact.contact_id for _ in range(5)]

@@ -32,6 +32,7 @@ from centers.action.strategies import Strategies
 from centers.action.tables import task
 from centers.action.task_rows import TaskRows
 from centers.action.tasks import Tasks
+from centers.action.turn import Turn
 from engine.action.v1 import action_pb2
 from engine.decision.v1 import decision_pb2
 from engine.mesh.v1 import ownership_pb2
@@ -93,7 +94,7 @@ class World:
     owned: dict[int, Owner] = field(default_factory=dict)
     unowned: set[int] = field(default_factory=set)
     contacts: dict[int, reach_pb2.Contact] = field(default_factory=dict)
-    holds: list[tuple[int, bool]] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
     backtests: dict[int, Sequence[BacktestPage]] = field(default_factory=dict)
 
     async def refuses(self, customer_id: int) -> bool:
@@ -112,8 +113,8 @@ class World:
     async def evidence(self, contact_id: int) -> reach_pb2.Contact | None:
         return self.contacts.get(contact_id)
 
-    async def hold(self, scene_version: int, *, held: bool) -> None:
-        self.holds.append((scene_version, held))
+    async def hold(self, turn: Turn) -> None:
+        self.turns.append(turn)
 
     async def backtest_page(self, backtest_id: int, token: str) -> BacktestPage:
         return self.backtests[backtest_id][int(token or 0)]
@@ -148,7 +149,7 @@ class Office:
         self.opportunities = OpportunityRows(store)
         self.desk = Desk(TaskRows(store), OwnerRows(store), self.clock)
         self.scenes = Scenes(store, self.book, scene_ids=Ids(), version_ids=Ids())
-        self.running = RunningScenes(store, self.book, self.desk, self.world)
+        self.running = RunningScenes(store, self.book, self.desk, self.world, self.clock)
         self.tasks = Tasks(store, self.desk, self.strategies, self.clock)
         self.leases = Leases(store, self.desk, self.clock)
         self.expiry = Expiry(store, self.desk, self.opportunities, self.clock)
@@ -336,9 +337,12 @@ class Office:
 
     async def told(self, kind: type[M]) -> list[M]:
         """What was told of one kind, in its order."""
+        return [kind.FromString(one.payload) for one in await self.events(kind)]
+
+    async def events(self, kind: type[Message]) -> list[Event]:
+        """The events of one kind, in their order."""
         events = [Event.FromString(raw) for _, raw in await self.store.outbox.read(EVERYTHING)]
-        name = kind.DESCRIPTOR.full_name
-        return [kind.FromString(one.payload) for one in events if one.type == name]
+        return [one for one in events if one.type == kind.DESCRIPTOR.full_name]
 
     async def turn(self) -> None:
         """Let others have a turn of the loop."""

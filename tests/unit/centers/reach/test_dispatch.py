@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -270,6 +271,18 @@ async def test_x14_a_stopped_scene_waits_and_others_go_on(desk: Any) -> None:
     assert await desk.state(held.contact_id) is State.SENT
 
 
+async def test_x14_what_was_decided_later_holds_in_whichever_order_it_comes(desk: Any) -> None:
+    """A pause that arrives after the resume that followed it stops nothing, for each version."""
+    await desk.task(30, 1, scene=40)
+    await desk.task(31, 2, scene=41)
+    made = [(await desk.ask(one, task_id=task)).contact_id for one, task in ((1, 30), (2, 31))]
+    decided = desk.clock.now()
+    await desk.contacts.hold(40, held=False, told=decided + timedelta(seconds=1))
+    await desk.contacts.hold(40, 41, held=True, told=decided)
+    await desk.dispatch()
+    assert [await desk.state(one) for one in made] == [State.SENT, State.QUEUED]
+
+
 async def test_x14_stopping_a_scene_waits_for_what_is_being_handed_over(desk: Any) -> None:
     """It returns once the party has answered, and not before."""
     await desk.task(30, scene=40)
@@ -277,7 +290,7 @@ async def test_x14_stopping_a_scene_waits_for_what_is_being_handed_over(desk: An
     desk.sms.gate = asyncio.Event()
     async with desk.dispatcher():
         await desk.sms.busy.wait()
-        stopping = asyncio.create_task(desk.contacts.hold(40, held=True))
+        stopping = asyncio.create_task(desk.contacts.hold(41, 40, held=True))
         await asyncio.wait([stopping], timeout=0.02)
         assert not stopping.done()
         desk.sms.gate.set()

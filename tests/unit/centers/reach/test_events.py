@@ -24,8 +24,8 @@ def task_changed(
     return action_pb2.TaskChanged(task=task)
 
 
-def scene_changed(status: action_pb2.SceneStatus.ValueType) -> Any:
-    return action_pb2.SceneChanged(scene_version=40, status=status)
+def scene_changed(status: action_pb2.SceneStatus.ValueType, *others: int) -> Any:
+    return action_pb2.SceneChanged(scene_version=40, scene_versions=others, status=status)
 
 
 def message_changed(
@@ -97,6 +97,23 @@ async def test_a_scene_is_stopped_by_its_event_too(
     await desk.hear(desk.reactions.on_action, scene_changed(status))
     await desk.dispatch()
     assert await desk.state(made.contact_id) is state
+
+
+async def test_x14_a_scene_is_stopped_with_all_its_versions_by_its_event(desk: Any) -> None:
+    """And goes on with all of them; another scene was never touched."""
+    made = []
+    for task_id, version in ((30, 39), (31, 40), (32, 50)):
+        await desk.task(task_id, task_id, scene=version)
+        made.append((await desk.ask(task_id, task_id=task_id)).contact_id)
+    react = desk.reactions.on_action
+    await desk.hear(react, scene_changed(action_pb2.SCENE_STATUS_PAUSED, 38, 39))
+    await desk.dispatch()
+    states = [await desk.state(one) for one in made]
+    assert states == [State.QUEUED, State.QUEUED, State.SENT]
+    desk.later(seconds=1)
+    await desk.hear(react, scene_changed(action_pb2.SCENE_STATUS_RUNNING, 38, 39))
+    await desk.dispatch()
+    assert [await desk.state(one) for one in made] == [State.SENT] * 3
 
 
 async def test_x14_an_event_from_before_the_stop_does_not_resume_the_scene(desk: Any) -> None:
