@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
@@ -39,12 +38,21 @@ Stub: TypeAlias = "performance_pb2_grpc.PerformanceServiceAsyncStub"
 
 RM, PARTNER, STRANGER = 31, 32, 33
 BRANCH, PARTNERS_BRANCH = 1, 2
-SPLIT, WHOLE = 11, 12
-"""Customers: of RM and partner, 70 to 30; of RM alone."""
 WITHIN_S = 30.0
 INFLOW = performance_pb2.METRIC_NET_EXTERNAL_INFLOW
 
-_scenes = count(100)
+SCENES = range(100, 110)
+_scenes = iter(SCENES)
+
+
+def split(scene: int) -> int:
+    """A customer of RM and partner, 70 to 30; each scene has its own."""
+    return scene * 10 + 1
+
+
+def whole(scene: int) -> int:
+    """A customer of RM alone."""
+    return scene * 10 + 2
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -65,16 +73,16 @@ async def mesh() -> AsyncIterator[Mesh]:
 async def bring_customers(mesh: Mesh) -> None:
     stub: Any = customer_pb2_grpc.CustomerServiceStub(mesh.channel("customer", caller="loader"))
     request = customer_pb2.ImportCustomersRequest()
-    for token in (SPLIT, WHOLE):
+    for token in (customer(scene) for scene in SCENES for customer in (split, whole)):
         request.customers.add(
             customer_id=token, tier=customer_pb2.TIER_AUM50, owner_id=RM, branch_id=BRANCH
         )
-    request.customers[0].shares.extend(
-        [
-            ownership_pb2.OwnerShare(staff_id=RM, share_bp=7_000, branch_id=BRANCH),
-            ownership_pb2.OwnerShare(staff_id=PARTNER, share_bp=3_000, branch_id=PARTNERS_BRANCH),
-        ]
-    )
+    shares = [
+        ownership_pb2.OwnerShare(staff_id=RM, share_bp=7_000, branch_id=BRANCH),
+        ownership_pb2.OwnerShare(staff_id=PARTNER, share_bp=3_000, branch_id=PARTNERS_BRANCH),
+    ]
+    for added in request.customers[::2]:
+        added.shares.extend(shares)
     await stub.ImportCustomers(request)
 
 
@@ -188,12 +196,12 @@ async def test_money_is_credited_whenever_its_cause_is_heard_of(
     """70 to 30 to the fen; the events may come before the result or after it."""
     key = uuid4().hex
     await source.RecordResults(
-        performance_pb2.RecordResultsRequest(results=[result(f"{key}-1", SPLIT, 100_001)])
+        performance_pb2.RecordResultsRequest(results=[result(f"{key}-1", split(scene), 100_001)])
     )
-    await treat(mesh, scene, SPLIT, WHOLE)
+    await treat(mesh, scene, split(scene), whole(scene))
     await allocated(bank, scene, 1)
     await source.RecordResults(
-        performance_pb2.RecordResultsRequest(results=[result(f"{key}-2", WHOLE, 50_000)])
+        performance_pb2.RecordResultsRequest(results=[result(f"{key}-2", whole(scene), 50_000)])
     )
     found = await allocated(bank, scene, 2)
     assert (found.total_fen, found.split_customers) == (150_001, 1)
@@ -207,7 +215,7 @@ async def test_a_batch_is_answered_once_however_often_it_is_sent(source: Stub, s
     """Under the same request id the answer is the same; under another all are duplicates (X1)."""
     key = uuid4().hex
     batch = performance_pb2.RecordResultsRequest(
-        results=[result(f"{key}-{number}", WHOLE, 1_000) for number in range(3)],
+        results=[result(f"{key}-{number}", whole(scene), 1_000) for number in range(3)],
         reversals=[reversal(f"{key}-0", "2026-11-24")],
         request_id=f"batch-{scene}",
     )
@@ -223,8 +231,8 @@ async def test_each_sees_what_lies_within_his_reach(
     mesh: Mesh, source: Stub, bank: Stub, scene: int
 ) -> None:
     """Own entries, the branch's, or all; the totals are of those, and so is each explanation."""
-    await treat(mesh, scene, SPLIT)
-    batch = [result(uuid4().hex, SPLIT, 10_000)]
+    await treat(mesh, scene, split(scene))
+    batch = [result(uuid4().hex, split(scene), 10_000)]
     await source.RecordResults(performance_pb2.RecordResultsRequest(results=batch))
     await allocated(bank, scene, 1)
     readers = {
@@ -240,7 +248,9 @@ async def test_each_sees_what_lies_within_his_reach(
             found = await totals(stub, scene)
             assert (found.total_fen, found.unallocated_fen) == (amount, 0)
             assert found.results == found.split_customers == (1 if amount else 0)
-    listing = performance_pb2.ListCreditsRequest(metric=INFLOW, page_size=1)
+    listing = performance_pb2.ListCreditsRequest(
+        metric=INFLOW, customer_id=split(scene), page_size=1
+    )
     (entry,) = (await readers[3_000][0].ListCredits(listing)).credits
     assert (entry.owner_id, entry.amount_fen) == (PARTNER, 3_000)
     explain = performance_pb2.ExplainNumberRequest(credit_id=entry.credit_id)
@@ -254,14 +264,16 @@ async def test_a_number_is_explained_down_to_its_transaction(
     mesh: Mesh, source: Stub, bank: Stub, scene: int
 ) -> None:
     """Entries that sum to what stands, and the class of the money (A14)."""
-    await treat(mesh, scene, SPLIT)
+    await treat(mesh, scene, split(scene))
     key = uuid4().hex
-    handed = result(key, SPLIT, 123_456, money_class="SALARY")
+    handed = result(key, split(scene), 123_456, money_class="SALARY")
     await source.RecordResults(performance_pb2.RecordResultsRequest(results=[handed]))
     await allocated(bank, scene, 1)
     taken = performance_pb2.RecordResultsRequest(reversals=[reversal(key, "2026-11-24")])
     assert (await source.RecordResults(taken)).reversed == 1
-    listing = performance_pb2.ListCreditsRequest(metric=INFLOW, owner_id=RM, page_size=1)
+    listing = performance_pb2.ListCreditsRequest(
+        metric=INFLOW, owner_id=RM, customer_id=split(scene), page_size=1
+    )
     page = await bank.ListCredits(listing)
     (entry,) = page.credits
     assert entry.entry_type == performance_pb2.ENTRY_TYPE_REVERSE
@@ -277,9 +289,9 @@ async def test_a_number_is_explained_down_to_its_transaction(
     assert (await bank.ListCredits(listing)).credits[0].credit_id != entry.credit_id
 
 
-async def test_results_are_handed_in_by_those_who_may(bank: Stub, source: Stub) -> None:
+async def test_results_are_handed_in_by_those_who_may(bank: Stub, source: Stub, scene: int) -> None:
     """And read by others; an empty batch is refused."""
-    batch = performance_pb2.RecordResultsRequest(results=[result(uuid4().hex, WHOLE, 1)])
+    batch = performance_pb2.RecordResultsRequest(results=[result(uuid4().hex, whole(scene), 1)])
     assert (await refusal(bank.RecordResults(batch))).reason == "PERMISSION_DENIED"
     empty = performance_pb2.RecordResultsRequest()
     assert (await refusal(source.RecordResults(empty))).reason == "INVALID_ARGUMENT"

@@ -140,6 +140,13 @@ class Ledger(RuleBasedStateMachine):
         )
         self.run(self.office.tell(told))
 
+    @rule(customer=CUSTOMERS, key=KEYS, amount=st.integers(1, 10**9), number=st.integers(1, 9))
+    def late(self, customer: int, key: str, amount: int, number: int) -> None:
+        """A result, and only then what led to it."""
+        self.record([(key, INFLOW, customer, amount, "SALARY", "2026-01-02")], [])
+        self.opportunity(customer, number, 9)
+        self.contact(customer, number, 5)
+
     @rule(seconds=st.sampled_from([60, 3_600, 90_000]))
     def wait(self, seconds: int) -> None:
         self.office.clock.advance(seconds)
