@@ -74,7 +74,7 @@ class Settings:
     token_ttl_s: int = _setting(300, "life of an access token, seconds", low=10, high=3600)
     session_ttl_s: int = _setting(8 * 3600, "life of a session, seconds", low=60, high=30 * 86400)
     bus_lease_s: float = _setting(
-        10.0, "seconds until another member of a group is served when one is silent", low=1, high=60
+        3.0, "seconds until another member of a group is served when one is silent", low=1, high=60
     )
     bus_retention_days: int = _setting(
         7, "days that the bus keeps events after all groups had them", low=1, high=3650

@@ -61,6 +61,7 @@ class Ask:
     wait_s: float
     settlement: Settlement
     leaving: bool = False
+    renewing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +86,10 @@ class DeadLetter:
     replaying: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Lease:
+@dataclass(slots=True)
+class Lease:
+    """That a member is served, until a time."""
+
     member: str
     until: float
 
@@ -100,21 +103,39 @@ class Leases:
     """
 
     def __init__(self) -> None:
-        self._held: dict[GroupKey, _Lease] = {}
+        self._held: dict[GroupKey, Lease] = {}
 
-    def take(self, key: GroupKey, member: str, now: float, *, for_s: float) -> bool:
-        """Serve the member for that long; False while another one is served."""
-        held = self._held.get(key)
-        if held is not None and held.member != member and now < held.until:
+    def take(self, key: GroupKey, member: str, now: float, *, for_s: float) -> Lease | None:
+        """Serve the member for that long; None while another one is served."""
+        if self._is_held_by_another(key, member, now):
+            return None
+        lease = self._held[key] = Lease(member, now + for_s)
+        return lease
+
+    def renew(self, key: GroupKey, member: str, now: float, *, for_s: float) -> bool:
+        """Serve the member for that long at least; False while another one is served.
+
+        Later calls of the member may have come first: what they took stays theirs.
+        """
+        if self._is_held_by_another(key, member, now):
             return False
-        self._held[key] = _Lease(member, now + for_s)
+        lease = self._held.setdefault(key, Lease(member, now))
+        lease.member, lease.until = member, max(lease.until, now + for_s)
         return True
 
-    def release(self, key: GroupKey, member: str) -> None:
-        """The member is served no more."""
-        held = self._held.get(key)
-        if held is not None and held.member == member:
+    def shorten(self, key: GroupKey, lease: Lease, now: float, *, for_s: float) -> None:
+        """Let a lease end after that long, unless a later call of the member took one."""
+        if self._held.get(key) is lease:
+            lease.until = now + for_s
+
+    def release(self, key: GroupKey, lease: Lease) -> None:
+        """End a lease, unless a later call of the member took one."""
+        if self._held.get(key) is lease:
             del self._held[key]
+
+    def _is_held_by_another(self, key: GroupKey, member: str, now: float) -> bool:
+        held = self._held.get(key)
+        return held is not None and held.member != member and now < held.until
 
 
 def fitting(sizes: Sequence[int], max_bytes: int = MAX_BYTES) -> int:

@@ -98,6 +98,7 @@ def _ask(request: bus_pb2.PollRequest, service: str) -> Ask:
             replayed=settled.replayed,
         ),
         leaving=request.leaving,
+        renewing=request.renewing,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final, Protocol
@@ -104,20 +103,26 @@ class Bus:
     async def poll(self, ask: Ask) -> Sequence[Logged] | None:
         """The next events for a member; None while another one is served.
 
-        A member whose call is given up is served no more: it may be dead.
+        A member whose call fails or is given up is served no more: it may be dead.
         """
-        if not self._serve(ask, ask.wait_s + self._lease_s):
+        now = self._clock.monotonic()
+        if ask.renewing:
+            renewed = self._leases.renew(ask.key, ask.member, now, for_s=self._lease_s)
+            return () if renewed else None
+        lease = self._leases.take(ask.key, ask.member, now, for_s=ask.wait_s + self._lease_s)
+        if lease is None:
             return None
         try:
             await self._settle(ask)
             found = () if ask.leaving else await self._next(ask)
-        except asyncio.CancelledError:
-            self._leases.release(ask.key, ask.member)
+        except BaseException:
+            self._leases.release(ask.key, lease)
             raise
         if ask.leaving:
-            self._leases.release(ask.key, ask.member)
+            self._leases.release(ask.key, lease)
         else:
-            self._serve(ask, self._lease_s)
+            now = self._clock.monotonic()
+            self._leases.shorten(ask.key, lease, now, for_s=self._lease_s)
         return found
 
     async def events(self, topic: str, after: int, most: int, wait_s: float) -> Sequence[Logged]:
@@ -136,9 +141,6 @@ class Bus:
     async def groups(self) -> Sequence[GroupState]:
         """Every group with how far it is."""
         return await self._groups.all()
-
-    def _serve(self, ask: Ask, for_s: float) -> bool:
-        return self._leases.take(ask.key, ask.member, self._clock.monotonic(), for_s=for_s)
 
     async def _settle(self, ask: Ask) -> None:
         known = await self._groups.position(ask.key)

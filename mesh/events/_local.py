@@ -18,7 +18,7 @@ from engine.mesh.v1.bus_pb2 import (
 )
 from mesh.clock import Clock, SystemClock
 
-LEASE_S: Final = 10.0
+LEASE_S: Final = 3.0
 MAX_EVENTS: Final = 500
 
 
@@ -77,6 +77,9 @@ class LocalBus:
         if group.member != request.member and self._clock.monotonic() < group.until:
             return PollResponse(active=False)
         group.member = request.member
+        if request.renewing:
+            group.until = max(group.until, self._clock.monotonic() + LEASE_S)
+            return PollResponse(active=True)
         self._settle(group, request.topic, request.settled)
         if request.leaving:
             group.until = 0.0

@@ -114,6 +114,7 @@ def ask(
     wait_s: int = 0,
     settled: Settled | None = None,
     leaving: bool = False,
+    renewing: bool = False,
 ) -> PollRequest:
     return PollRequest(
         group=group,
@@ -123,6 +124,7 @@ def ask(
         wait=Duration(seconds=wait_s),
         settled=settled,
         leaving=leaving,
+        renewing=renewing,
     )
 
 
@@ -192,13 +194,40 @@ async def test_one_member_is_served_at_a_time(buses: Buses) -> None:
     assert (await bus.poll(ask("m1"))).active
     refused = await bus.poll(ask("m2", wait_s=30))
     assert (refused.active, len(refused.events)) == (False, 0)
-    buses.clock.advance(9.0)
+    buses.clock.advance(2.5)
     assert (await bus.poll(ask("m1"))).active, "asking renews the lease"
-    buses.clock.advance(9.0)
+    buses.clock.advance(2.5)
     assert not (await bus.poll(ask("m2"))).active
-    buses.clock.advance(1.5)
+    buses.clock.advance(1.0)
     assert texts(await bus.poll(ask("m2"))) == ["a"]
     assert not (await bus.poll(ask("m1"))).active
+
+
+async def test_who_works_long_renews(buses: Buses) -> None:
+    """It gets nothing by that, and is served for as long as it goes on; a stand-by cannot."""
+    bus = buses.of(SHOP)
+    await bus.append(told("a"))
+    await bus.poll(ask("m1"))
+    for _ in range(3):
+        buses.clock.advance(2.5)
+        renewed = await bus.poll(ask("m1", renewing=True))
+        assert (renewed.active, len(renewed.events)) == (True, 0)
+        assert not (await bus.poll(ask("m2", renewing=True))).active
+        assert not (await bus.poll(ask("m2"))).active
+    buses.clock.advance(3.5)
+    assert texts(await bus.poll(ask("m2"))) == ["a"]
+
+
+async def test_renewing_shortens_no_wait(buses: Buses) -> None:
+    """A word of the last batch that comes late does not end the lease of the next poll."""
+    bus = buses.of(SHOP)
+    waiting = asyncio.ensure_future(bus.poll(ask("m1", wait_s=30)))
+    await asyncio.sleep(0.05)
+    assert (await bus.poll(ask("m1", renewing=True))).active
+    buses.clock.advance(20.0)
+    assert not (await bus.poll(ask("m2"))).active
+    await bus.append(told("a"))
+    assert texts(await asyncio.wait_for(waiting, 10)) == ["a"]
 
 
 async def test_a_stand_by_settles_nothing(buses: Buses) -> None:

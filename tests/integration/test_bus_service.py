@@ -149,6 +149,21 @@ async def test_a_member_that_is_gone_makes_room(
                 break
 
 
+async def test_a_call_that_breaks_late_frees_nobody_elses_place(
+    shop: BusServiceAsyncStub, operator: BusServiceAsyncStub
+) -> None:
+    """The member asked again before the bus learned that its first call was gone."""
+    first = asyncio.ensure_future(_poll(shop, ask(member="m1", wait=Duration(seconds=30))))
+    await _until_known(operator)
+    again = asyncio.ensure_future(_poll(shop, ask(member="m1", wait=Duration(seconds=30))))
+    for _ in range(5):
+        assert not (await shop.Poll(ask(member="m2"))).active
+    first.cancel()
+    for _ in range(20):
+        assert not (await shop.Poll(ask(member="m2"))).active
+    again.cancel()
+
+
 async def test_a_bus_that_stops_lets_nobody_wait(mesh: Mesh) -> None:
     """A poll is answered with nothing, long before its time."""
     mesh.trust("shop", {*RIGHTS_OF_ALL, "bus.read"})

@@ -10,7 +10,7 @@ import grpc
 import pytest
 import sqlalchemy as sa
 
-from engine.mesh.v1.bus_pb2 import PollRequest
+from engine.mesh.v1.bus_pb2 import PollRequest, PollResponse
 from engine.mesh.v1.context_pb2 import ChainIds
 from engine.mesh.v1.event_pb2 import Event
 from engine.mesh.v1.trust_pb2 import Revocation
@@ -256,6 +256,28 @@ async def test_one_member_works_and_another_stands_by(shop: Shop) -> None:
     async with shop.consumer():
         await shop.append([told("c")])
         assert await shop.until(3) == ["a", "b", "c"]
+
+
+async def test_a_member_at_work_tells_the_bus(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a batch takes long, and no longer: so it is served on, and makes room when it dies."""
+    monkeypatch.setattr("mesh.events._consumer.RENEW_S", 0.001)
+    enough, renewals, poll = asyncio.Event(), 0, shop.bus.poll
+
+    async def counting(request: PollRequest) -> PollResponse:
+        nonlocal renewals
+        renewals += request.renewing
+        if renewals == 3:
+            enough.set()
+        return await poll(request)
+
+    monkeypatch.setattr(shop.bus, "poll", counting)
+    shop.before = lambda _: enough.wait()
+    await shop.append([told("a")])
+    async with shop.consumer():
+        await shop.until(1)
+        before = renewals
+        await asyncio.sleep(0.02)
+        assert renewals <= before + 1
 
 
 async def test_an_event_without_effect_is_done_with(shop: Shop, store: SQLiteStore) -> None:
