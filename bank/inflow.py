@@ -23,8 +23,8 @@ ABSOLUTE_FEN: Final = 5_000_000
 """An inflow counts from 50,000 yuan…"""
 OWN_MULTIPLE: Final = 3
 """…and from three times the 95th percentile of the customer's own."""
-HISTORY: Final = 5
-"""Inflows that each customer had before."""
+HISTORY: Final = 3
+"""Inflows that each customer had before: as few as make a threshold of his own."""
 HISTORY_DAYS: Final = 85
 
 EXCLUDED: Final = {"LOAN_DISBURSEMENT": 500, "INTERNAL_OWN": 300, "REDEMPTION": 400}
