@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing
 from itertools import groupby
 from operator import attrgetter
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import orjson
 import sqlalchemy as sa
@@ -15,10 +23,13 @@ import sqlalchemy as sa
 from centers.decision.blocks import blocks
 from centers.decision.domain import Fact, Measured
 from centers.decision.tables import business_event
-from mesh.storage import Row, Store, Transaction
+from mesh.storage import Row, Statement, Store, Transaction
 
 HISTORIES_AT_ONCE: Final = 100
 """Customers whose whole histories one statement reads: some 20 ms."""
+
+ROWS: Final = 20_000
+"""Events that one statement reads: some 60 ms. A shop may have more on its own."""
 
 _e: Final = business_event.c
 _ORDER: Final = (_e.customer_id, _e.event_type, _e.occurred_us, _e.business_key)
@@ -27,18 +38,24 @@ _IN_TIME: Final = sa.and_(
     _e.event_type == sa.bindparam("type"),
     _e.occurred_us >= sa.bindparam("since"),
     _e.occurred_us <= sa.bindparam("until"),
+    sa.tuple_(_e.occurred_us, _e.business_key)
+    > sa.tuple_(sa.bindparam("after_us"), sa.bindparam("after_key")),
 )
-_OF_CUSTOMERS: Final = sa.select(business_event).where(_IN_TIME).order_by(*_ORDER)
+_OF_CUSTOMERS: Final = (
+    sa.select(business_event).where(_IN_TIME).order_by(*_ORDER).limit(sa.bindparam("rows"))
+)
 _MEASURES: Final = (
     sa.select(
         _e.customer_id,
         _e.occurred_us,
+        _e.business_key,
         sa.func.json_extract(_e.attributes, sa.bindparam("path")).label("value"),
         _e.ingest_us,
         _e.reversed_us,
     )
     .where(_IN_TIME)
     .order_by(*_ORDER)
+    .limit(sa.bindparam("rows"))
 )
 """Picked out by the database: a history is long, and one number of each event is wanted."""
 _LATEST: Final = (
@@ -81,12 +98,11 @@ class Histories:
         until_us: int,
     ) -> Mapping[int, Sequence[Fact]]:
         """The customers' events of a type in a time, both ends included, by `place`."""
-        found: dict[int, Sequence[Fact]] = {}
+        found: defaultdict[int, list[Fact]] = defaultdict(list)
         place = {"type": event_type, "since": since_us, "until": until_us}
-        for block in blocks(sorted(customers)):
-            rows = await tx.fetch_all(_OF_CUSTOMERS, {**place, "customers": block})
+        async for rows in _pages(tx, _OF_CUSTOMERS, blocks(sorted(customers)), place):
             for customer, of_customer in groupby(rows, _customer_of):
-                found[customer] = list(map(_fact, of_customer))
+                found[customer] += map(_fact, of_customer)
         return found
 
     async def measures(
@@ -100,18 +116,17 @@ class Histories:
         until_us: int,
     ) -> Mapping[int, Sequence[Measured]]:
         """One number of the customers' events, otherwise as `of_customers`."""
-        found: dict[int, Sequence[Measured]] = {}
+        found: defaultdict[int, list[Measured]] = defaultdict(list)
         place = {
             "type": event_type,
             "path": f'$."{measure}"',
             "since": since_us,
             "until": until_us,
         }
-        for block in blocks(sorted(customers), HISTORIES_AT_ONCE):
-            rows = await tx.fetch_all(_MEASURES, {**place, "customers": block})
+        parts = blocks(sorted(customers), HISTORIES_AT_ONCE)
+        async for rows in _pages(tx, _MEASURES, parts, place):
             for customer, of_customer in groupby(rows, _customer_of):
-                found[customer] = cast("Sequence[Measured]", list(of_customer))
-            await asyncio.sleep(0)
+                found[customer] += cast("Iterable[Measured]", of_customer)
         return found
 
     async def latest(self, event_type: str, customer_id: int, count: int) -> Sequence[Fact]:
@@ -141,6 +156,32 @@ class Histories:
                     facts.append(_fact(row))
         if facts:
             yield facts
+
+
+async def _pages(
+    tx: Transaction,
+    statement: Statement,
+    parts: Iterable[Sequence[int]],
+    place: Mapping[str, Any],
+) -> AsyncIterator[Sequence[Row]]:
+    """The rows of a statement, for some customers after others, with a turn between pages.
+
+    A page that is full ends within the history of its last customer: his goes on behind it.
+    """
+    start = (place["since"], "")
+    waiting = deque((part, start) for part in parts)
+    while waiting:
+        customers, (after_us, after_key) = waiting.popleft()
+        behind = {"since": after_us, "after_us": after_us, "after_key": after_key}
+        rows = await tx.fetch_all(
+            statement, {**place, **behind, "customers": customers, "rows": ROWS}
+        )
+        yield rows
+        if len(rows) == ROWS:
+            last = rows[-1]
+            waiting.appendleft(([one for one in customers if one > last.customer_id], start))
+            waiting.appendleft(([last.customer_id], (last.occurred_us, last.business_key)))
+        await asyncio.sleep(0)
 
 
 def _fact(row: Row) -> Fact:
