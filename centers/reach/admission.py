@@ -177,6 +177,12 @@ def next_time(
     return None
 
 
+def obstacle(attempt: Attempt, rules: Rules, recent: Sequence[Counted], moment: datetime) -> Check:
+    """Which of caps and least gap forbids it at a moment, beside these others; or none."""
+    findings = _caps(attempt, rules, recent, moment), _gap(attempt, rules, recent, moment)
+    return next((finding.check for finding in findings if not finding.passed), Check.NONE)
+
+
 def quiet_hours(attempt: Attempt, rules: Rules, preferences: Preferences) -> list[QuietHours]:
     """The hours in which such a contact rests: the bank's and the customer's own."""
     if attempt.exempt:

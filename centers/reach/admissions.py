@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeAlias, TypeVar
 
 from google.protobuf.message import Message
 
-from centers.reach.admission import Attempt, ChannelState, Snapshot, channel_state, decide
+from centers.reach.admission import Attempt, ChannelState, Gates, Snapshot, channel_state, decide
 from centers.reach.domain import (
     CHANNELS,
     NO_CHAIN,
     Channel,
+    Check,
     Contact,
     ContactClass,
     Decision,
+    Finding,
     Receipt,
     State,
 )
-from centers.reach.errand import Errand, sending
+from centers.reach.errand import HOLDS_FOR, Errand, sending
 from centers.reach.errors import ReachReason
 from centers.reach.gates import Passage, Script
 from centers.reach.projection import Task
@@ -41,8 +43,8 @@ TASK_WAIT: Final = timedelta(seconds=1)
 
 TASK_LOOK: Final = timedelta(milliseconds=50)
 
-DEFERRAL: Final = timedelta(days=2)
-"""A contact takes its place in the caps at most so long after it was asked for."""
+OFFERS_PRODUCT: Final = "OFFERS_PRODUCT"
+"""Why a contact of another class than marketing is refused."""
 
 _STATES: Final = {
     Decision.ADMITTED: State.QUEUED,
@@ -186,7 +188,7 @@ class Admissions:
         return [channel_state(attempt, rules, snapshot, now) for attempt in attempts]
 
     def _since(self, rules: Rules) -> datetime:
-        return self._clock.now() - rules.memory - DEFERRAL
+        return self._clock.now() - rules.memory - HOLDS_FOR
 
     async def _await_task(self, task_id: int) -> None:
         waited = timedelta()
@@ -215,7 +217,8 @@ def _judged(
         contact_class=ask.contact_class,
         scene_version=chain.scene_version,
     )
-    verdict = decide(attempt, rules, snapshot, passage.gates, now)
+    gates = _of_class(passage, ask.contact_class)
+    verdict = decide(attempt, rules, snapshot, gates, now)
     rendered = passage.rendered
     deferred = verdict.decision is Decision.DEFERRED
     contact = Contact(
@@ -240,7 +243,7 @@ def _judged(
             inputs_sha256=verdict.inputs_sha256,
             create_time=now,
             next_time=verdict.go_time if deferred else None,
-            suitability_receipt_id=passage.gates.suitability_receipt_id,
+            suitability_receipt_id=gates.suitability_receipt_id,
         ),
         create_time=now,
         update_time=now,
@@ -249,6 +252,13 @@ def _judged(
     if verdict.decision is Decision.DENIED:
         return contact, None
     return contact, sending(contact, text=rendered.text, product_ids=passage.product_ids)
+
+
+def _of_class(passage: Passage, contact_class: ContactClass) -> Gates:
+    """What the gates say; what speaks of a product is marketing, whatever it is called."""
+    if contact_class is ContactClass.MARKETING or not passage.product_ids:
+        return passage.gates
+    return replace(passage.gates, content=Finding(Check.CONTENT, False, OFFERS_PRODUCT))
 
 
 def _refuse_personal_data(script: Script) -> None:

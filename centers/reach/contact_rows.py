@@ -23,7 +23,7 @@ from centers.reach.domain import (
     Receipt,
     State,
 )
-from centers.reach.errand import Action, Errand
+from centers.reach.errand import WITHDRAWABLE, Action, Errand
 from mesh.clock import from_micros, to_micros
 from mesh.storage import Row, Transaction
 
@@ -33,7 +33,7 @@ _of: Final = sa.bindparam
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _NOT_COUNTED: Final = sorted(map(int, GIVEN_BACK))
-_RETRACTABLE: Final = sorted(map(int, WAITING | {State.AWAIT_STAFF_CONFIRM}))
+_RETRACTABLE: Final = sorted(map(int, WAITING | WITHDRAWABLE))
 
 INSERT: Final = sa.insert(tables.contact)
 BY_ID: Final = sa.select(tables.contact).where(_c.contact_id == _of("id"))
@@ -41,7 +41,13 @@ OF_CUSTOMER: Final = BY_ID.where(_c.customer_id == _of("customer"))
 MOVE: Final = (
     sa.update(tables.contact)
     .where(_c.contact_id == _of("id"), _c.state == _of("before"))
-    .values(state=_of("after"), update_us=_of("now"), result_code=_of("code"), talk_us=_of("talk"))
+    .values(
+        state=_of("after"),
+        update_us=_of("now"),
+        go_us=_of("go"),
+        result_code=_of("code"),
+        talk_us=_of("talk"),
+    )
 )
 RECENT: Final = (
     sa.select(_c.channel, _c.contact_class, _c.go_us)
@@ -52,6 +58,7 @@ RECENT: Final = (
     )
     .order_by(_c.create_us, _c.contact_id)
 )
+OTHERS: Final = RECENT.where(_c.contact_id != _of("id"))
 NEWEST: Final = (
     sa.select(tables.contact)
     .where(_c.customer_id == _of("customer"))
@@ -69,6 +76,15 @@ RETRACTABLE_OF_TASK: Final = _retractable.where(_c.task_id == _of("task"))
 RETRACTABLE_OF_MATERIAL: Final = _retractable.join(
     tables.errand, _e.contact_id == _c.contact_id
 ).where(_c.material_id == _of("material"), _c.material_version == _of("version"))
+RETRACTABLE_OF_PRODUCT: Final = (
+    sa.select(tables.contact)
+    .join(tables.errand, _e.contact_id == _c.contact_id)
+    .where(
+        _c.state.in_([sa.literal_column(str(int(state))) for state in sorted(WITHDRAWABLE)]),
+        ("," + _e.product_ids + ",").like(_of("named")),
+    )
+)
+"""Messages that WeCom may have; what has not left is looked at once more when it does."""
 
 ADD_ERRAND: Final = sa.insert(tables.errand)
 DROP_ERRAND: Final = sa.delete(tables.errand).where(_e.contact_id == _of("id"))
@@ -104,6 +120,7 @@ async def move(tx: Transaction, before: Contact, after: Contact) -> None:
         "before": int(before.state),
         "after": int(after.state),
         "now": to_micros(after.update_time),
+        "go": to_micros(after.go_time),
         "code": after.result_code,
         "talk": after.talk_time // _MICROSECOND,
     }

@@ -126,8 +126,7 @@ class ContactBook:
         Raises:
             MeshError: CONTACT_NOT_FOUND, CONTACT_GONE_OUT or CANCEL_UNAVAILABLE.
         """
-        present = await self._store.contact(contact_id)
-        withdrawn = present is not None and await self._withdrawn(present)
+        withdrawn = await self._withdrawn(await self.get(customer_id, contact_id))
         now = self._clock.now()
 
         def apply(contact: Contact) -> Contact:

@@ -214,10 +214,15 @@ class Dispatcher(Background):
 
     async def _withdraw(self, order: Order) -> Report | None:
         """What becomes of the contact; None when it must be tried again."""
-        report = await self._wecom.withdraw(order.contact.contact_id)
-        if report is not None and report.state is State.CANCELLED:
-            return Report(state=order.errand.into, result_code=order.errand.result_code)
-        return report
+        end = Report(state=order.errand.into, result_code=order.errand.result_code)
+        try:
+            report = await self._wecom.withdraw(order.contact.contact_id)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.NOT_FOUND:
+                raise
+            return end  # it was never handed over
+        cancelled = report is not None and report.state is State.CANCELLED
+        return end if cancelled else report
 
 
 def on_behalf(contact: Contact) -> context.RequestContext:

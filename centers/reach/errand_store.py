@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from centers.reach import moving
+from centers.reach.admission import Counted
 from centers.reach.contact_rows import (
     DROP_ERRAND,
     DUE,
+    OTHERS,
     PUT_OFF,
     errand_of,
     find,
     move,
     replace_errand,
+    to_counted,
 )
 from centers.reach.dispatch import Due, Order, on_behalf
 from centers.reach.domain import WAITING, Contact, Report, State
-from centers.reach.errand import Action, Circumstances, Done, Errand, Go, Step, Stop, Wait, expiry
+from centers.reach.errand import (
+    HOLDS_FOR,
+    LATE,
+    Action,
+    Circumstances,
+    Done,
+    Errand,
+    Go,
+    Step,
+    Stop,
+    TakeBack,
+    Wait,
+    expiry,
+    withdrawal,
+)
+from centers.reach.policy_wire import LONGEST
 from centers.reach.preference_rows import OF_CUSTOMER, to_preferences
 from centers.reach.projection import Barred, is_barred, is_held, task_of
 from centers.reach.rules import Rules
@@ -48,7 +67,7 @@ class ErrandStore:
             contact = await find(tx, due.contact_id)
             if errand is None or contact is None or errand.due_time != due.due_time:
                 return None  # somebody else took it up, or it is over
-            judged = step(contact, errand, await _circumstances(tx, contact, errand))
+            judged = step(contact, errand, await _circumstances(tx, contact, errand, now))
             with context.using(on_behalf(contact)):
                 return await _taken(tx, contact, errand, judged, now)
 
@@ -77,6 +96,8 @@ async def _taken(
             return Order(contact=after, errand=errand)
         case Stop(state=state, result_code=code):
             await moving.end(tx, contact, contact.moved(state, now, result_code=code))
+        case TakeBack(state=state, result_code=code):
+            await replace_errand(tx, withdrawal(contact, now, code, into=state))
         case Wait(until=until):
             await _put_off(tx, contact, errand, until, now)
         case Done():
@@ -84,7 +105,9 @@ async def _taken(
     return None
 
 
-async def _circumstances(tx: Transaction, contact: Contact, errand: Errand) -> Circumstances:
+async def _circumstances(
+    tx: Transaction, contact: Contact, errand: Errand, now: datetime
+) -> Circumstances:
     rows = await tx.fetch_all(OF_CUSTOMER, {"customer": contact.customer_id})
     task = await task_of(tx, contact.chain.task_id)
     return Circumstances(
@@ -97,15 +120,28 @@ async def _circumstances(tx: Transaction, contact: Contact, errand: Errand) -> C
             [await is_barred(tx, Barred.PRODUCT, product) for product in errand.product_ids]
         ),
         task_state=task.state if task else 0,
+        others=await _others(tx, contact, now),
     )
 
 
+async def _others(tx: Transaction, contact: Contact, now: datetime) -> Sequence[Counted]:
+    """The customer's other contacts in the caps, when this one is late."""
+    if contact.state not in WAITING or now - contact.go_time < LATE:
+        return ()
+    since = to_micros(now - LONGEST - HOLDS_FOR)
+    place = {"customer": contact.customer_id, "since": since, "id": contact.contact_id}
+    return [to_counted(row) for row in await tx.fetch_all(OTHERS, place)]
+
+
 async def _dispatched(tx: Transaction, contact: Contact, errand: Errand, now: datetime) -> Contact:
-    """The contact as it goes out. If nobody hears of it again, it is tried again."""
+    """The contact as it goes out, and takes its place in the caps from now on.
+
+    If nobody hears of it again, it is tried again.
+    """
     await _defer(tx, errand, errand.again_at(now), tries=1)
     if contact.state not in WAITING:
         return contact
-    after = contact.moved(State.DISPATCHED, now)
+    after = replace(contact.moved(State.DISPATCHED, now), go_time=now)
     await move(tx, contact, after)
     tx.publish(contact_changed(after))
     return after
@@ -140,4 +176,5 @@ async def _await_confirmation(
     """The next errand of a WeCom message is to end it, unless that is its errand already."""
     errand = await errand_of(tx, contact.contact_id)
     if errand is None or errand.action is Action.SEND:
-        await replace_errand(tx, expiry(contact, now, rules.confirm_within))
+        product_ids = errand.product_ids if errand else ()
+        await replace_errand(tx, expiry(contact, now, rules.confirm_within, product_ids))

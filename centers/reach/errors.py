@@ -28,6 +28,12 @@ class ReachReason(Reason):
         "话术变量中疑似包含手机号或身份证号",
         "Take the number out; the customer is known by his token.",
     )
+    REGULATORY_NOT_PERMITTED = ReasonText(
+        grpc.StatusCode.PERMISSION_DENIED,
+        "Contacts that the law wants pass caps and refusals; this needs a permission of its own",
+        "监管类触达不受频次与拒收限制，需单独授权",
+        "Send it as marketing or service, or ask for the permission reach.regulatory.",
+    )
     GATE_UNAVAILABLE = ReasonText(
         grpc.StatusCode.UNAVAILABLE,
         "A centre that must be asked before a contact cannot be reached",

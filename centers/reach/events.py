@@ -8,9 +8,14 @@ from typing import Final
 
 from centers.reach import moving
 from centers.reach.carrier import told
-from centers.reach.contact_rows import RETRACTABLE_OF_MATERIAL, RETRACTABLE_OF_TASK, to_contact
+from centers.reach.contact_rows import (
+    RETRACTABLE_OF_MATERIAL,
+    RETRACTABLE_OF_PRODUCT,
+    RETRACTABLE_OF_TASK,
+    to_contact,
+)
 from centers.reach.domain import Chain, Report
-from centers.reach.errand import DEAD_TASKS, RECALLED
+from centers.reach.errand import DEAD_TASKS, RECALLED, SUSPENDED
 from centers.reach.projection import Barred, Task, learn_barred, learn_hold, learn_task
 from engine.action.v1 import action_pb2
 from engine.materials.v1 import materials_pb2
@@ -99,7 +104,7 @@ class Reactions:
         return effect
 
     async def on_product(self, event: Event) -> Effect | None:
-        """A product that is suspended must not be offered, until it is on sale again."""
+        """A product that is suspended must not be offered, nor what offers it be confirmed."""
         if event.type != _PRODUCT:
             return None
         product = product_pb2.ProductChanged.FromString(event.payload).product
@@ -110,6 +115,9 @@ class Reactions:
 
         async def effect(tx: Transaction) -> None:
             await learn_barred(tx, Barred.PRODUCT, product_id, barred=barred)
+            named = {"named": f"%,{product_id},%"}
+            for row in await tx.fetch_all(RETRACTABLE_OF_PRODUCT, named) if barred else ():
+                await moving.retract(tx, to_contact(row), SUSPENDED, self._clock.now())
 
         return effect
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from centers.reach.contact_rows import DROP_ERRAND, errand_of, find, move, replace_errand
 from centers.reach.domain import FINAL, WAITING, Contact, Report, State, advanced
-from centers.reach.errand import Action, withdrawal
+from centers.reach.errand import Action, may_wait_in_wecom, withdrawal
 from centers.reach.telling import contact_changed
 from mesh.storage import Transaction
 
@@ -32,10 +32,10 @@ async def apply(tx: Transaction, contact_id: int, report: Report, now: datetime)
 async def retract(tx: Transaction, contact: Contact, result_code: str, now: datetime) -> None:
     """Take back a contact that has not gone out.
 
-    One that waits for its confirmation in WeCom is withdrawn there, and ends once
-    WeCom has let go of it. Any other is left as it is.
+    One that waits for its confirmation in WeCom, or is being handed over to it, is
+    withdrawn there, and ends once WeCom has let go of it. Any other is left as it is.
     """
-    if contact.state is State.AWAIT_STAFF_CONFIRM:
+    if may_wait_in_wecom(contact):
         await replace_errand(tx, withdrawal(contact, now, result_code))
     elif contact.state in WAITING:
         await end(tx, contact, contact.moved(State.CANCELLED, now, result_code=result_code))

@@ -10,6 +10,7 @@ from centers.reach import wire
 from centers.reach.admissions import Admissions, Ask, Ids, Respond
 from centers.reach.contacts import ContactBook
 from centers.reach.domain import Channel, Contact, ContactClass
+from centers.reach.errors import ReachReason
 from centers.reach.gates import Script
 from centers.reach.policies import Policies
 from centers.reach.preference import Said
@@ -18,9 +19,13 @@ from centers.reach.quiet import QuietHours
 from engine.reach.v1 import reach_pb2, reach_pb2_grpc
 from mesh import audit, context
 from mesh.context import Principal
+from mesh.errors import MeshError
 
 ROBOT: Final = "outreach-robot"
 """The role of programs that call; what they dial is a robot's call."""
+
+REGULATORY: Final = "reach.regulatory"
+"""The permission to contact customers past caps, quiet hours and refusals, as the law wants."""
 
 Request = reach_pb2.SendSmsRequest | reach_pb2.SendWecomRequest | reach_pb2.ClickToDialRequest
 Answer = TypeVar("Answer", bound=Message)
@@ -188,13 +193,15 @@ class ReachRpc(reach_pb2_grpc.ReachServiceServicer):
         return reach_pb2.GetEvidenceResponse(contact=wire.contact(found))
 
     async def _ask(self, request: Request, channel: Channel, respond: Respond[Answer]) -> Answer:
-        contact_id = await self._ids.next()
         serving = context.current()
+        contact_class = wire.contact_class(request.contact_class)
+        _refuse_exemption(contact_class, serving.principal)
+        contact_id = await self._ids.next()
         ask = Ask(
             contact_id=contact_id,
             customer_id=request.customer_id,
             channel=channel,
-            contact_class=wire.contact_class(request.contact_class),
+            contact_class=contact_class,
             staff_id=serving.principal.staff_id if serving.principal else 0,
             actor=serving.actor,
             script=wire.script(request.content) if request.HasField("content") else Script(),
@@ -214,6 +221,17 @@ def dialled_by(principal: Principal | None) -> Channel:
     """Whether a person calls, or a robot."""
     is_robot = principal is not None and ROBOT in principal.roles
     return Channel.AI_CALL if is_robot else Channel.CALL
+
+
+def _refuse_exemption(contact_class: ContactClass, principal: Principal | None) -> None:
+    """Refuse a class that no cap and no refusal holds for, unless that was permitted.
+
+    Raises:
+        MeshError: REGULATORY_NOT_PERMITTED.
+    """
+    permitted = principal is not None and REGULATORY in principal.permissions
+    if contact_class is ContactClass.REGULATORY and not permitted:
+        raise MeshError(ReachReason.REGULATORY_NOT_PERMITTED)
 
 
 def _statement(
