@@ -14,14 +14,12 @@ from typing import Any
 from grpc.experimental.gevent import init_gevent
 from locust import events
 
-from engine.decision.v1 import decision_pb2
 from engine.sequencer.v1 import sequencer_pb2, sequencer_pb2_grpc
-from loadtests.contracts import request_id
 from loadtests.document import publish_document
 from loadtests.people import CHECKER, LAUNCHER, MAKER, MANAGERS, SOURCE, People
 from loadtests.report import Report
 from loadtests.session import sign_on
-from loadtests.stage import EVERYBODY, prepare, strike
+from loadtests.stage import EVERYBODY, fill_desks, prepare, strike
 from loadtests.targets import Targets
 from loadtests.users import (
     SEQUENCE,
@@ -67,8 +65,8 @@ PLAYERS = (
 )
 """Demo users whom the users of the loop play."""
 
-FIRST_EVENTS = 300
-"""Handed in before they begin, so that there are tasks."""
+FIRST_TASKS = 300
+"""On the desks before they begin."""
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
@@ -119,8 +117,7 @@ def set_the_stage(environment: Any, **_: Any) -> None:
     stage = environment.stage = prepare(people, customers=CUSTOMERS)
     environment.document_id = publish_document(people, f"压测 Load test {stage.run}")
     environment.handed = Handed()
-    first = [stage.inflow(f"F-{token}", token) for token in stage.customers[:FIRST_EVENTS]]
-    people.ask(SOURCE, decision_pb2.IngestRequest(events=first, request_id=request_id()))
+    fill_desks(people, stage, stage.customers[:FIRST_TASKS])
 
 
 @events.test_stop.add_listener  # type: ignore[untyped-decorator]

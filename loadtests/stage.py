@@ -24,11 +24,26 @@ from engine.simulator.v1 import simulator_pb2
 from engine.wecom.v1 import wecom_pb2
 from loadtests import strategy
 from loadtests.contracts import request_id
-from loadtests.people import AGENTS, LAUNCHER, LOADER, MAKER, MANAGERS, ROBOT, Member, People
+from loadtests.people import (
+    AGENTS,
+    LAUNCHER,
+    LOADER,
+    MAKER,
+    MANAGERS,
+    ROBOT,
+    SOURCE,
+    Member,
+    People,
+)
 
 BATCH: Final = 2_000
 STOCK: Final = 100_000
 TALK_S: Final = 90
+EVENTS: Final = 100
+"""Of a batch that fills desks."""
+
+PATIENCE_S: Final = 60.0
+LOOK_S: Final = 0.3
 GRADE_DAYS: Final = 365
 WORDS: Final = {"greeting": "您好"}
 """What slots are filled with; others say what they are called."""
@@ -123,6 +138,26 @@ def prepare(people: People, *, customers: int, owners: Sequence[Member] = EVERYB
     )
 
 
+def fill_desks(people: People, stage: Stage, customers: Sequence[int]) -> Sequence[action_pb2.Task]:
+    """Let money come in for these customers; the open tasks, once there is one for each.
+
+    Raises:
+        StageError: that took more than `PATIENCE_S`.
+    """
+    for batch in slices(customers, EVENTS):
+        events = [stage.inflow(f"F-{token}", token) for token in batch]
+        request = decision_pb2.IngestRequest(events=events, request_id=request_id())
+        people.ask(SOURCE, request)
+    limit = time.monotonic() + PATIENCE_S
+    while len(tasks := _open_tasks(people, stage)) < len(customers):
+        if time.monotonic() > limit:
+            raise strategy.StageError(
+                f"{len(tasks)} of {len(customers)} tasks after {PATIENCE_S} s"
+            )
+        time.sleep(LOOK_S)
+    return tasks
+
+
 def strike(people: People, stage: Stage) -> None:
     """Stop the strategy for good: open tasks are recalled, no event fires its model any more."""
     pause = decision_pb2.PauseModelRequest(model_id=stage.model_id, request_id=request_id())
@@ -190,3 +225,9 @@ def _bind(people: People, owners: Mapping[int, Member]) -> None:
             plan = calls.plans.add(customer_id=token, answered=place % 3 > 0)
             plan.talk_time.FromSeconds(TALK_S if plan.answered else 0)
         people.ask(LOADER, calls)
+
+
+def _open_tasks(people: People, stage: Stage) -> Sequence[action_pb2.Task]:
+    listing = action_pb2.ListMyTasksRequest(scene_id=stage.scene_id, page_size=strategy.PAGE)
+    owners = {owner.username for owner in stage.owners.values()}
+    return [task for owner in owners for task in people.ask(owner, listing).tasks]

@@ -19,14 +19,12 @@ import uvloop
 from google.protobuf.message import Message
 
 from engine.action.v1 import action_pb2, action_pb2_grpc
-from engine.decision.v1 import decision_pb2
 from engine.reach.v1 import reach_pb2, reach_pb2_grpc
 from engine.simulator.v1 import simulator_pb2
 from loadtests.bench._figure import Direction, Figure
 from loadtests.contracts import request_id
-from loadtests.people import AGENTS, LOADER, MAKER, MANAGERS, SOURCE, People
-from loadtests.stage import Stage, slices, staged
-from loadtests.strategy import PAGE
+from loadtests.people import AGENTS, LOADER, MAKER, MANAGERS, People
+from loadtests.stage import Stage, fill_desks, slices, staged
 from mesh.channel import Channel
 
 if TYPE_CHECKING:
@@ -48,7 +46,6 @@ QUIET_S: Final = 1.5
 
 PATIENCE_S: Final = 30.0
 LOOK_S: Final = 0.2
-EVENTS: Final = 500
 
 
 def figures(run: Run, people: People) -> Iterator[Figure]:
@@ -60,7 +57,8 @@ def figures(run: Run, people: People) -> Iterator[Figure]:
         staged(people, customers=repetitions * messages, owners=owners) as stage,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        rushes = runner.run(_rushes(people, stage, messages))
+        tasks = fill_desks(people, stage, stage.customers)
+        rushes = runner.run(_rushes(people, stage, list(slices(tasks, messages))))
     yield run.judged(
         "Pause → last dispatch",
         [rush.lag_s for rush in rushes],
@@ -113,11 +111,12 @@ class _Rush:
         self.held = len(self.admitted) - len(messages)
 
 
-async def _rushes(people: People, stage: Stage, messages: int) -> list[_Rush]:
+async def _rushes(
+    people: People, stage: Stage, parts: Sequence[Sequence[action_pb2.Task]]
+) -> list[_Rush]:
     async with AsyncExitStack() as stack:
         office = _Office(people, stage, stack)
-        tasks = await office.tasks()
-        return [await office.rush(_Rush(tasks=part)) for part in slices(tasks, messages)]
+        return [await office.rush(_Rush(tasks=part)) for part in parts]
 
 
 class _Office:
@@ -128,23 +127,6 @@ class _Office:
         self._stage = stage
         self._stack = stack
         self._channels: dict[tuple[str, str], Channel] = {}
-
-    async def tasks(self) -> list[action_pb2.Task]:
-        """The tasks of all customers, once they are on their owners' desks."""
-        for batch in slices(list(self._stage.owners), EVENTS):
-            events = [self._stage.inflow(f"P-{token}", token) for token in batch]
-            await self._ask(
-                SOURCE, decision_pb2.IngestRequest(events=events, request_id=request_id())
-            )
-        owners = {owner.username for owner in self._stage.owners.values()}
-        request = action_pb2.ListMyTasksRequest(scene_id=self._stage.scene_id, page_size=PAGE)
-        found: list[action_pb2.Task] = []
-        async with asyncio.timeout(PATIENCE_S):
-            while len(found) < len(self._stage.owners):
-                await asyncio.sleep(LOOK_S)
-                pages = [await self._ask(owner, request) for owner in owners]
-                found = [task for page in pages for task in page.tasks]
-        return found
 
     async def rush(self, rush: _Rush) -> _Rush:
         """Send, pause in the midst of it, ask the carrier, resume, and see the rest go out."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import cycle
 from typing import Final
 
-from locust import between, task
+from locust import task
 
 from engine.benefits.v1 import benefits_pb2
 from engine.materials.v1 import materials_pb2
@@ -34,7 +34,6 @@ WHOLE_BP: Final = 10_000
 class AdvisorUser(LoopUser):
     """A relationship manager or an agent with a customer in front of him."""
 
-    wait_time = between(0.5, 1.5)
     _members = cycle((*MANAGERS, *AGENTS))
     me: Member
 

@@ -17,7 +17,7 @@ from loadtests.strategy import INFLOW
 from loadtests.users.loop import LoopUser
 from mesh.zone import BANK_ZONE
 
-EVENTS: Final = 20
+EVENTS: Final = 10
 """In a batch."""
 
 TWICE: Final = 2
@@ -33,7 +33,7 @@ MEMORY: Final = 200
 class CoreBankUser(LoopUser):
     """A system of the bank, on its own account."""
 
-    wait_time = between(0.5, 1.5)
+    wait_time = between(1, 2)
 
     def on_start(self) -> None:
         """Begin with nothing handed in."""

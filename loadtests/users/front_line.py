@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import gevent
 from google.protobuf.message import Message
-from locust import between, task
+from locust import task
 
 from engine.action.v1 import action_pb2
 from engine.benefits.v1 import benefits_pb2
@@ -190,7 +190,6 @@ class FrontLineUser(DeskUser):
 class RobotUser(DeskUser):
     """The robot: leases tasks of its pool and dials."""
 
-    wait_time = between(0.5, 1.5)
     me = ROBOT
 
     @task
@@ -204,8 +203,6 @@ class RobotUser(DeskUser):
 
 class BranchManagerUser(LoopUser):
     """Moves tasks within the branch; at each instant a task has one owner."""
-
-    wait_time = between(0.5, 1.5)
 
     @task
     def give_to_another(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Final
 
-from locust import between, task
+from locust import task
 
 from engine.action.v1 import action_pb2
 from engine.benefits.v1 import benefits_pb2
@@ -24,8 +24,6 @@ REVOKE_REFUSED: Final = frozenset({"ALREADY_REDEEMED", "NOT_GRANTED"})
 
 class HeadOfficeUser(LoopUser):
     """An operator of head office who reads."""
-
-    wait_time = between(0.3, 1.0)
 
     @task(4)
     def watch_the_model(self) -> None:

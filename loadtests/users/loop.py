@@ -29,7 +29,7 @@ class LoopUser(MeasuredUser, FastHttpUser):
     """Asks by REST and by generated stub, by chance at each request; the answer is the same."""
 
     abstract = True
-    wait_time = between(0.1, 0.3)
+    wait_time = between(0.5, 1.5)
 
     @property
     def stage(self) -> Stage:

@@ -28,7 +28,7 @@ TERM_DAYS: Final = 30
 class StrategyUser(LoopUser):
     """Plays the whole life of a strategy that no event ever fires."""
 
-    wait_time = between(1, 3)
+    wait_time = between(2, 4)
 
     @task
     def play(self) -> None:
