@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cli.connect import demo_runs, find, load_settings
-from cli.loop import loop
+from cli.loop import loans, loop
 from cli.output import fail
 from cli.token import DEMO_PASSWORD
 
@@ -30,6 +30,7 @@ TRACE_WAIT_S = 15.0
 
 app = typer.Typer()
 app.command("loop")(loop)
+app.command("loans")(loans)
 
 
 @app.callback(invoke_without_command=True)
@@ -37,6 +38,7 @@ def demo(context: typer.Context) -> None:
     """Play a relationship manager's morning: sign-on, book, portrait, follow-ups, ids, a trace.
 
     'engine demo loop' plays the golden loop: from 10,000 events to a measured result.
+    'engine demo loans' plays a smaller one: from an offer viewed to a loan drawn.
     """
     if context.invoked_subcommand is None:
         _morning()

@@ -1,8 +1,9 @@
-"""`engine demo loop`: the golden loop, played on the running platform and compared with its table.
+"""`engine demo loop` and `engine demo loans`: scenarios, played on the running platform.
 
-Every number in the column "found" is asked of the platform.
+Each prints a table of what was expected and what was found. Every number in the
+column "found" is asked of the platform.
 """
 
-from cli.loop._command import loop
+from cli.loop._command import loans, loop
 
-__all__ = ["loop"]
+__all__ = ["loans", "loop"]

@@ -8,9 +8,8 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from bank.inflow import Cast, Inflow
-from cli.loop._population import request_id, slices
-from cli.loop._strategy import INFLOW, SOURCE, inflow_event
-from cli.loop.people import People, tried
+from cli.loop.people import People, request_id, slices, tried
+from cli.loop.strategies import INFLOW, SOURCE, inflow_event
 from engine.decision.v1 import decision_pb2, decision_pb2_grpc
 from engine.performance.v1 import performance_pb2, performance_pb2_grpc
 

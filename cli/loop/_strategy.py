@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -10,23 +10,19 @@ from typing import TYPE_CHECKING, Final
 
 from bank.catalogue import INFLOW_PRODUCT, INFLOW_SCRIPT, SERVICE_SCRIPT
 from bank.inflow import ABSOLUTE_FEN, EXCLUDED, HISTORY_DAYS, OWN_MULTIPLE, STOCK, Cast
-from cli.loop._population import HOLDOUT_BP, request_id, slices
+from cli.loop._population import HOLDOUT_BP
 from cli.loop.catalogue import CHECKER, MAKER, Shelf
-from cli.loop.people import People, together, tried, until
-from engine.action.v1 import action_pb2, action_pb2_grpc
+from cli.loop.people import People, request_id, slices, together, tried, until
+from cli.loop.strategies import INFLOW, Strategies, inflow_event
+from engine.action.v1 import action_pb2
 from engine.benefits.v1 import benefits_pb2, benefits_pb2_grpc
-from engine.decision.v1 import decision_pb2, decision_pb2_grpc
+from engine.decision.v1 import decision_pb2
 from engine.reach.v1 import reach_pb2, reach_pb2_grpc
 
 if TYPE_CHECKING:
-    from engine.action.v1.action_pb2_grpc import SceneServiceAsyncStub
     from engine.benefits.v1.benefits_pb2_grpc import BenefitsServiceAsyncStub
-    from engine.decision.v1.decision_pb2_grpc import DecisionServiceAsyncStub
     from engine.reach.v1.reach_pb2_grpc import ReachServiceAsyncStub
 
-LAUNCHER: Final = "hq2"
-SOURCE: Final = "core"
-INFLOW: Final = "core.inflow"
 COUNTER: Final = "COUNTER"
 EARLIER_FEN: Final = 10_000
 _OWN_PERCENTILE_BP: Final = 9_500
@@ -53,6 +49,7 @@ class HeadOffice:
 
     def __init__(self, people: People, parts: Cast, shelf: Shelf, *, run: int) -> None:
         self._people = people
+        self._strategies = Strategies(people)
         self._parts = parts
         self._shelf = shelf
         self._run = run
@@ -60,7 +57,7 @@ class HeadOffice:
 
     async def launch(self) -> Strategy:
         """History in, models and scenes live, a benefit open, preferences recorded."""
-        await self._people.sign_on((MAKER, CHECKER, LAUNCHER, SOURCE))
+        await self._strategies.sign_on()
         await self._tell_history()
         await self._occupy()
         activity_id = await self._open_activity()
@@ -78,13 +75,13 @@ class HeadOffice:
         model.threshold.own_percentile_bp = _OWN_PERCENTILE_BP
         model.threshold.own_multiple_bp = OWN_MULTIPLE * 10_000
         model.exclusion_classes.extend(EXCLUDED)
-        model_id, backtest = await self._draft_model(model)
-        scene_version = await self._launch_scene(scene_id, backtest.backtest_id)
-        await self._launch_model(model_id)
+        model_id, backtest = await self._strategies.draft_model(model)
+        scene = await self._strategies.launch_scene(scene_id, backtest.backtest_id)
+        await self._strategies.launch_model(model_id)
         await self._record_preferences()
         return Strategy(
             scene_id=scene_id,
-            scene_version=scene_version,
+            scene_version=scene.scene_version,
             model_id=model_id,
             activity_id=activity_id,
             script_id=self._shelf.scripts[INFLOW_SCRIPT.title],
@@ -97,17 +94,17 @@ class HeadOffice:
         """Earlier inflows, from which each customer's own threshold follows."""
         random, now = Random(self._run), datetime.now(UTC)  # noqa: S311 - a fixture
         events = [
-            self._event(
+            inflow_event(
                 f"H-{self._run}-{token}-{place}",
                 token,
                 amount,
-                "SALARY",
-                now - timedelta(days=random.uniform(2, HISTORY_DAYS)),
+                money_class="SALARY",
+                at=now - timedelta(days=random.uniform(2, HISTORY_DAYS)),
             )
             for token, amounts in self._parts.history.items()
             for place, amount in enumerate(amounts)
         ]
-        await together(slices(events), self._ingest, most=2)
+        await together(slices(events), self._strategies.ingest, most=2)
 
     async def _occupy(self) -> None:
         """Give some customers an open task of the same objective, by a scene of its own."""
@@ -115,28 +112,29 @@ class HeadOffice:
         scene_id = await self._draft_scene("柜面大额 At the counter", node, 0)
         model = self._model("柜面大额 At the counter", scene_id)
         model.filter = f"channel == '{COUNTER}'"
-        model_id, backtest = await self._draft_model(model)
-        await self._launch_scene(scene_id, backtest.backtest_id)
-        await self._launch_model(model_id)
+        model_id, backtest = await self._strategies.draft_model(model)
+        await self._strategies.launch_scene(scene_id, backtest.backtest_id)
+        await self._strategies.launch_model(model_id)
         now = datetime.now(UTC)
         events = [
-            self._event(f"C-{self._run}-{token}", token, EARLIER_FEN, "THIRD_PARTY", now)
+            inflow_event(
+                f"C-{self._run}-{token}", token, EARLIER_FEN, money_class="THIRD_PARTY", at=now
+            )
             for token in self._parts.same_objective
         ]
         for event in events:
             event.texts["channel"] = COUNTER
-        await self._ingest(events)
+        await self._strategies.ingest(events)
         wanted = len(events)
         listing = action_pb2.ListOpportunitiesRequest(
             scene_id=scene_id, state=action_pb2.OPPORTUNITY_STATE_TASKED, page_size=1_000
         )
-        scenes = self._scenes(MAKER)
+        scenes = self._strategies.scenes(MAKER)
         await until(
             lambda: scenes.ListOpportunities(listing),
             lambda answer: len(answer.opportunities) >= wanted,
         )
-        pause = decision_pb2.PauseModelRequest(model_id=model_id, request_id=request_id())
-        await tried(lambda: self._decisions(LAUNCHER).PauseModel(pause))
+        await self._strategies.pause_model(model_id)
 
     async def _draft_scene(self, name: str, node: action_pb2.Node, holdout_bp: int) -> int:
         scene = action_pb2.Scene(
@@ -148,42 +146,12 @@ class HeadOffice:
             nodes=[node],
             success_metric="net_external_inflow",
         )
-        request = action_pb2.DraftSceneRequest(scene=scene, request_id=request_id())
-        answer = await tried(lambda: self._scenes(MAKER).DraftScene(request))
-        return answer.scene.definition.definition_id
+        return await self._strategies.draft_scene(scene)
 
     def _model(self, name: str, scene_id: int) -> decision_pb2.Model:
         model = decision_pb2.Model(name=f"{name} {self._run}", event_type=INFLOW, scene_id=scene_id)
         model.cooldown.FromTimedelta(timedelta(days=1))
         return model
-
-    async def _draft_model(self, model: decision_pb2.Model) -> tuple[int, decision_pb2.Backtest]:
-        decisions = self._decisions(MAKER)
-        draft = decision_pb2.DraftModelRequest(model=model, request_id=request_id())
-        made = (await tried(lambda: decisions.DraftModel(draft))).model
-        model_id = made.definition.definition_id
-        test = decision_pb2.BacktestModelRequest(model_id=model_id, request_id=request_id())
-        backtest = (await tried(lambda: decisions.BacktestModel(test, timeout=60))).backtest
-        return model_id, backtest
-
-    async def _launch_scene(self, scene_id: int, backtest_id: int) -> int:
-        maker, checker = self._scenes(MAKER), self._scenes(CHECKER)
-        simulate = action_pb2.SimulateSceneRequest(
-            scene_id=scene_id, backtest_id=backtest_id, request_id=request_id()
-        )
-        await tried(lambda: maker.SimulateScene(simulate, timeout=30))
-        submit = action_pb2.SubmitSceneRequest(scene_id=scene_id, request_id=request_id())
-        await tried(lambda: maker.SubmitScene(submit))
-        approve = action_pb2.ApproveSceneRequest(scene_id=scene_id, request_id=request_id())
-        await tried(lambda: checker.ApproveScene(approve))
-        launch = action_pb2.LaunchSceneRequest(scene_id=scene_id, request_id=request_id())
-        return (await tried(lambda: maker.LaunchScene(launch))).scene.scene_version
-
-    async def _launch_model(self, model_id: int) -> None:
-        submit = decision_pb2.SubmitModelRequest(model_id=model_id, request_id=request_id())
-        await tried(lambda: self._decisions(MAKER).SubmitModel(submit))
-        launch = decision_pb2.LaunchModelRequest(model_id=model_id, request_id=request_id())
-        await tried(lambda: self._decisions(LAUNCHER).LaunchModel(launch))
 
     async def _open_activity(self) -> int:
         maker: BenefitsServiceAsyncStub = benefits_pb2_grpc.BenefitsServiceStub(
@@ -235,34 +203,6 @@ class HeadOffice:
 
         await together(self._parts.opted_out, refuse)
         await together(self._parts.deferred, rest)
-
-    async def _ingest(self, events: Sequence[decision_pb2.BusinessEvent]) -> None:
-        request = decision_pb2.IngestRequest(events=events)
-        await tried(lambda: self._decisions(SOURCE).Ingest(request, timeout=30))
-
-    def _decisions(self, username: str) -> DecisionServiceAsyncStub:
-        return decision_pb2_grpc.DecisionServiceStub(self._people.as_user(username, "decision"))
-
-    def _scenes(self, username: str) -> SceneServiceAsyncStub:
-        return action_pb2_grpc.SceneServiceStub(self._people.as_user(username, "action"))
-
-    @staticmethod
-    def _event(
-        key: str, token: int, amount: int, money_class: str, at: datetime
-    ) -> decision_pb2.BusinessEvent:
-        return inflow_event(key, token, amount, money_class=money_class, at=at)
-
-
-def inflow_event(
-    key: str, token: int, amount_fen: int, *, money_class: str, at: datetime
-) -> decision_pb2.BusinessEvent:
-    """An inflow as the core bank hands it in."""
-    event = decision_pb2.BusinessEvent(event_type=INFLOW, business_key=key, customer_id=token)
-    event.occurred_time.FromDatetime(at)
-    event.numbers["amount_fen"] = amount_fen
-    event.texts["class"] = money_class
-    event.texts["channel"] = "TRANSFER"
-    return event
 
 
 def _around_now() -> Iterator[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -12,6 +11,7 @@ from bank.inflow import EXPECTED
 from cli.loop._strategy import Strategy
 from cli.loop.catalogue import MAKER
 from cli.loop.people import People, tried, until
+from cli.loop.report import Line
 from engine.decision.v1 import decision_pb2, decision_pb2_grpc
 from engine.performance.v1 import performance_pb2, performance_pb2_grpc
 from engine.review.v1 import review_pb2, review_pb2_grpc
@@ -98,21 +98,6 @@ _COUNTS: Final = {
     "granted": "granted",
     "wait_listed": "wait_listed",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """A row of the table."""
-
-    key: str
-    title: str
-    expected: str
-    found: str
-
-    @property
-    def holds(self) -> bool:
-        """Whether what was found is what was expected."""
-        return self.expected == self.found
 
 
 class Findings:

@@ -1,4 +1,4 @@
-"""Products, scripts and qualifications of the demo bank, brought in by the public contracts."""
+"""What the demo bank sells, says and allows, brought in by the public contracts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from bank.catalogue import CREDIT, QUALIFICATIONS, SCRIPTS, WEALTH, Product, Script
 from bank.inflow import AGENT_IDS, MANAGERS, ROBOT_ID
-from cli.loop._population import request_id
-from cli.loop.people import People, together, tried
+from cli.loop.people import People, request_id, together, tried
+from cli.loop.policy import agree_policy
 from engine.customer.v1 import customer_pb2
 from engine.learning.v1 import learning_pb2, learning_pb2_grpc
 from engine.materials.v1 import materials_pb2, materials_pb2_grpc
@@ -36,8 +36,9 @@ class Shelf:
 
 
 async def stock(people: People) -> Shelf:
-    """Bring in what is missing; what is there stays as it is."""
+    """Bring in what is missing; what is there stays as it is, but for the contact policy."""
     await people.sign_on((MAKER, CHECKER))
+    await agree_policy(people, MAKER, CHECKER)
     products = await _products(people)
     scripts = await _scripts(people, products)
     await _qualify(people)
@@ -96,9 +97,6 @@ async def _scripts(people: People, products: Mapping[str, int]) -> Mapping[str, 
     maker: MaterialsServiceAsyncStub = materials_pb2_grpc.MaterialsServiceStub(
         people.as_user(MAKER, "materials")
     )
-    checker: MaterialsServiceAsyncStub = materials_pb2_grpc.MaterialsServiceStub(
-        people.as_user(CHECKER, "materials")
-    )
     listing = materials_pb2.ListMaterialsRequest(
         material_type=materials_pb2.MATERIAL_TYPE_SCRIPT, page_size=1_000
     )
@@ -110,28 +108,35 @@ async def _scripts(people: People, products: Mapping[str, int]) -> Mapping[str, 
     }
 
     async def bring(script: Script) -> tuple[str, int]:
-        material = materials_pb2.Material(
-            material_type=materials_pb2.MATERIAL_TYPE_SCRIPT,
-            title=script.title,
-            text=script.text,
-            slots=script.slots,
-            product_ids=[products[code] for code in script.product_codes],
-        )
-        draft = materials_pb2.DraftMaterialRequest(material=material, request_id=request_id())
-        made = (await tried(lambda: maker.DraftMaterial(draft))).material
-        material_id = made.definition.definition_id
-        submit = materials_pb2.SubmitMaterialRequest(
-            material_id=material_id, request_id=request_id()
-        )
-        await tried(lambda: maker.SubmitMaterial(submit))
-        approve = materials_pb2.ApproveMaterialRequest(
-            material_id=material_id, request_id=request_id()
-        )
-        await tried(lambda: checker.ApproveMaterial(approve))
-        return script.title, material_id
+        return script.title, await bring_script(people, script, products)
 
     missing = [script for script in SCRIPTS if script.title not in known]
     return known | dict(await together(missing, bring))
+
+
+async def bring_script(people: People, script: Script, products: Mapping[str, int]) -> int:
+    """Draft a script, have it approved, and answer its id. `products` are ids by code."""
+    maker: MaterialsServiceAsyncStub = materials_pb2_grpc.MaterialsServiceStub(
+        people.as_user(MAKER, "materials")
+    )
+    checker: MaterialsServiceAsyncStub = materials_pb2_grpc.MaterialsServiceStub(
+        people.as_user(CHECKER, "materials")
+    )
+    material = materials_pb2.Material(
+        material_type=materials_pb2.MATERIAL_TYPE_SCRIPT,
+        title=script.title,
+        text=script.text,
+        slots=script.slots,
+        product_ids=[products[code] for code in script.product_codes],
+    )
+    draft = materials_pb2.DraftMaterialRequest(material=material, request_id=request_id())
+    made = (await tried(lambda: maker.DraftMaterial(draft))).material
+    material_id = made.definition.definition_id
+    submit = materials_pb2.SubmitMaterialRequest(material_id=material_id, request_id=request_id())
+    await tried(lambda: maker.SubmitMaterial(submit))
+    approve = materials_pb2.ApproveMaterialRequest(material_id=material_id, request_id=request_id())
+    await tried(lambda: checker.ApproveMaterial(approve))
+    return material_id
 
 
 async def _qualify(people: People) -> None:

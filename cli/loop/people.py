@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -26,6 +27,8 @@ RENEW_S: Final = 120.0
 FIRST_DELAY_S, LAST_DELAY_S = 0.05, 1.0
 TOGETHER: Final = 16
 """Calls under way at once."""
+BATCH: Final = 2_000
+"""Rows handed in by one call."""
 
 _PASSING: Final = frozenset(
     {
@@ -144,3 +147,14 @@ async def until(
             return answer
         await asyncio.sleep(delay_s)
         delay_s = min(2 * delay_s, LAST_DELAY_S)
+
+
+def request_id() -> str:
+    """A new idempotency key."""
+    return uuid.uuid4().hex
+
+
+def slices(rows: Sequence[T], size: int = BATCH) -> Iterator[Sequence[T]]:
+    """The rows, so many at a time."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
