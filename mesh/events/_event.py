@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from engine.mesh.v1.context_pb2 import ChainIds
 from engine.mesh.v1.event_pb2 import Event
 from mesh import context
+from mesh.clock import to_micros
 from mesh.telemetry import current_trace
 
 MAX_KEY: Final = 128
@@ -64,7 +65,8 @@ def event(
         if known is not None and known.ByteSize():
             told.chain.MergeFrom(known)  # numbers other than 0 replace
     if time is not None:
-        told.time.FromDatetime(time)
+        seconds, micros = divmod(to_micros(time), 1_000_000)
+        told.time.seconds, told.time.nanos = seconds, micros * 1_000
     else:
         told.time.seconds, told.time.nanos = divmod(wall.time_ns(), _NANOS)
     _check(told)
