@@ -75,7 +75,7 @@ RETRACTABLE_OF_CUSTOMER: Final = _retractable.where(_c.customer_id == _of("custo
 RETRACTABLE_OF_TASK: Final = _retractable.where(_c.task_id == _of("task"))
 RETRACTABLE_OF_MATERIAL: Final = _retractable.join(
     tables.errand, _e.contact_id == _c.contact_id
-).where(_c.material_id == _of("material"), _c.material_version == _of("version"))
+).where(_c.material_id == _of("material"))
 RETRACTABLE_OF_PRODUCT: Final = (
     sa.select(tables.contact)
     .join(tables.errand, _e.contact_id == _c.contact_id)

@@ -113,9 +113,7 @@ async def _circumstances(
     return Circumstances(
         preferences=to_preferences(rows),
         scene_held=await is_held(tx, contact.chain.scene_version),
-        recalled=await is_barred(
-            tx, Barred.MATERIAL, contact.material_id, contact.material_version
-        ),
+        recalled=await is_barred(tx, Barred.MATERIAL, contact.material_id),
         suspended=any(
             [await is_barred(tx, Barred.PRODUCT, product) for product in errand.product_ids]
         ),

@@ -87,18 +87,17 @@ class Reactions:
         return None if report is None else self._report(message_task.contact_id, report)
 
     async def on_materials(self, event: Event) -> Effect | None:
-        """A version that was recalled must not go out any more, nor be confirmed."""
+        """What was recalled must not go out any more, nor be confirmed, in no version."""
         if event.type != _MATERIAL:
             return None
         material = materials_pb2.MaterialChanged.FromString(event.payload).material
-        head = material.definition
         if material.status != materials_pb2.MATERIAL_STATUS_RECALLED:
             return None
-        place = {"material": head.definition_id, "version": head.version}
+        material_id = material.definition.definition_id
 
         async def effect(tx: Transaction) -> None:
-            await learn_barred(tx, Barred.MATERIAL, head.definition_id, head.version, barred=True)
-            for row in await tx.fetch_all(RETRACTABLE_OF_MATERIAL, place):
+            await learn_barred(tx, Barred.MATERIAL, material_id, barred=True)
+            for row in await tx.fetch_all(RETRACTABLE_OF_MATERIAL, {"material": material_id}):
                 await moving.retract(tx, to_contact(row), RECALLED, self._clock.now())
 
         return effect

@@ -36,9 +36,7 @@ _TASK_WITH_HOLD = (
 _HOLD = sa.select(_h.held, _h.told_us).where(_h.scene_version == _of("scene"))
 _ADD_HOLD = sa.insert(tables.scene_hold)
 _DROP_HOLD = sa.delete(tables.scene_hold).where(_h.scene_version == _of("scene"))
-_subject: Final = sa.and_(
-    _b.kind == _of("of_kind"), _b.subject_id == _of("subject"), _b.version == _of("of_version")
-)
+_subject: Final = sa.and_(_b.kind == _of("of_kind"), _b.subject_id == _of("subject"))
 _BARRED = sa.select(_b.kind).where(_subject)
 _UNBAR = sa.delete(tables.barred).where(_subject)
 _BAR = sa.insert(tables.barred)
@@ -125,23 +123,20 @@ async def learn_hold(
         await tx.execute(_ADD_HOLD, values)
 
 
-async def is_barred(tx: Transaction, kind: Barred, subject_id: int, version: int = 0) -> bool:
-    """Whether a version of a material, or a product, may not be used."""
-    return bool(await tx.fetch_all(_BARRED, _subject_key(kind, subject_id, version)))
+async def is_barred(tx: Transaction, kind: Barred, subject_id: int) -> bool:
+    """Whether a material, in whichever version, or a product may not be used."""
+    return bool(await tx.fetch_all(_BARRED, _subject_key(kind, subject_id)))
 
 
-async def learn_barred(
-    tx: Transaction, kind: Barred, subject_id: int, version: int = 0, *, barred: bool
-) -> None:
+async def learn_barred(tx: Transaction, kind: Barred, subject_id: int, *, barred: bool) -> None:
     """Remember whether it may be used."""
-    await tx.execute(_UNBAR, _subject_key(kind, subject_id, version))
+    await tx.execute(_UNBAR, _subject_key(kind, subject_id))
     if barred:
-        row = {"kind": int(kind), "subject_id": subject_id, "version": version}
-        await tx.execute(_BAR, row)
+        await tx.execute(_BAR, {"kind": int(kind), "subject_id": subject_id, "version": 0})
 
 
-def _subject_key(kind: Barred, subject_id: int, version: int) -> dict[str, int]:
-    return {"of_kind": int(kind), "subject": subject_id, "of_version": version}
+def _subject_key(kind: Barred, subject_id: int) -> dict[str, int]:
+    return {"of_kind": int(kind), "subject": subject_id}
 
 
 def _task_values(task: Task) -> dict[str, Any]:

@@ -110,4 +110,4 @@ barred: Final = sa.Table(
     sa.Column("subject_id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
 )
-"""Recalled versions of materials, and suspended products (version 0)."""
+"""Recalled materials and suspended products; `version` is 0: all of them."""
