@@ -146,6 +146,7 @@ def _task_rpc(made: Made) -> TaskRpc:
         strategies=made.strategies,
         portraits=CustomerClient(made.parts.channel("customer")),
         amounts=made.decision,
+        owners=made.owners,
     )
     tasks = Tasks(store, made.desk, made.strategies, clock)
     return TaskRpc(tasks, completions, views, Leases(store, made.desk, clock))

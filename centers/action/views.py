@@ -13,8 +13,10 @@ from centers.action.opportunity_rows import OpportunityRows
 from centers.action.strategies import Strategies
 from centers.action.strategy import Strategy
 from centers.action.task_rows import TaskRows
+from engine.mesh.v1 import policy_pb2
 from mesh import context
 from mesh.audit import note
+from mesh.ownership import OwnerSource
 
 
 class Portraits(Protocol):
@@ -33,7 +35,10 @@ class Amounts(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """A task with what its owner needs; `amount_fen` is 0 for everybody else. Not kept."""
+    """A task with what its owner needs. Not kept.
+
+    `amount_fen` is 0 for everybody but the customer's owner, at work on his own desk.
+    """
 
     task: Task
     strategy: Strategy
@@ -53,15 +58,17 @@ class Views:
         strategies: Strategies,
         portraits: Portraits,
         amounts: Amounts,
+        owners: OwnerSource,
     ) -> None:
         self._tasks = tasks
         self._opportunities = opportunities
         self._strategies = strategies
         self._portraits = portraits
         self._amounts = amounts
+        self._owners = owners
 
     async def view(self, task_id: int) -> View:
-        """The task: the customer as the user may see him, the amount for the owner alone.
+        """The task: the customer as the user may see him, the amount for his owner alone.
 
         Raises:
             MeshError: OUT_OF_SCOPE, when there is no such task.
@@ -83,7 +90,15 @@ class Views:
         )
 
     async def _amount_fen(self, task: Task) -> int:
+        """Whoever got the task from another's desk, or from the pool, does not see it."""
         principal = context.current().principal
         if principal is None or principal.staff_id != task.owner.owner_id:
+            return 0
+        customer_id = task.customer_id
+        owner = (await self._owners.owners((customer_id,))).get(customer_id)
+        own_book = policy_pb2.SCOPE_OWN_BOOK
+        if owner is None or not owner.is_within(
+            own_book, staff_id=principal.staff_id, branch_id=principal.branch_id
+        ):
             return 0
         return await self._amounts.amount_fen(task.trigger_id)

@@ -554,6 +554,25 @@ async def test_a_branch_manager_moves_tasks_within_his_branch(bank: Bank) -> Non
     assert not owners[1].HasField("end_time")
 
 
+async def test_who_gets_a_task_from_anothers_desk_does_not_see_the_amount(bank: Bank) -> None:
+    """It is shown to the customer's owner alone, and that he stays."""
+    scene_id = (await bank.launched(objective="moved.amount")).definition.definition_id
+    await bank.decision.fire(scene_id, *taken(bank, 0))
+    (task,) = await bank.tasks(bank.desk(RM), scene_id, 1)
+    await bank.manager().ReassignTask(
+        action_pb2.ReassignTaskRequest(
+            task_id=task.task_id,
+            owner_kind=ownership_pb2.OWNER_KIND_RELATIONSHIP_MANAGER,
+            owner_id=OTHER_RM,
+            branch_id=BRANCH,
+        )
+    )
+    get = action_pb2.GetTaskRequest(task_id=task.task_id)
+    view = (await bank.desk(OTHER_RM).GetTask(get)).task_view
+    assert view.task.owner_id == OTHER_RM
+    assert (view.customer_name, view.amount_fen) == ("", 0)
+
+
 async def test_robots_of_a_pool_lease_its_tasks(bank: Bank) -> None:
     """Each task to one of them at a time; whoever has no pool leases nothing."""
     scene_id = (await bank.launched(objective="lease.test")).definition.definition_id
