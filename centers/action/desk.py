@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from centers.action.domain import Task, TaskState
@@ -65,8 +66,12 @@ class Desk:
     async def recall(
         self, tx: Transaction, state: TaskState, scene_id: int, scene_version: int = 0
     ) -> int:
-        """Close all open tasks of a scene, or of one version of it; how many there were."""
+        """Close all open tasks of a scene, or of one version of it; how many there were.
+
+        The loop has a turn after each 250 of them.
+        """
         closed = 0
         while found := await self.tasks.open_of_scene(tx, scene_id, scene_version):
             closed += await self.close(tx, found, state)
+            await asyncio.sleep(0)
         return closed

@@ -69,6 +69,11 @@ class Opportunity:
     expire_time: datetime
 
     @property
+    def is_open(self) -> bool:
+        """Whether it is worth acting on until it expires."""
+        return self.state == action_pb2.OPPORTUNITY_STATE_TASKED
+
+    @property
     def chain(self) -> ChainIds:
         """The chain ids known with it."""
         return ChainIds(

@@ -1,4 +1,4 @@
-"""Opportunities that nobody acted on in time expire, and their open tasks with them."""
+"""Opportunities that nothing came of in time expire, and their open tasks with them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.action.v1 import action_pb2
 from mesh.background import Background
 from mesh.clock import Clock
 from mesh.log import get_logger
-from mesh.storage import StorageError, Store
+from mesh.storage import StorageError, Store, Transaction
 
 EVERY_S: Final = 30.0
 """Between two looks: a task may stay that long beyond its end."""
@@ -49,20 +49,33 @@ class Expiry(Background):
     async def expire(self) -> int:
         """Expire all that is past its time now; how many tasks were closed."""
         expired = 0
-        while closed := await self._batch():
+        while closed := await self._tasks():
             expired += closed
+        while await self._opportunities_without_task():
+            pass
         return expired
 
-    async def _batch(self) -> int:
+    async def _tasks(self) -> int:
         async with self._store.transaction() as tx:
             overdue = await self._desk.tasks.overdue(tx, self._clock.now())
             for task in overdue:
-                expired = await self._opportunities.move(
-                    tx,
-                    task.opportunity_id,
-                    before=action_pb2.OPPORTUNITY_STATE_TASKED,
-                    after=action_pb2.OPPORTUNITY_STATE_EXPIRED,
-                )
-                if expired is not None:
-                    tx.publish(opportunity_changed(expired))
+                await self._end(tx, task.opportunity_id)
             return await self._desk.close(tx, overdue, action_pb2.TASK_STATE_EXPIRED)
+
+    async def _opportunities_without_task(self) -> int:
+        """Of customers who could not be reached, and of tasks that were recalled."""
+        async with self._store.transaction() as tx:
+            overdue = await self._opportunities.overdue(tx, self._clock.now())
+            for opportunity in overdue:
+                await self._end(tx, opportunity.opportunity_id)
+            return len(overdue)
+
+    async def _end(self, tx: Transaction, opportunity_id: int) -> None:
+        expired = await self._opportunities.move(
+            tx,
+            opportunity_id,
+            before=action_pb2.OPPORTUNITY_STATE_TASKED,
+            after=action_pb2.OPPORTUNITY_STATE_EXPIRED,
+        )
+        if expired is not None:
+            tx.publish(opportunity_changed(expired))

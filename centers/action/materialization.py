@@ -55,7 +55,8 @@ class Materializer:
     """Reacts to the topic "decision" (`mesh.events.Reaction`).
 
     One trigger makes one opportunity at most, and so does one window of a customer
-    in a version of a scene: delivered again or fired again it makes nothing new.
+    in a version of a scene: delivered again or fired again it makes nothing new. One
+    that was taken back first, as by a dead letter that is replayed, makes no task.
     """
 
     def __init__(
@@ -115,6 +116,8 @@ class Materializer:
                 owner=owner,
             )
             verdict = strategy.judge(customer_id, facts)
+            if await self._opportunities.was_taken_back(tx, trigger.trigger_id):
+                verdict = verdict.taken_back()
             made = self._opportunity(opportunity_id, trigger, strategy, verdict)
             if not await self._opportunities.add(tx, made):
                 return
@@ -128,6 +131,7 @@ class Materializer:
         async def effect(tx: Transaction) -> None:
             made = await self._opportunities.of_trigger(tx, trigger.trigger_id)
             if made is None:
+                await self._opportunities.take_back(tx, trigger.trigger_id)
                 return
             reversed_ = await self._opportunities.move(
                 tx,

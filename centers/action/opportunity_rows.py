@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from centers.action.domain import Opportunity, OpportunityState
-from centers.action.tables import opportunity
+from centers.action.tables import opportunity, reversed_trigger
 from mesh.clock import from_micros, to_micros
 from mesh.paging import Page, PageRequest
 from mesh.storage import Row, Store, Transaction
@@ -25,10 +27,23 @@ _SAME: Final = sa.union_all(
     sa.select(_c.opportunity_id).where(_c.trigger_id == sa.bindparam("of_trigger")),
     sa.select(_c.opportunity_id).where(_KEY),
 )
+_OVERDUE: Final = (
+    sa.select(opportunity)
+    .where(_c.open_expire_us <= sa.bindparam("moment"))
+    .order_by(_c.open_expire_us)
+    .limit(sa.bindparam("count"))
+)
+_TAKEN_BACK: Final = sa.select(reversed_trigger).where(
+    reversed_trigger.c.trigger_id == sa.bindparam("of_trigger")
+)
+_TAKE_BACK: Final = sa.insert(reversed_trigger)
 _ONE: Final = sa.select(opportunity).where(_c.opportunity_id == sa.bindparam("id"))
 _MOVE: Final = sa.update(opportunity).where(
     _c.opportunity_id == sa.bindparam("id"), _c.state == sa.bindparam("before")
 )
+
+AT_ONCE: Final = 250
+"""Rows that one statement looks for: a few milliseconds."""
 
 
 class OpportunityRows:
@@ -68,12 +83,26 @@ class OpportunityRows:
         before: OpportunityState,
         after: OpportunityState,
     ) -> Opportunity | None:
-        """Change its state, if that is `before`; the changed one, or None."""
-        place = {"id": opportunity_id, "before": before, "state": after}
+        """Change its state, if that is `before`, to an end; the changed one, or None."""
+        place = {"id": opportunity_id, "before": before, "state": after, "open_expire_us": None}
         if not await tx.execute(_MOVE, place):
             return None
         (row,) = await tx.fetch_all(_ONE, {"id": opportunity_id})
         return _to_opportunity(row)
+
+    async def overdue(self, tx: Transaction, now: datetime) -> Sequence[Opportunity]:
+        """Some worth acting on until now, `AT_ONCE` at most, oldest first."""
+        place = {"moment": to_micros(now), "count": AT_ONCE}
+        return [_to_opportunity(row) for row in await tx.fetch_all(_OVERDUE, place)]
+
+    async def take_back(self, tx: Transaction, trigger_id: int) -> None:
+        """Remember that a trigger was taken back of which nothing was made; once more is well."""
+        if not await self.was_taken_back(tx, trigger_id):
+            await tx.execute(_TAKE_BACK, {"trigger_id": trigger_id})
+
+    async def was_taken_back(self, tx: Transaction, trigger_id: int) -> bool:
+        """Whether the trigger was taken back before anything was made of it."""
+        return bool(await tx.fetch_all(_TAKEN_BACK, {"of_trigger": trigger_id}))
 
     async def page(
         self, request: PageRequest, scene_version: int, state: OpportunityState
@@ -108,6 +137,7 @@ def _values(made: Opportunity) -> dict[str, Any]:
         "occurred_us": to_micros(made.occurred_time),
         "create_us": to_micros(made.create_time),
         "expire_us": to_micros(made.expire_time),
+        "open_expire_us": to_micros(made.expire_time) if made.is_open else None,
     }
 
 

@@ -51,6 +51,10 @@ class Verdict:
     reason: action_pb2.SuppressReason.ValueType = action_pb2.SUPPRESS_REASON_UNSPECIFIED
     owner: TaskOwner | None = None
 
+    def taken_back(self) -> Verdict:
+        """What becomes of the trigger when its event was taken back."""
+        return Verdict(arm=self.arm, state=action_pb2.OPPORTUNITY_STATE_REVERSED)
+
 
 HELD_OUT: Final = Verdict(arm=action_pb2.ARM_HOLDOUT, state=action_pb2.OPPORTUNITY_STATE_HELD_OUT)
 

@@ -9,8 +9,10 @@ has the highest. `turn_us` is 0 until it is launched.
 
 `task.open_objective` is the objective while the task is open and NULL after: so
 that the database itself keeps a customer from two open tasks of one objective.
-`task.open_expire_us` likewise. No index begins with `is_open`: a database without
-statistics would take it for selective.
+`task.open_expire_us` likewise, and `opportunity.open_expire_us`, while it is worth
+acting on. `reversed_trigger` has the triggers that were taken back before an
+opportunity was made of them: a dead letter may come late. No index begins with
+`is_open`: a database without statistics would take it for selective.
 """
 
 from __future__ import annotations
@@ -53,10 +55,18 @@ opportunity: Final = sa.Table(
     sa.Column("occurred_us", sa.BigInteger, nullable=False),
     sa.Column("create_us", sa.BigInteger, nullable=False),
     sa.Column("expire_us", sa.BigInteger, nullable=False),
+    sa.Column("open_expire_us", sa.BigInteger),
     sa.Index("opportunity_trigger", "trigger_id", unique=True),
     sa.Index("opportunity_key", "scene_version", "customer_id", "window_key", unique=True),
     sa.Index("opportunity_state", "scene_version", "state"),
     sa.Index("opportunity_scene", "scene_version"),
+    sa.Index("opportunity_expiry", "open_expire_us"),
+)
+
+reversed_trigger: Final = sa.Table(
+    "reversed_trigger",
+    metadata,
+    sa.Column("trigger_id", _ID, primary_key=True, autoincrement=False),
 )
 
 task: Final = sa.Table(

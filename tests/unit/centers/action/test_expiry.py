@@ -27,14 +27,31 @@ async def test_open_tasks_end_with_their_opportunity(office: Office) -> None:
     states = [task.state for task in await office.all_tasks()]
     expired = action_pb2.TASK_STATE_EXPIRED
     assert states == [expired, expired, action_pb2.TASK_STATE_UNREACHABLE]
-    assert [one.state for one in await office.made(made.scene_version)] == [
-        EXPIRED,
-        EXPIRED,
-        action_pb2.OPPORTUNITY_STATE_TASKED,
-    ]
-    told = (await office.told(action_pb2.OpportunityChanged))[-2:]
-    assert [one.opportunity.state for one in told] == [EXPIRED, EXPIRED]
+    assert [one.state for one in await office.made(made.scene_version)] == [EXPIRED] * 3
+    told = (await office.told(action_pb2.OpportunityChanged))[-3:]
+    assert [one.opportunity.state for one in told] == [EXPIRED] * 3
     assert second.is_open
+
+
+async def test_what_has_no_open_task_expires_too(office: Office) -> None:
+    """Whoever could not be reached, or whose task was recalled, is not worth acting on for ever."""
+    made = await office.launched()
+    scene_id = made.definition.definition_id
+    unreachable = await office.task_for(scene_id, 1)
+    await office.complete(unreachable, action_pb2.OUTCOME_UNREACHABLE)
+    lost = await office.task_for(scene_id, 2)
+    await office.complete(lost, action_pb2.OUTCOME_NO_INTENT)
+    await office.task_for(scene_id, 3)
+    await office.end(scene_id)
+    office.later(days=6)
+    await office.expiry.expire()
+    kept = [one.state for one in await office.made(made.scene_version)]
+    tasked, lost_state = action_pb2.OPPORTUNITY_STATE_TASKED, action_pb2.OPPORTUNITY_STATE_LOST
+    assert kept == [tasked, lost_state, tasked]
+    office.later(days=1)
+    assert await office.expiry.expire() == 0
+    kept = [one.state for one in await office.made(made.scene_version)]
+    assert kept == [EXPIRED, lost_state, EXPIRED]
 
 
 async def test_many_expire_in_batches(office: Office) -> None:

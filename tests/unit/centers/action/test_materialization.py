@@ -221,6 +221,20 @@ async def test_x10_a_reversal_reaches_opportunities_without_a_task(
     assert len(await office.told(action_pb2.OpportunityChanged)) == 2
 
 
+async def test_x10_a_reversal_that_comes_first_keeps_the_task_from_being_made(
+    office: Office,
+) -> None:
+    """As when the trigger was a dead letter, and is tried again after it was taken back."""
+    scene_id, scene_version = await scene_of(office)
+    trigger = office.trigger(scene_id, 11)
+    await office.reverse(trigger)
+    await office.reverse(trigger)
+    await office.fire(trigger)
+    (made,) = await office.made(scene_version)
+    assert (made.state, made.arm) == (REVERSED, action_pb2.ARM_TREATED)
+    assert await office.all_tasks() == []
+
+
 async def test_a_reversal_of_an_unknown_trigger_changes_nothing(office: Office) -> None:
     """A trigger in a window that had one made no opportunity of its own."""
     scene_id, scene_version = await scene_of(office)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from centers.action.domain import Task
 from centers.action.errors import ActionReason
 from engine.action.v1 import action_pb2
 from engine.decision.v1 import decision_pb2
@@ -16,6 +19,7 @@ from engine.mesh.v1.bus_pb2 import AppendRequest
 from mesh.definitions import DefinitionReason
 from mesh.errors import MeshError, Reason
 from mesh.events import Consumer, LocalBus, Subscription, event
+from mesh.storage import Transaction
 from tests.unit.centers.action.office import Office, scene
 
 RUNNING = action_pb2.SCENE_STATUS_RUNNING
@@ -80,6 +84,31 @@ async def test_recalled_tasks_are_stored_as_they_are_told(office: Office) -> Non
     }
     assert {task.state for task in stored} == {RECALLED}
     assert {task.update_time for task in stored} == {office.clock.now()}
+
+
+async def test_others_have_their_turn_while_many_tasks_are_recalled(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scene may have a hundred thousand: the centre answers others meanwhile."""
+    scene_id = (await office.launched()).definition.definition_id
+    await office.fire_on(scene_id, range(1, 1_001))
+    turns, at, close = 0, [], office.desk.tasks.close
+
+    async def ticking() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def closing(tx: Transaction, closed: Sequence[Task]) -> None:
+        at.append(turns)
+        await close(tx, closed)
+
+    monkeypatch.setattr(office.desk.tasks, "close", closing)
+    ticker = asyncio.create_task(ticking())
+    await office.end(scene_id)
+    ticker.cancel()
+    assert len(set(at)) == len(at) == 4
 
 
 async def test_going_back_follows_what_ran_before(office: Office) -> None:
