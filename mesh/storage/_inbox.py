@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from collections.abc import Set as AbstractSet
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice, zip_longest
 from typing import Final
 
@@ -14,6 +14,8 @@ from mesh.clock import Clock, to_micros
 from mesh.storage._base import Store, Transaction
 
 PURGE_BATCH: Final = 500
+
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 metadata: Final = sa.MetaData()
 
@@ -39,6 +41,7 @@ _SEEN: Final = sa.select(seen.c.event_id).where(
 _OLDEST: Final = (
     sa.select(seen.c.arrival, seen.c.seen_us).order_by(seen.c.arrival).limit(PURGE_BATCH)
 )
+_LAST: Final = sa.select(seen.c.seen_us).order_by(seen.c.arrival.desc()).limit(1)
 _PURGE: Final = sa.delete(seen).where(seen.c.arrival <= sa.bindparam("arrival"))
 
 
@@ -82,9 +85,14 @@ class Inbox:
         )
 
 
-async def purge_inbox(store: Store, older_than: datetime) -> int:
-    """Forget the events had before a moment, a batch at a time; how many there were."""
-    moment = to_micros(older_than)
+async def purge_inbox(store: Store, kept: timedelta, now: datetime) -> int:
+    """Forget the events had longer before the last one than that; how many there were.
+
+    Not longer before now: after a crash the bus hands out again what was had last,
+    however long the service was down.
+    """
+    last = await store.fetch_all(_LAST)
+    moment = min((to_micros(now), *(row.seen_us for row in last))) - kept // _MICROSECOND
     removed = 0
     while True:
         oldest = await store.fetch_all(_OLDEST)

@@ -21,7 +21,8 @@ class SQLiteOptions:
         scans: scans that may be open at once, each with a connection of its own.
         scan_threads: threads that scans share.
         idempotency_kept: how long answers to calls with a request id are kept.
-        inbox_kept: how long the store remembers which events its consumers had.
+        inbox_kept: how long before the last one the store remembers which events its
+            consumers had.
         purge_every_s: seconds between two removals of older ones.
     """
 

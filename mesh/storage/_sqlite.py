@@ -146,7 +146,7 @@ class _Purge(Background):
             now = self._clock.now()
             try:
                 await purge_idempotency(self._store, now - self._options.idempotency_kept)
-                await purge_inbox(self._store, now - self._options.inbox_kept)
+                await purge_inbox(self._store, self._options.inbox_kept, now)
             except StorageError:
                 _log.warning("old entries could not be removed; trying again", exc_info=True)
             await asyncio.sleep(self._options.purge_every_s)
