@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -91,6 +92,25 @@ async def test_what_a_group_has_not_had_is_kept_however_old(log: Log) -> None:
     assert await log.retention.purge() == 710
     assert await log.places("news") == []
     assert await log.places("orders") == [*range(11, 701)]
+
+
+async def test_others_have_their_turn_while_the_log_is_looked_through(log: Log) -> None:
+    """However much of it a slow group keeps."""
+    await log.append("orders", 2_000)
+    await log.settle("shop.slow", "orders", 0)
+    log.clock.advance(8 * DAY_S)
+    turns = 0
+
+    async def ticking() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    ticker = asyncio.create_task(ticking())
+    assert await log.retention.purge() == 0
+    ticker.cancel()
+    assert turns >= 4
 
 
 async def test_a_topic_that_nobody_consumes_is_kept_for_its_time(log: Log) -> None:
