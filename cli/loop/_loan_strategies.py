@@ -11,18 +11,17 @@ from bank.catalogue import INFLOW_PRODUCT, INFLOW_SCRIPT, LOAN_PRODUCT, LOAN_SCR
 from bank.loans import EXPECTED, LoanCast
 from cli.loop.catalogue import Shelf
 from cli.loop.people import People, until
-from cli.loop.strategies import INFLOW, Strategies, business_event
+from cli.loop.strategies import DRAWN, INFLOW, VIEWED, Strategies, business_event
 from engine.action.v1 import action_pb2
 from engine.decision.v1 import decision_pb2
 from engine.reach.v1 import reach_pb2
 
-VIEWED: Final = "loan.offer_viewed"
-DRAWN: Final = "loan.drawdown"
 WITHIN: Final = timedelta(days=3)
 
 _JUST_OVER: Final = WITHIN + timedelta(minutes=1)
 _NOT_YET: Final = WITHIN - timedelta(hours=1)
 _DRAWN_AFTER: Final = timedelta(days=1)
+_BACKTEST_DAYS: Final = 7
 _LIMIT_FEN, _DRAWN_FEN, _INFLOW_FEN = 20_000_000, 1_000_000, 3_000_000
 
 
@@ -91,7 +90,7 @@ class LoanStrategies:
         scene_id = await self._strategies.draft_scene(scene)
         model.scene_id = scene_id
         model.filter = f"has(channel) && channel == '{self._channel}'"
-        model_id, backtest = await self._strategies.draft_model(model)
+        model_id, backtest = await self._strategies.draft_model(model, days=_BACKTEST_DAYS)
         launched = await self._strategies.launch_scene(scene_id, backtest.backtest_id)
         await self._strategies.launch_model(model_id)
         return Feed(scene_id=scene_id, scene_version=launched.scene_version, model_id=model_id)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 LAUNCHER: Final = "hq2"
 SOURCE: Final = "core"
 INFLOW: Final = "core.inflow"
+VIEWED: Final = "loan.offer_viewed"
+DRAWN: Final = "loan.drawdown"
 
 
 class Strategies:
@@ -36,13 +38,17 @@ class Strategies:
         answer = await tried(lambda: self.scenes(MAKER).DraftScene(request))
         return answer.scene.definition.definition_id
 
-    async def draft_model(self, model: decision_pb2.Model) -> tuple[int, decision_pb2.Backtest]:
+    async def draft_model(
+        self, model: decision_pb2.Model, *, days: int = 90
+    ) -> tuple[int, decision_pb2.Backtest]:
         """Draft a model and test it on what happened; its id, and what it would have done."""
         decisions = self.decisions(MAKER)
         draft = decision_pb2.DraftModelRequest(model=model, request_id=request_id())
         made = (await tried(lambda: decisions.DraftModel(draft))).model
         model_id = made.definition.definition_id
-        test = decision_pb2.BacktestModelRequest(model_id=model_id, request_id=request_id())
+        test = decision_pb2.BacktestModelRequest(
+            model_id=model_id, days=days, request_id=request_id()
+        )
         backtest = (await tried(lambda: decisions.BacktestModel(test, timeout=60))).backtest
         return model_id, backtest
 
