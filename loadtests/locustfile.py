@@ -106,9 +106,12 @@ def create_sequence(environment: Any, **_: Any) -> None:
         sequencer_pb2_grpc.SequencerServiceStub(channel).CreateSequence(request)
 
 
-@events.test_start.add_listener  # type: ignore[untyped-decorator]
+@events.init.add_listener  # type: ignore[untyped-decorator]
 def set_the_stage(environment: Any, **_: Any) -> None:
-    """Let a strategy run for the users of the loop, when there are any."""
+    """Let a strategy run for the users of the loop, when there are any.
+
+    That takes a few seconds, which are not the run's.
+    """
     if not any(issubclass(kind, LoopUser) for kind in environment.user_classes):
         return
     people = environment.people = People(environment.targets)
@@ -120,7 +123,7 @@ def set_the_stage(environment: Any, **_: Any) -> None:
     fill_desks(people, stage, stage.customers[:FIRST_TASKS])
 
 
-@events.test_stop.add_listener  # type: ignore[untyped-decorator]
+@events.quitting.add_listener  # type: ignore[untyped-decorator]
 def strike_the_stage(environment: Any, **_: Any) -> None:
     """End the strategy: a platform that goes on must not go on with it."""
     if hasattr(environment, "stage"):
