@@ -13,6 +13,9 @@ from mesh.errors import MeshError
 
 RETRY_AFTER_S: Final = 1.0
 
+TIMEOUT_S: Final = 1.5
+"""The longest that a question which many share is under way, whoever waits for it."""
+
 _PASSING: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
 
 
