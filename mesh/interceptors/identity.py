@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Any
 
@@ -16,6 +17,7 @@ from mesh.errors import MeshError, MeshReason
 from mesh.tokens import Caller, TokenVerifier
 
 _BEARER = "Bearer "
+_CODE = re.compile("[a-z][a-z_.-]{0,63}")
 
 
 class IdentityInterceptor:
@@ -38,7 +40,7 @@ class IdentityInterceptor:
                 service=caller.service if caller else "",
                 rights=caller.rights if caller else frozenset(),
                 on_behalf_of=call.text(wire.ON_BEHALF_OF) if caller else "",
-                purpose=call.text(wire.PURPOSE),
+                purpose=_purpose(call),
                 chain=_chain(call),
                 business_date=_business_date(call),
                 request_id=call.text(wire.REQUEST_ID),
@@ -71,6 +73,14 @@ def _chain(call: Call) -> context_pb2.ChainIds:
         return context_pb2.ChainIds.FromString(raw)
     except DecodeError as error:
         raise MeshError(MeshReason.MALFORMED_REQUEST, f"{wire.CHAIN} is not ChainIds") from error
+
+
+def _purpose(call: Call) -> str:
+    """The purpose, a code: it goes into records, where no person's words may stand."""
+    text = call.text(wire.PURPOSE)
+    if text and _CODE.fullmatch(text) is None:
+        raise MeshError(MeshReason.MALFORMED_REQUEST, f"{wire.PURPOSE} must be a code: 'service'")
+    return text
 
 
 def _business_date(call: Call) -> str:

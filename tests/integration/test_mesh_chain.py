@@ -266,6 +266,15 @@ async def test_a_business_date_that_is_none_is_refused(mesh: Mesh, toy: Toy) -> 
     assert toy.seen[-1].business_date == "2026-11-23"
 
 
+async def test_a_purpose_is_a_code(mesh: Mesh, toy: Toy) -> None:
+    """It stands in the records of calls, for years: no number or name of a customer may."""
+    stub = customers(mesh, rm_token(mesh))
+    request = customer_pb2.GetCustomerRequest(customer_id=7)
+    for wrong in ("call 13800001111", "13800001111", "Wang Xiaoming", "x" * 65):
+        call = stub.GetCustomer(request, metadata=((wire.PURPOSE, wrong),))
+        assert (await refusal(call)).reason == "MALFORMED_REQUEST"
+
+
 async def test_an_unknown_method_is_unimplemented(mesh: Mesh, toy: Toy) -> None:
     """A client with a newer contract learns it at once."""
     channel = mesh.channel("toy")
