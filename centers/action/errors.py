@@ -89,3 +89,9 @@ class ActionReason(Reason):
         "Name a manager of your own branch, or an agent or robot of head office, "
         "of a kind that the node allows.",
     )
+    REASON_NOT_A_CODE = ReasonText(
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "The reason holds what looks like a telephone or identity number",
+        "原因中疑似包含手机号或身份证号",
+        "Give the reason as a code, such as LEAVE.",
+    )

@@ -17,6 +17,7 @@ from mesh.audit import note
 from mesh.clock import Clock
 from mesh.errors import MeshError
 from mesh.paging import Page, PageRequest
+from mesh.privacy import holds_personal_number
 from mesh.storage import Store
 
 Answer = TypeVar("Answer", bound=Message)
@@ -72,9 +73,11 @@ class Tasks:
         """Give a task to another owner from this instant on; to the present one changes nothing.
 
         Raises:
-            MeshError: OWNER_NOT_ALLOWED, TASK_CLOSED, or TASK_ETAG_MISMATCH when the
+            MeshError: REASON_NOT_A_CODE, OWNER_NOT_ALLOWED, TASK_CLOSED, or TASK_ETAG_MISMATCH when the
                 task was changed meanwhile: then it may be another branch's.
         """
+        if holds_personal_number(reason):
+            raise MeshError(ActionReason.REASON_NOT_A_CODE)
         found = await self._desk.tasks.known(task_id)
         await self._must_be_allowed(found, owner)
         async with self._store.transaction() as tx:

@@ -11,12 +11,15 @@ from centers.decision.domain import Event, Reversal
 from centers.decision.errors import DecisionReason
 from centers.decision.event_types import EVENT_TYPES, EventType
 from mesh.errors import MeshError, Violation
+from mesh.privacy import holds_personal_number
 
 AHEAD_US: Final = 300_000_000
 """How far a clock of the bank's systems may be ahead of ours: five minutes."""
 
 MAX_NAMED: Final = 50
 """Violations that one error names, at most."""
+
+_PERSONAL: Final = "holds what looks like a telephone or identity number: send a code"
 
 _WORD: Final = re.compile("[a-z_]{1,40}")
 
@@ -54,17 +57,22 @@ def _faults(
             yield _mistimed(f"reversals[{index}]")
         if reversal.event_type not in EVENT_TYPES:
             yield _unknown_type(f"reversals[{index}]")
+        if holds_personal_number(reversal.reason):
+            yield _invalid(f"reversals[{index}].reason", _PERSONAL)
 
 
 def _fits(event_type: EventType, event: Event) -> bool:
     """Whether there is no fault: asked for every event, so that only faulty ones cost more."""
-    numbers, texts = event.numbers, event.texts
+    numbers, texts, codes = event.numbers, event.texts, event_type.codes
     return (
         numbers.keys() <= event_type.numbers
         and texts.keys() <= event_type.texts
         and all(name in numbers or name in texts for name in event_type.required)
-        and all(texts.get(name, "") in codes for name, codes in event_type.codes.items())
+        and all(texts.get(name, "") in known for name, known in codes.items())
         and all(numbers.get(name, 0) >= 0 for name in event_type.amounts)
+        and not any(
+            holds_personal_number(text) for name, text in texts.items() if name not in codes
+        )
     )
 
 
@@ -92,6 +100,10 @@ def _value_faults(place: str, event_type: EventType, event: Event) -> Iterator[_
     for name in sorted(event_type.amounts):
         if event.numbers.get(name, 0) < 0:
             yield _invalid(f"{place}.numbers[{name}]", "must not be negative")
+
+    for name in sorted(event_type.texts - event_type.codes.keys()):
+        if holds_personal_number(event.texts.get(name, "")):
+            yield _invalid(f"{place}.texts[{name}]", _PERSONAL)
 
 
 def _repeatable(name: str) -> str:

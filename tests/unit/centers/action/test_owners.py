@@ -155,3 +155,13 @@ async def test_a7_all_tasks_of_who_leaves_move_without_an_orphan(
         before, after = await office.desk.owners.of(task.task_id)
         assert (before.owner.owner_id, after.owner.owner_id) == (RM, OTHER_RM)
         assert before.end_time == after.start_time == moved
+
+
+async def test_the_reason_of_a_move_names_nobody(office: Office, scene_id: int) -> None:
+    """It stands in the task's history for good."""
+    task = await office.task_for(scene_id, 1)
+    with pytest.raises(MeshError) as refused:
+        await office.give(task.task_id, DESKS[1], reason="call 138-0000-1234 instead")
+    assert refused.value.reason is ActionReason.REASON_NOT_A_CODE
+    (stays,) = await office.open_tasks()
+    assert stays.etag == task.etag

@@ -52,6 +52,11 @@ def refusal(event: Event) -> MeshError:
             "events[1].numbers[amount_fen]",
         ),
         (
+            {"texts": {"class": "SALARY", "channel": "from 138 0000 1234"}},
+            DecisionReason.EVENT_INVALID,
+            "events[1].texts[channel]",
+        ),
+        (
             {"occurred_us": NOW + AHEAD_US + 1},
             DecisionReason.TIME_INVALID,
             "events[1].occurred_time",
@@ -67,6 +72,17 @@ def test_event_that_its_type_does_not_allow_is_refused(
     assert error.reason is reason
     assert [violation.field for violation in error.violations] == [place]
     assert "13800001234" not in str(error)
+
+
+def test_reason_of_a_reversal_names_nobody() -> None:
+    """It is told to all in an event."""
+    good = Reversal(event_type="core.inflow", business_key="a", occurred_us=NOW, reason="RECALL")
+    check([], [good], NOW)
+    with pytest.raises(MeshError) as error:
+        check([], [good, replace(good, reason="asked 13800001234")], NOW)
+    assert error.value.reason is DecisionReason.EVENT_INVALID
+    assert [one.field for one in error.value.violations] == ["reversals[1].reason"]
+    assert "13800001234" not in str(error.value)
 
 
 def test_clock_of_a_source_may_be_a_little_ahead() -> None:
