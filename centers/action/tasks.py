@@ -73,8 +73,9 @@ class Tasks:
         """Give a task to another owner from this instant on; to the present one changes nothing.
 
         Raises:
-            MeshError: REASON_NOT_A_CODE, OWNER_NOT_ALLOWED, TASK_CLOSED, or TASK_ETAG_MISMATCH when the
-                task was changed meanwhile: then it may be another branch's.
+            MeshError: REASON_NOT_A_CODE, OWNER_NOT_ALLOWED, TASK_CLOSED, or
+                TASK_ETAG_MISMATCH when the task was changed meanwhile: then it may be
+                another branch's.
         """
         if holds_personal_number(reason):
             raise MeshError(ActionReason.REASON_NOT_A_CODE)
