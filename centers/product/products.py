@@ -86,11 +86,11 @@ class Products:
         return answer
 
     async def approve(self, product_id: int, checker: str, respond: Respond[Answer]) -> Answer:
-        """Put the version in review on sale."""
+        """Put the version in review on sale, unless the product is suspended."""
         async with self._store.transaction() as tx:
             version = await self._definitions.publish(tx, product_id, checker=checker)
-            await self._shelf.sell(tx, product_id)
-            return self._told(tx, version, ON_SALE, respond)
+            status = await self._shelf.sell(tx, product_id)
+            return self._told(tx, version, status, respond)
 
     async def suspend(self, product_id: int, respond: Respond[Answer]) -> Answer:
         """Take the product off the shelf.

@@ -34,11 +34,6 @@ _MOVE = (
     )
     .values(status=sa.bindparam("after"))
 )
-_SELL = (
-    sa.update(product_table)
-    .where(product_table.c.product_id == sa.bindparam("of_product"))
-    .values(status=product_pb2.PRODUCT_STATUS_ON_SALE)
-)
 _KEEP_CHECK: Final = sa.insert(check_table)
 _KEEP_PROPOSAL: Final = sa.insert(proposal_table)
 
@@ -60,9 +55,13 @@ class Shelf:
         row = {"product_id": product_id, "code": code, "status": product_pb2.PRODUCT_STATUS_DRAFT}
         await tx.execute(_ADD, row)
 
-    async def sell(self, tx: Transaction, product_id: int) -> None:
-        """Put a product that was approved on sale."""
-        await tx.execute(_SELL, {"of_product": product_id})
+    async def sell(self, tx: Transaction, product_id: int) -> Status:
+        """Put a product on sale that was approved; one that is suspended stays so."""
+        draft, on_sale = product_pb2.PRODUCT_STATUS_DRAFT, product_pb2.PRODUCT_STATUS_ON_SALE
+        await self.move(tx, product_id, draft, on_sale)
+        (row,) = await tx.fetch_all(_ONE, {"of_product": product_id})
+        status: Status = row.status
+        return status
 
     async def move(self, tx: Transaction, product_id: int, before: Status, after: Status) -> bool:
         """Change the status; False when it is another one."""

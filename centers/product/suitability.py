@@ -92,10 +92,10 @@ class Suitability:
         actor: str,
         respond: Callable[[product_pb2.Proposal], Answer],
     ) -> Answer:
-        """Keep a proposal whose every line suits; the checks are kept either way.
+        """Keep a proposal whose every line suits, with the checks; of any other nothing is kept.
 
         Raises:
-            MeshError: SHARES_INVALID, or UNSUITABLE with the receipts of the lines.
+            MeshError: SHARES_INVALID, or UNSUITABLE with the reasons of the lines.
         """
         if not shares_hold(request.lines):
             raise MeshError(ProductReason.SHARES_INVALID)

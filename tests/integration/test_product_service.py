@@ -253,6 +253,27 @@ async def test_an_approved_version_stays_while_the_next_is_written(
     assert (await rm.GetProduct(old)).product == first
 
 
+async def test_a_new_version_of_a_suspended_product_does_not_put_it_on_sale(
+    rm: Stub, maker: Stub, checker: Stub
+) -> None:
+    """Why it was suspended still holds: resuming it is a decision of its own."""
+    product_id = await on_sale(maker, checker, 1)
+    await checker.SuspendProduct(product_pb2.SuspendProductRequest(product_id=product_id))
+    asked = product_pb2.GetProductRequest(product_id=product_id)
+    changed = (await rm.GetProduct(asked)).product
+    changed.name = "第二版"
+    await maker.DraftProduct(product_pb2.DraftProductRequest(product=changed))
+    await maker.SubmitProduct(product_pb2.SubmitProductRequest(product_id=product_id))
+    approved = await checker.ApproveProduct(
+        product_pb2.ApproveProductRequest(product_id=product_id)
+    )
+    assert approved.product.status == product_pb2.PRODUCT_STATUS_SUSPENDED
+    assert product_id not in await shelf(rm, SENIOR)
+    await checker.ResumeProduct(product_pb2.ResumeProductRequest(product_id=product_id))
+    assert (await rm.GetProduct(asked)).product.name == "第二版"
+    assert product_id in await shelf(rm, SENIOR)
+
+
 async def test_money_is_placed_in_nothing_without_a_risk(maker: Stub) -> None:
     """A wealth product states both risks; a loan has none."""
     product = product_pb2.Product(
