@@ -3,7 +3,9 @@
 Days are those of the movements: a result counts on its business date, and its
 reversal counts against it on the date of the reversal. So each day, and any span
 of days, has the same sum over results and over entries (X5), and a day that is
-over never changes but by entries dated on it.
+over never changes but by entries dated on it. All sums of an answer come from one
+statement, which sees one state of the ledger: what is recorded meanwhile is in all
+of them or in none.
 """
 
 from __future__ import annotations
@@ -11,17 +13,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 
 from centers.performance.domain import Metric
 from centers.performance.scope import Reach
 from centers.performance.tables import credit, result
-from mesh.storage import Row, Store
+from mesh.storage import Row, Statement, Store
 
 MAX_OWNERS: Final = 1_000
 LAST_DAY: Final = "9999-12-31"
+
+_OWNER, _WHOLE, _SPLIT = range(3)
+"""What a row of the sums is about."""
+
+_NONE: Final[sa.ColumnElement[int]] = sa.literal_column("0")
+_Columns: TypeAlias = tuple[
+    sa.Label[Any], sa.Label[Any], sa.Label[Any], sa.Label[Any], sa.Label[Any]
+]
 
 _c: Final = credit.c
 _r: Final = result.c
@@ -82,36 +92,45 @@ class Sums:
 
     async def totals(self, span: Span, reach: Reach) -> Totals:
         """The sums; for the whole bank the total is that of the results themselves."""
-        owners = [_owner(row) for row in await self._rows(_owners(span, reach))]
-        nobody = sum(one.amount_fen for one in owners if not one.owner_id)
-        if reach.is_all:
-            ((total, results),) = await self._rows(_bank(span))
-        else:
-            total = sum(one.amount_fen for one in owners)
-            ((results,),) = await self._rows(_results(span, reach))
-        ((split,),) = await self._rows(_split(span, reach))
-        named = [one for one in owners if one.owner_id]
+        rows = await self._rows(_sums(span, reach))
+        owners = [_owner(row) for row in rows if row.part == _OWNER]
+        (whole,) = (row for row in rows if row.part == _WHOLE)
+        (split,) = (row.results for row in rows if row.part == _SPLIT)
+        named = sorted((one for one in owners if one.owner_id), key=_rank)
         return Totals(
-            total_fen=total,
-            unallocated_fen=nobody,
+            total_fen=whole.amount if reach.is_all else sum(one.amount_fen for one in owners),
+            unallocated_fen=sum(one.amount_fen for one in owners if not one.owner_id),
             owners=named[:MAX_OWNERS],
-            results=results,
+            results=whole.results,
             split_customers=split,
         )
 
-    async def _rows(self, statement: sa.Select[Any]) -> Sequence[Row]:
+    async def _rows(self, statement: Statement) -> Sequence[Row]:
         async with aclosing(self._store.scan(statement)) as blocks:  # type: ignore[type-var]
             return [row async for block in blocks for row in block]
 
 
+def _sums(span: Span, reach: Reach) -> Statement:
+    """Rows of owners, one of the whole, and one of customers with several owners."""
+    whole = _bank(span) if reach.is_all else _results(span, reach)
+    return sa.union_all(_owners(span, reach), whole, _split(span, reach))
+
+
+def _part(part: int, amount: sa.ColumnElement[Any], results: sa.ColumnElement[Any]) -> _Columns:
+    """The columns of a row that is about no owner."""
+    nobody, nowhere = _NONE.label("owner_id"), _NONE.label("branch_id")
+    kind = sa.literal_column(str(part)).label("part")
+    return kind, nobody, nowhere, amount.label("amount"), results.label("results")
+
+
 def _owners(span: Span, reach: Reach) -> sa.Select[Any]:
     amount, results = sa.func.sum(_c.amount_fen), sa.func.sum(_c.sign)
+    kind, _, _, amounts, counts = _part(_OWNER, amount, results)
     return (
-        sa.select(_c.owner_id, _c.branch_id, amount.label("amount"), results.label("results"))
+        sa.select(kind, _c.owner_id, _c.branch_id, amounts, counts)
         .where(span.credits(), reach.condition())
         .group_by(_c.owner_id, _c.branch_id)
         .having(sa.or_(amount != 0, results != 0))
-        .order_by(amount.desc(), _c.owner_id, _c.branch_id)
     )
 
 
@@ -126,9 +145,8 @@ def _bank(span: Span) -> sa.Select[Any]:
         ),
     ).subquery()
     amount, sign = moved.c.amount, moved.c.sign
-    return sa.select(
-        sa.func.coalesce(sa.func.sum(amount), 0), sa.func.coalesce(sa.func.sum(sign), 0)
-    )
+    total, count = sa.func.coalesce(sa.func.sum(amount), 0), sa.func.coalesce(sa.func.sum(sign), 0)
+    return sa.select(*_part(_WHOLE, total, count))
 
 
 def _results(span: Span, reach: Reach) -> sa.Select[Any]:
@@ -140,17 +158,23 @@ def _results(span: Span, reach: Reach) -> sa.Select[Any]:
         .having(sa.func.sum(_c.sign) > 0)
         .subquery()
     )
-    return sa.select(sa.func.count()).select_from(standing)
+    return sa.select(*_part(_WHOLE, _NONE, sa.func.count())).select_from(standing)
 
 
 def _split(span: Span, reach: Reach) -> sa.Select[Any]:
     """Customers of whom a result that stands has several owners."""
-    split = sa.select(sa.func.count(_r.customer_id.distinct())).where(
+    customers = sa.func.count(_r.customer_id.distinct())
+    split = sa.select(*_part(_SPLIT, _NONE, customers)).where(
         span.results(_r.business_date), _r.reversed == 0, _r.owners > sa.literal_column("1")
     )
     if reach.is_all:
         return split
     return split.where(sa.exists().where(_c.result_id == _r.result_id, reach.condition()))
+
+
+def _rank(owner: OwnerSum) -> tuple[int, int, int]:
+    """Who got most comes first."""
+    return -owner.amount_fen, owner.owner_id, owner.branch_id
 
 
 def _owner(row: Row) -> OwnerSum:

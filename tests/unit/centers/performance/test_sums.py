@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import hypothesis.strategies as st
@@ -15,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from centers.performance.domain import Fact, Metric
 from centers.performance.scope import Reach
+from centers.performance.totals import Span, Sums
 from engine.mesh.v1 import policy_pb2
 from tests.unit.centers.performance.book import BANK, INFLOW, LOAN, Centre, centre, reversal
 
@@ -25,6 +28,30 @@ METRICS = st.sampled_from([INFLOW, LOAN])
 CLASSES = st.sampled_from(["SALARY", "OWN_OTHER_BANK", "LOAN_DISBURSEMENT", "REDEMPTION"])
 SCENES = st.sampled_from([0, 5, 6])
 STAFF, BRANCHES = range(31, 36), range(1, 4)
+
+
+class Busy:
+    """A store of which each long read is followed by another result."""
+
+    def __init__(self, office: Centre) -> None:
+        self._office = office
+        self._keys = count()
+
+    async def scan(self, statement: Any) -> AsyncGenerator[Any, None]:
+        async for block in self._office.store.scan(statement):
+            yield block
+        await self._office.record([self._office.fact(f"B-{next(self._keys)}")])
+
+
+async def test_x5_the_sums_of_one_answer_are_of_one_moment() -> None:
+    """Money comes in while they are added up: owners and nobody still sum to the total."""
+    async with centre() as office:
+        await office.record([office.fact()])
+        sums = Sums(Busy(office))  # type: ignore[arg-type]
+        for _ in range(3):
+            found = await sums.totals(Span(metric=INFLOW, start="", end=""), BANK)
+            owned = sum(one.amount_fen for one in found.owners)
+            assert found.total_fen == owned + found.unallocated_fen
 
 
 @st.composite
