@@ -125,9 +125,9 @@ def _part(part: int, amount: sa.ColumnElement[Any], results: sa.ColumnElement[An
 
 def _owners(span: Span, reach: Reach) -> sa.Select[Any]:
     amount, results = sa.func.sum(_c.amount_fen), sa.func.sum(_c.sign)
-    kind, _, _, amounts, counts = _part(_OWNER, amount, results)
+    columns = _part(_OWNER, amount, results)
     return (
-        sa.select(kind, _c.owner_id, _c.branch_id, amounts, counts)
+        sa.select(columns[0], _c.owner_id, _c.branch_id, *columns[3:])
         .where(span.credits(), reach.condition())
         .group_by(_c.owner_id, _c.branch_id)
         .having(sa.or_(amount != 0, results != 0))
