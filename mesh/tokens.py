@@ -138,6 +138,11 @@ class TokenVerifier:
         return cls(json.loads((folder / TRUST_FILE).read_text()), clock)
 
     @property
+    def services(self) -> frozenset[str]:
+        """Names of the services that the trust file knows."""
+        return frozenset(self._callers)
+
+    @property
     def has_keys(self) -> bool:
         """Whether users' tokens can be checked."""
         return bool(self._keys)

@@ -22,7 +22,15 @@ def build(parts: Parts) -> Service:
     events, groups = EventStore(parts.store), GroupStore(parts.store)
     dead = DeadLetterStore(parts.store)
     settings = parts.settings
-    bus = Bus(events, groups, dead, news, parts.clock, lease_s=settings.bus_lease_s)
+    bus = Bus(
+        events,
+        groups,
+        dead,
+        news,
+        parts.clock,
+        lease_s=settings.bus_lease_s,
+        services=parts.verifier.services,
+    )
     kept = timedelta(days=settings.bus_retention_days)
     contract = bus_pb2.DESCRIPTOR.services_by_name["BusService"]
     return Service(

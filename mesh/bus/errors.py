@@ -16,6 +16,12 @@ class BusReason(Reason):
         "单次提交的事件总大小超过 4 MiB",
         "Send them in smaller batches.",
     )
+    TOPIC_OF_ANOTHER = ReasonText(
+        grpc.StatusCode.PERMISSION_DENIED,
+        "The topic is named after another service, which alone tells events there",
+        "该主题属于其他服务，不能代为发布",
+        "Publish under the service's own name, or a topic that is no service's.",
+    )
     DEAD_LETTER_NOT_FOUND = ReasonText(
         grpc.StatusCode.NOT_FOUND,
         "There is no such dead letter",

@@ -21,7 +21,7 @@ class BusRpc(bus_pb2_grpc.BusServiceServicer):
     async def Append(self, request: bus_pb2.AppendRequest, _: object) -> bus_pb2.AppendResponse:
         source = context.current().service
         events = [_stamped(event, source) for event in request.events]
-        return bus_pb2.AppendResponse(position=await self._bus.append(events))
+        return bus_pb2.AppendResponse(position=await self._bus.append(source, events))
 
     async def Poll(self, request: bus_pb2.PollRequest, _: object) -> bus_pb2.PollResponse:
         found = await self._bus.poll(_ask(request, context.current().service))

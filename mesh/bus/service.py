@@ -68,6 +68,7 @@ class Bus:
         news: wakes who waits.
         clock: dates events and measures leases.
         lease_s: how long a group waits for its member after it was last heard of.
+        services: names of all services; a topic of such a name is that service's own.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Bus:
         clock: Clock,
         *,
         lease_s: float,
+        services: Collection[str] = (),
     ) -> None:
         self._events = events
         self._groups = groups
@@ -86,14 +88,18 @@ class Bus:
         self._news = news
         self._clock = clock
         self._lease_s = lease_s
+        self._services = services
         self._leases = Leases()
 
-    async def append(self, events: Collection[tuple[str, bytes]]) -> int:
-        """Store topics and events; the place of the last one.
+    async def append(self, source: str, events: Collection[tuple[str, bytes]]) -> int:
+        """Store topics and events that a service tells; the place of the last one.
 
         Raises:
-            MeshError: BATCH_TOO_LARGE.
+            MeshError: BATCH_TOO_LARGE, or TOPIC_OF_ANOTHER: consumers take what a topic
+                named after a service says for what that service says.
         """
+        if any(topic != source and topic in self._services for topic, _ in events):
+            raise MeshError(BusReason.TOPIC_OF_ANOTHER)
         if sum(len(event) for _, event in events) > MAX_BYTES:
             raise MeshError(BusReason.BATCH_TOO_LARGE)
         position = await self._events.append([*events], self._clock.now())

@@ -91,6 +91,19 @@ async def test_only_services_publish_and_consume(mesh: Mesh, shop: BusServiceAsy
         assert refused.value.code() is code
 
 
+async def test_nobody_tells_events_in_anothers_name(
+    mesh: Mesh, shop: BusServiceAsyncStub, operator: BusServiceAsyncStub
+) -> None:
+    """Else any service could fire triggers, and make tasks of them; other topics are free."""
+    for text, topic in (("mine", "shop"), ("anybody's", "orders")):
+        await shop.Append(told(text, topic=topic))
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await shop.Append(told("forged", topic="bus"))
+    assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    assert ErrorView.from_rpc(refused.value).reason == "TOPIC_OF_ANOTHER"
+    assert len((await operator.ListEvents(pb.ListEventsRequest())).events) == 2
+
+
 async def test_a_batch_is_taken_whole_or_not_at_all(
     shop: BusServiceAsyncStub, operator: BusServiceAsyncStub
 ) -> None:
