@@ -15,8 +15,6 @@ from centers.action.run_rows import Run
 from centers.action.scenes import SceneBook, SceneVersion
 from centers.action.turn import Turn, next_time, turn_to
 from engine.action.v1 import action_pb2
-from engine.mesh.v1.context_pb2 import ChainIds
-from mesh.audit import note
 from mesh.clock import Clock
 from mesh.errors import MeshError
 from mesh.storage import Replayed, Store, Transaction
@@ -182,7 +180,6 @@ class RunningScenes:
         turn = turn_to(changed, runs, left)
         said = await self._book.scenes.by_version_id(changed.scene_version)
         await self._book.move(tx, changed, said.body, turn)
-        note(chain=ChainIds(scene_version=changed.scene_version))
         return SceneVersion(said, changed), turn
 
 

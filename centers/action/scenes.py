@@ -59,6 +59,7 @@ class SceneBook:
         self, tx: Transaction, changed: Run, said: action_pb2.Scene, turn: Turn | None = None
     ) -> None:
         """Store where a version stands now, and tell it; with what it means for contacts."""
+        note(chain=ChainIds(scene_version=changed.scene_version))
         await self.runs.replace(tx, changed)
         tx.publish(scene_changed(changed, said, turn))
 

@@ -178,11 +178,6 @@ class Giving:
 
     def _told(self, tx: Transaction, made: Grant, respond: Respond[Answer]) -> Answer:
         shown = wire.grant(made)
-        audit.note(
-            object=f"grant_id={made.grant_id}",
-            customer_id=made.claim.customer_id,
-            chain=shown.chain,
-        )
         _publish(tx, shown)
         return _answered(tx, shown, respond)
 
@@ -193,6 +188,9 @@ def _publish(tx: Transaction, shown: benefits_pb2.Grant) -> None:
 
 
 def _answered(tx: Transaction, shown: benefits_pb2.Grant, respond: Respond[Answer]) -> Answer:
+    audit.note(
+        object=f"grant_id={shown.grant_id}", customer_id=shown.customer_id, chain=shown.chain
+    )
     answer = respond(shown)
     tx.answer(answer)
     return answer

@@ -11,6 +11,7 @@ from centers.performance.scope import Reach
 from centers.performance.totals import OwnerSum, Span, Sums
 from engine.performance.v1 import performance_pb2, performance_pb2_grpc
 from mesh import context
+from mesh.audit import note
 from mesh.paging import PageRequest
 
 
@@ -71,6 +72,8 @@ class PerformanceRpc(performance_pb2_grpc.PerformanceServiceServicer):
         self, request: performance_pb2.ExplainNumberRequest, _: object
     ) -> performance_pb2.ExplainNumberResponse:
         entry, result, entries = await self._credits.story(request.credit_id)
+        chain = wire.chain(entry.chain, entry.credit_id)
+        note(customer_id=entry.customer_id, chain=chain)
         return performance_pb2.ExplainNumberResponse(
             credit=wire.credit(entry),
             result=wire.result(result),
