@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
+from typing import Literal
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from centers.benefits.domain import Grant, Stock, Terms
+from centers.benefits.errors import BenefitsReason
 from engine.benefits.v1 import benefits_pb2
 from mesh.clock import to_micros
 from mesh.definitions import Version, to_message
+from mesh.errors import MeshError, Violation
 
 READ_ONLY = ("definition", "stock")
 """Fields of an activity that its author does not write."""
@@ -23,13 +28,26 @@ def body(activity: benefits_pb2.Activity) -> benefits_pb2.Activity:
 
 
 def terms(activity: benefits_pb2.Activity) -> Terms:
-    """Who may claim, and when."""
-    start = end = None
-    if activity.HasField("start_time"):
-        start = activity.start_time.ToDatetime(tzinfo=UTC)
-    if activity.HasField("end_time"):
-        end = activity.end_time.ToDatetime(tzinfo=UTC)
+    """Who may claim, and when.
+
+    Raises:
+        MeshError: WINDOW_INVALID, when a time does not exist.
+    """
+    start, end = _moment(activity, "start_time"), _moment(activity, "end_time")
     return Terms(limit_per_customer=activity.limit_per_customer or 1, start=start, end=end)
+
+
+def _moment(
+    activity: benefits_pb2.Activity, field: Literal["start_time", "end_time"]
+) -> datetime | None:
+    if not activity.HasField(field):
+        return None
+    stated: Timestamp = getattr(activity, field)
+    try:
+        return stated.ToDatetime(tzinfo=UTC)
+    except (OverflowError, ValueError) as error:
+        violation = Violation(f"activity.{field}", "must lie between the years 1 and 9999")
+        raise MeshError(BenefitsReason.WINDOW_INVALID, violations=[violation]) from error
 
 
 def activity(version: Version[benefits_pb2.Activity], counted: Stock) -> benefits_pb2.Activity:

@@ -146,7 +146,9 @@ def _out_of_place(body: materials_pb2.Material) -> MeshError:
 
 
 def _refuse_flaws(material: materials_pb2.Material) -> None:
-    if material.material_type == wire.SCRIPT:
+    if not wire.has_sound_end(material):
+        flaws = [Violation("material.expire_time", "must lie between the years 1 and 9999")]
+    elif material.material_type == wire.SCRIPT:
         flaws = list(script.flaws(material.text, material.slots))
     else:
         flaws = list(_words(material))

@@ -47,6 +47,15 @@ def is_expired(material: materials_pb2.Material, now: datetime) -> bool:
     return has_end and material.expire_time.ToDatetime(tzinfo=UTC) <= now
 
 
+def has_sound_end(material: materials_pb2.Material) -> bool:
+    """Whether its expiry, if it has one, is a time that exists."""
+    try:
+        material.expire_time.ToDatetime()
+    except (OverflowError, ValueError):
+        return False
+    return True
+
+
 def told(shown: materials_pb2.Material) -> materials_pb2.MaterialChanged:
     """What all others hear of a material: not its text."""
     changed = materials_pb2.MaterialChanged(material=shown)

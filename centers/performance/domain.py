@@ -183,7 +183,7 @@ def attribute(history: History, occurred: datetime) -> Chain:
     open_then = [
         one
         for one in history.opportunities
-        if one.occurred_time <= occurred <= one.occurred_time + WINDOW
+        if timedelta() <= occurred - one.occurred_time <= WINDOW
     ]
     if not open_then:
         return NO_CHAIN

@@ -12,9 +12,9 @@ class PerformanceReason(Reason):
 
     DATE_INVALID = ReasonText(
         grpc.StatusCode.INVALID_ARGUMENT,
-        "A business date is not a day of the calendar",
-        "账务日期无效",
-        "Correct the dates listed under violations; they read 2026-11-23.",
+        "A date or time does not exist in the calendar",
+        "日期或时间无效",
+        "Correct what is listed under violations; business dates read 2026-11-23.",
     )
     CREDIT_NOT_FOUND = ReasonText(
         grpc.StatusCode.NOT_FOUND,

@@ -119,7 +119,7 @@ def _sums(span: Span, reach: Reach) -> Statement:
 def _part(part: int, amount: sa.ColumnElement[Any], results: sa.ColumnElement[Any]) -> _Columns:
     """The columns of a row that is about no owner."""
     nobody, nowhere = _NONE.label("owner_id"), _NONE.label("branch_id")
-    kind = sa.literal_column(str(part)).label("part")
+    kind: sa.Label[int] = sa.literal_column(str(part)).label("part")
     return kind, nobody, nowhere, amount.label("amount"), results.label("results")
 
 

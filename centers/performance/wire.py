@@ -6,20 +6,31 @@ from collections.abc import Sequence
 from datetime import UTC
 
 from centers.performance.domain import Chain, Credit, Fact, Metric, Result, Reversal
+from centers.performance.errors import PerformanceReason
 from engine.mesh.v1.context_pb2 import ChainIds
 from engine.performance.v1 import performance_pb2
 from mesh.clock import to_micros
+from mesh.errors import MeshError, Violation
 
 
 def fact(message: performance_pb2.Result) -> Fact:
-    """A result as it was handed in."""
+    """A result as it was handed in.
+
+    Raises:
+        MeshError: DATE_INVALID, when it occurred at a time that does not exist.
+    """
+    try:
+        occurred_time = message.occurred_time.ToDatetime(tzinfo=UTC)
+    except (OverflowError, ValueError) as error:
+        violation = Violation("results.occurred_time", "must lie between the years 1 and 9999")
+        raise MeshError(PerformanceReason.DATE_INVALID, violations=[violation]) from error
     return Fact(
         metric=Metric(message.metric),
         business_key=message.business_key,
         customer_id=message.customer_id,
         amount_fen=message.amount_fen,
         money_class=message.money_class,
-        occurred_time=message.occurred_time.ToDatetime(tzinfo=UTC),
+        occurred_time=occurred_time,
         business_date=message.business_date,
     )
 
