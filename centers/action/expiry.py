@@ -42,7 +42,9 @@ class Expiry(Background):
         while True:
             try:
                 await self.expire()
-            except StorageError as error:
+            except Exception as error:  # noqa: BLE001 - nothing may end it: tasks would stay
+                if not isinstance(error, StorageError):
+                    _log.exception("expiry_broken")
                 _log.warning("expiry_failed", error=type(error).__name__)
             await asyncio.sleep(EVERY_S)
 

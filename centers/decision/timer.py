@@ -80,7 +80,9 @@ class WaitTimer(Background):
                     continue
                 await self._pause(await self._until_next_s())
                 retry_s = LOOK_S
-            except (MeshError, StorageError) as error:
+            except Exception as error:  # noqa: BLE001 - nothing may end it: waits would stay
+                if not isinstance(error, MeshError | StorageError):
+                    _log.exception("waits_failed")
                 _log.warning("waits_not_ended", error=type(error).__name__, retry_s=retry_s)
                 await asyncio.sleep(retry_s)
                 retry_s = min(retry_s * 2, LAST_RETRY_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from engine.action.v1 import action_pb2
@@ -68,6 +69,27 @@ async def test_the_background_expires_by_itself(office: Office) -> None:
     made = await office.launched()
     await office.fire(office.trigger(made.definition.definition_id, 1))
     office.later(days=8)
+    async with office.expiry:
+        while await office.open_tasks():
+            await office.turn()
+
+
+async def test_the_background_outlives_what_nobody_foresaw(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nothing of the process would expire any more, and nobody would see why."""
+    made = await office.launched()
+    await office.fire(office.trigger(made.definition.definition_id, 1))
+    office.later(days=8)
+    monkeypatch.setattr("centers.action.expiry.EVERY_S", 0.001)
+    failures, expire = iter([LookupError(), RuntimeError()]), office.expiry.expire
+
+    async def failing() -> int:
+        for failure in failures:
+            raise failure
+        return await expire()
+
+    monkeypatch.setattr(office.expiry, "expire", failing)
     async with office.expiry:
         while await office.open_tasks():
             await office.turn()

@@ -229,3 +229,24 @@ async def test_timer_runs_by_itself_and_is_woken_by_new_waits(
         async with asyncio.timeout(10):
             await store.outbox.wait()
     assert await verdicts(centre, model_id) == {"VERDICT_FIRED": 1}
+
+
+async def test_timer_outlives_what_nobody_foresaw(
+    centre: Decision, launch: Launch, store: Any, now: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else no wait of the process would end any more, and nobody would see why."""
+    model_id = await launch(not_drawn())
+    monkeypatch.setattr(timers, "LOOK_S", 0.01)
+    failures, end_due = iter([LookupError(), RuntimeError()]), centre.timer.end_due
+
+    async def failing() -> int:
+        for failure in failures:
+            raise failure
+        return await end_due()
+
+    monkeypatch.setattr(centre.timer, "end_due", failing)
+    async with centre.timer:
+        await centre.ingest.take_in([viewed("a", now - 4 * DAY_US)], [])
+        async with asyncio.timeout(10):
+            await store.outbox.wait()
+    assert await verdicts(centre, model_id) == {"VERDICT_FIRED": 1}
