@@ -407,6 +407,17 @@ async def test_x1_the_same_request_again_is_the_same_contact(rm: Stub, customer:
     assert (await refusal(rm.SendSms(request))).reason == "REQUEST_ID_REUSED"
 
 
+@pytest.mark.parametrize("seconds", [-1, 86_401, 10**15])
+async def test_a_call_lasts_from_nothing_to_a_day(mesh: Mesh, seconds: int) -> None:
+    """What a party reports beyond that is its mistake, and changes nothing."""
+    party = reach_pb2_grpc.ReachServiceStub(mesh.channel("reach", caller="calls"))
+    report = reach_pb2.ReportDeliveryRequest(contact_id=1, state=reach_pb2.CONTACT_STATE_DELIVERED)
+    report.talk_time.seconds = seconds
+    refused = await refusal(party.ReportDelivery(report))
+    assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert [one.field for one in refused.violations] == ["talk_time"]
+
+
 async def test_customers_of_others_look_like_none(mesh: Mesh, rm: Stub) -> None:
     """To an adviser, and to a manager of another branch; his own branch's manager may look."""
     refused = await refusal(rm.SendSms(sms(STRANGER)))
