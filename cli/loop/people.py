@@ -68,8 +68,9 @@ class People:
             await channel.close()
 
     async def sign_on(self, usernames: Iterable[str]) -> None:
-        """Sign these demo users on."""
-        await together(usernames, self._sign_on)
+        """Sign these demo users on, as far as they are not."""
+        missing = [name for name in usernames if name not in self._tokens]
+        await together(missing, self._sign_on)
 
     def as_user(self, username: str, service: str) -> grpc.aio.Channel:
         """A channel to a service that carries the user's present token."""
@@ -100,7 +101,7 @@ class People:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEW_S)
-            await self.sign_on(list(self._tokens))
+            await together(list(self._tokens), self._sign_on)
 
 
 async def tried(call: Callable[[], Awaitable[T]], patience_s: float = PATIENCE_S) -> T:
