@@ -3,6 +3,10 @@
 An entry counts while the process that it names lives: nothing needs to renew
 it, and a killed process leaves the table by dying. Who meets its entry then
 removes it.
+
+Every process looks many times a second. So the files are read when the folder
+has changed, since each write renames or removes one in it, and else only
+whether their processes live.
 """
 
 from __future__ import annotations
@@ -18,6 +22,9 @@ from mesh.registry._base import Entry, State
 
 REFRESH_S = 0.1
 
+SETTLED_NS = 1_000_000_000
+"""Two changes of a folder may bear the same time; after so long there is no second one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
@@ -28,6 +35,23 @@ class _Seen:
     table: Mapping[str, tuple[Entry, ...]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """An entry as it was written, with when its process began."""
+
+    path: Path
+    entry: Entry
+    began: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listing:
+    """The files of the folder when it had changed last at `changed_ns`; 0: to be read anew."""
+
+    changed_ns: int
+    files: tuple[_File, ...]
+
+
 class DirectoryRegistry:
     """A registry in `folder`, which is created with mode 0700."""
 
@@ -35,6 +59,7 @@ class DirectoryRegistry:
         self._folder = folder
         self._writes = 0
         self._seen = _Seen(writes=-1, at=0.0, table={})
+        self._listing = _Listing(changed_ns=0, files=())
 
     async def register(self, entry: Entry) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -67,18 +92,37 @@ class DirectoryRegistry:
 
     def _read(self) -> dict[str, tuple[Entry, ...]]:
         table: dict[str, list[Entry]] = {}
-        for path in sorted(self._folder.glob("*.json")):
-            try:
-                fields = json.loads(path.read_text())
-                began = fields.pop("began")
-                entry = Entry(**{**fields, "state": State(fields["state"])})
-            except (FileNotFoundError, ValueError, TypeError, KeyError):
-                continue  # withdrawn meanwhile, or not one of ours
-            if began and began == _began(entry.pid):
-                table.setdefault(entry.service, []).append(entry)
+        for file in self._files():
+            if file.began and file.began == _began(file.entry.pid):
+                table.setdefault(file.entry.service, []).append(file.entry)
             else:
-                path.unlink(missing_ok=True)
+                file.path.unlink(missing_ok=True)
         return {service: tuple(entries) for service, entries in table.items()}
+
+    def _files(self) -> tuple[_File, ...]:
+        """The files, read anew when the folder has changed, or may have without showing it."""
+        try:
+            changed_ns = self._folder.stat().st_mtime_ns
+        except FileNotFoundError:
+            return ()
+        if self._listing.changed_ns == changed_ns:
+            return self._listing.files
+        is_settled = time.time_ns() - changed_ns > SETTLED_NS
+        found = map(_file, sorted(self._folder.glob("*.json")))
+        files = tuple(file for file in found if file is not None)
+        self._listing = _Listing(changed_ns=changed_ns if is_settled else 0, files=files)
+        return files
+
+
+def _file(path: Path) -> _File | None:
+    """What stands in a file; None when it was withdrawn meanwhile, or is not one of ours."""
+    try:
+        fields = json.loads(path.read_text())
+        began = fields.pop("began")
+        entry = Entry(**{**fields, "state": State(fields["state"])})
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None
+    return _File(path=path, entry=entry, began=began)
 
 
 def _began(pid: int) -> int:
@@ -87,8 +131,9 @@ def _began(pid: int) -> int:
     It tells a process from a later one with the same id. A zombie does not run.
     """
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:  # noqa: PTH123 - as fast as can be
+            stat = file.read()
     except OSError:
         return 0
-    fields = stat.rpartition(")")[2].split()
-    return 0 if fields[0] in {"Z", "X"} else int(fields[19])
+    fields = stat.rpartition(b")")[2].split()
+    return 0 if fields[0] in {b"Z", b"X"} else int(fields[19])
