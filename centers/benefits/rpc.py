@@ -112,13 +112,14 @@ class BenefitsRpc(benefits_pb2_grpc.BenefitsServiceServicer):
 
 
 def _claim(request: benefits_pb2.ClaimRequest) -> Claim:
-    """The claim with the chain that the call carries, of the task that it names."""
+    """The claim with the chain that the call carries, of the task that it names.
+
+    A user's word does not make a benefit part of a scene: a service carries the chain.
+    """
     present = context.current()
-    chain = ChainIds()
-    if request.task_id in (0, present.chain.task_id):
+    chain = ChainIds(task_id=request.task_id)
+    if present.service and request.task_id in (0, present.chain.task_id):
         chain.MergeFrom(present.chain)
-    else:
-        chain.task_id = request.task_id
     return Claim(
         activity_id=request.activity_id,
         customer_id=request.customer_id,

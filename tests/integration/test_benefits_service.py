@@ -20,7 +20,9 @@ from engine.benefits.v1 import benefits_pb2, benefits_pb2_grpc
 from engine.customer.v1 import customer_pb2, customer_pb2_grpc
 from engine.mesh.v1 import bus_pb2, bus_pb2_grpc, policy_pb2
 from engine.mesh.v1.context_pb2 import ChainIds
+from mesh import context
 from mesh.bus.app import BLUEPRINT as BUS
+from mesh.context import RequestContext
 from mesh.errors import ErrorView
 from mesh.events import event
 from mesh.service import RIGHTS_OF_ALL
@@ -268,6 +270,17 @@ async def test_a_grant_knows_what_led_to_its_task(
     assert made.chain == ChainIds(
         scene_version=1, trigger_id=2, opportunity_id=3, task_id=4242, grant_id=made.grant_id
     )
+
+
+async def test_a_user_s_own_word_makes_no_grant_part_of_a_scene(
+    rm: Stub, maker: Stub, checker: Stub
+) -> None:
+    """A chain that comes with a user's token alone would count for a scene in its review."""
+    activity_id = await opened(maker, checker, 1)
+    forged = ChainIds(scene_version=77, contact_id=78)
+    with context.using(RequestContext(chain=forged)):
+        made = await claim(rm, activity_id, CUSTOMERS[0])
+    assert made.chain == ChainIds(grant_id=made.grant_id)
 
 
 async def until_known(rm: Stub, activity_id: int) -> benefits_pb2.Grant:
