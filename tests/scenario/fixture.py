@@ -29,6 +29,11 @@ def tokens(count: int) -> range:
     return range(start := FIRST_TOKEN + secrets.randbelow(SPAN), start + count)
 
 
+def name_of(scenario: str) -> str:
+    """A name that no other run of the scenario has; a code, too short for anybody's number."""
+    return f"{scenario}-{secrets.token_hex(4)}"
+
+
 def owner_of(token: int) -> Owner:
     """The relationship manager of such a customer."""
     number = 1 + token % MANAGERS

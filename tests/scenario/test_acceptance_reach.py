@@ -27,7 +27,7 @@ from engine.review.v1 import review_pb2, review_pb2_grpc
 from engine.simulator.v1 import simulator_pb2, simulator_pb2_grpc
 from loadtests.deployment import Platform
 from mesh.registry import DirectoryRegistry
-from tests.scenario.fixture import Books, Feed, bring_customers, launch, owner_of, view
+from tests.scenario.fixture import Books, Feed, bring_customers, launch, name_of, owner_of, view
 
 SCENES = 3
 TOGETHER = 48
@@ -49,10 +49,10 @@ def greeting(shelf: Shelf) -> Words:
     return Words(script_id=shelf.scripts[SERVICE_SCRIPT.title], slots=GREETING)
 
 
-def a_scene(number: int, channel: int) -> action_pb2.Scene:
+def a_scene(number: int) -> action_pb2.Scene:
     """One of the scenes that race, with an objective of its own."""
     return action_pb2.Scene(
-        name=f"A4-{channel}-{number}",
+        name=name_of("A4"),
         objective=f"a4_race_{number}",
         business=action_pb2.BUSINESS_WEALTH,
         nodes=[action_pb2.Node(name="Message", channels=[reach_pb2.CHANNEL_SMS])],
@@ -85,7 +85,7 @@ async def test_of_three_scenes_one_contacts_each_customer(
 ) -> None:
     """Of three messages asked for in the same instant one is sent, two are denied for the cap."""
     tokens, desks = await bring_customers(people, customers), await Books(people).arrive()
-    feeds = [await launch(people, a_scene(n, tokens[0])) for n in range(SCENES)]
+    feeds = [await launch(people, a_scene(n)) for n in range(SCENES)]
     tasks: list[action_pb2.Task] = []
     for feed in feeds:
         await view(people, feed, tokens)

@@ -13,7 +13,7 @@ from cli.loop.strategies import Strategies
 from engine.action.v1 import action_pb2
 from engine.reach.v1 import reach_pb2
 from engine.review.v1 import review_pb2, review_pb2_grpc
-from tests.scenario.fixture import Books, Feed, bring_customers, launch, view
+from tests.scenario.fixture import Books, Feed, bring_customers, launch, name_of, view
 
 ON_FIRST, ON_SECOND, AFTER = 400, 100, 50
 
@@ -72,11 +72,9 @@ def by_version(tasks: list[action_pb2.Task]) -> Counter[int]:
 @pytest.mark.usefixtures("shelf")
 async def test_tasks_stay_on_the_version_they_began_on(people: People) -> None:
     """400 open tasks stay on v1, new ones are of v2; the review separates them; v2 is undone."""
-    tokens, desks = (
-        await bring_customers(people, ON_FIRST + ON_SECOND + AFTER),
-        await Books(people).arrive(),
-    )
-    feed = await launch(people, a_scene(f"A6-{tokens[0]}", "v1"))
+    tokens = await bring_customers(people, ON_FIRST + ON_SECOND + AFTER)
+    desks = await Books(people).arrive()
+    feed = await launch(people, a_scene(name_of("A6"), "v1"))
     await view(people, feed, tokens[:ON_FIRST])
     await desks.tasks(feed.scene_id, ON_FIRST)
     first, second = feed.version, await edit(people, feed, "v2")
