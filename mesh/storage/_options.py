@@ -14,7 +14,7 @@ class SQLiteOptions:
         statement_limit_s: seconds of processor time that a statement on the event loop may take.
         busy_timeout_s: seconds to wait while another process writes.
         group_size: transactions that share one commit, at most.
-        group_s: seconds after which a group takes no further transaction.
+        group_s: seconds after which a group takes none that came after it began.
         queue_size: transactions that may wait for the writer.
         close_s: seconds that closing waits for the block of a transaction to end.
         wal_limit_bytes: size of the write-ahead log above which it is emptied into the database.

@@ -161,17 +161,27 @@ class Writer:
         return await self._in_thread(self._begin_patiently)
 
     async def _run_bodies(self) -> list[Turn]:
+        """Those who wait now share the commit, and who comes until the group's time is over.
+
+        A body takes two turns of the event loop, and on a busy machine a turn takes
+        longer than a group should gather: counted by time alone, each would pay for a
+        commit of its own, and the queue would grow as long as the machine is busy.
+        """
         until = time.monotonic() + self._options.group_s
+        queued = len(self._waiting)
         kept: list[Turn] = []
         while self._waiting and len(kept) < self._options.group_size:
             turn = self._waiting.popleft()
+            queued -= 1
             if turn.granted.done():
                 continue
             self._group.append(turn)
             turn.granted.set_result(None)
             if await turn.left:
                 kept.append(turn)
-            if time.monotonic() > until or self._closing or not self.connection.in_transaction:
+            if self._closing or not self.connection.in_transaction:
+                break
+            if queued <= 0 and time.monotonic() > until:
                 break
         return kept
 
