@@ -8,8 +8,10 @@ from typing import Final
 
 import grpc
 
+from centers.action.errors import ActionReason
 from engine.decision.v1 import decision_pb2, decision_pb2_grpc
 from mesh import context
+from mesh.errors import MeshError
 
 PAGE: Final = 5_000
 """Customers asked for at once, as the contract bounds it."""
@@ -35,13 +37,19 @@ class DecisionClient:
         """A page of the customers of a backtest, the first one with an empty token.
 
         Raises:
-            grpc.aio.AioRpcError: there is no such backtest, or it cannot be asked.
+            MeshError: BACKTEST_UNKNOWN.
+            grpc.aio.AioRpcError: it cannot be asked.
         """
         request = decision_pb2.ListBacktestCustomersRequest(
             backtest_id=backtest_id, page_size=PAGE, page_token=token
         )
-        with context.as_service():
-            answer = await self._stub.ListBacktestCustomers(request)
+        try:
+            with context.as_service():
+                answer = await self._stub.ListBacktestCustomers(request)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.NOT_FOUND:
+                raise
+            raise MeshError(ActionReason.BACKTEST_UNKNOWN) from error
         return BacktestPage(
             customer_ids=answer.customer_ids,
             scene_id=answer.scene_id,

@@ -40,6 +40,12 @@ class ActionReason(Reason):
         "没有可回退的历史版本",
         "Name a version that was launched before the present one, or pause the scene.",
     )
+    BACKTEST_UNKNOWN = ReasonText(
+        grpc.StatusCode.NOT_FOUND,
+        "There is no such backtest",
+        "回测不存在",
+        "Backtest a model that feeds the scene, and name that backtest; they are kept for 30 days.",
+    )
     BACKTEST_OF_OTHER_SCENE = ReasonText(
         grpc.StatusCode.INVALID_ARGUMENT,
         "The backtest is not of a model that feeds this scene",

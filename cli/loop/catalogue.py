@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from bank.catalogue import CREDIT, QUALIFICATIONS, SCRIPTS, WEALTH, Product, Script
 from bank.inflow import AGENT_IDS, MANAGERS, ROBOT_ID
 from cli.loop.people import People, request_id, together, tried
-from cli.loop.policy import agree_policy
 from engine.customer.v1 import customer_pb2
 from engine.learning.v1 import learning_pb2, learning_pb2_grpc
 from engine.materials.v1 import materials_pb2, materials_pb2_grpc
@@ -38,7 +37,6 @@ class Shelf:
 async def stock(people: People) -> Shelf:
     """Bring in what is missing; what is there stays as it is, but for the contact policy."""
     await people.sign_on((MAKER, CHECKER))
-    await agree_policy(people, MAKER, CHECKER)
     products = await _products(people)
     scripts = await _scripts(people, products)
     await _qualify(people)

@@ -45,6 +45,7 @@ TaskStub: TypeAlias = "action_pb2_grpc.TaskServiceAsyncStub"
 RM, OTHER_RM, AGENT, ROBOT = 7, 8, 900, 980
 BRANCH, OTHER_BRANCH = 3, 4
 AMOUNT_FEN = 12_345_600
+BACKTEST = 1
 DAYS = 90
 
 T = TypeVar("T")
@@ -76,6 +77,8 @@ class Decision(Played):
         return decision_pb2.GetTriggerResponse(trigger=trigger, amount_fen=AMOUNT_FEN)
 
     async def ListBacktestCustomers(self, request: Any, _: object) -> Any:
+        if request.backtest_id != BACKTEST:
+            raise MeshError(MeshReason.OUT_OF_SCOPE)
         start, size = int(request.page_token or 0), 20
         rest = self.customer_ids[start : start + size]
         more = start + size < len(self.customer_ids)
@@ -237,7 +240,7 @@ class Bank:
     async def simulated(self, scene_id: int) -> action_pb2.Simulation:
         self.decision.scene_id = scene_id
         self.decision.customer_ids = sorted(self.tokens.values())
-        request = action_pb2.SimulateSceneRequest(scene_id=scene_id, backtest_id=1)
+        request = action_pb2.SimulateSceneRequest(scene_id=scene_id, backtest_id=BACKTEST)
         return (await self.scenes("hq001").SimulateScene(request)).simulation
 
     async def tasks(self, desk: TaskStub, scene_id: int, count: int) -> list[action_pb2.Task]:
@@ -434,6 +437,14 @@ async def test_the_author_does_not_approve_his_scene(bank: Bank) -> None:
     author = bank.scenes("hq001", "approve")
     approve = action_pb2.ApproveSceneRequest(scene_id=scene_id)
     assert (await refusal(author.ApproveScene(approve))).reason == "CHECKER_IS_MAKER"
+
+
+async def test_a_simulation_of_an_unknown_backtest_is_refused(bank: Bank) -> None:
+    """And says which of the two ids leads nowhere."""
+    scene_id = (await bank.drafted()).definition.definition_id
+    request = action_pb2.SimulateSceneRequest(scene_id=scene_id, backtest_id=BACKTEST + 1)
+    view = await refusal(bank.scenes("hq001").SimulateScene(request))
+    assert view.reason == "BACKTEST_UNKNOWN"
 
 
 async def test_a_simulation_asks_the_real_owners(bank: Bank) -> None:

@@ -59,6 +59,9 @@ CENTRES: Final = (
     "review",
     "wecom",
 )
+NOTHING: Final = 999_999_999
+"""Names no row: what may be called must not change what other tests stand on."""
+
 SPARED: Final = frozenset({"DeleteSession", "RefreshSession", "ChangePassword"})
 """Methods that would end the very session that calls."""
 
@@ -302,18 +305,24 @@ def _in_reach(case: Case, principal: Principal) -> bool:
 
 
 def _found(world: World, case: Case) -> str:
-    """What the platform says; any other refusal shows that the call was let through."""
-    request: Any = minimal(case.method.input)
-    field = case.method.policy.scope_field
-    if field:
+    """What the platform says; any other refusal shows that the call was let through.
+
+    A call that fails on our side is neither.
+    """
+    method = case.method
+    request: Any = minimal(method.input)
+    if field := method.policy.scope_field:
         rows = world.rows[field]
         placed(request, field, rows[_owner_name(case, rows)])
+    elif method.policy.object_field and not method.read_only:
+        placed(request, method.policy.object_field, NOTHING)
     ask = world.ask_by_stub if case.by == "stub" else world.ask_by_rest
-    reason = ask(case.method, ACTORS.get(case.role, ""), request)
+    reason = ask(method, ACTORS.get(case.role, ""), request)
     return {
         "PERMISSION_DENIED": "denied",
         "UNAUTHENTICATED": "unauthenticated",
         "OUT_OF_SCOPE": "out of scope",
+        "INTERNAL": "failed",
     }.get(reason, "allowed")
 
 
