@@ -4,7 +4,7 @@
     tasks = ids.of("action.task")
     Service(…, resources=[ids])
 
-Imported by services alone: it needs the runtime, which a client of the SDK may lack.
+Of use to services alone: a client of the SDK has no `Parts`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from itertools import chain
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import grpc
 
 from mesh.errors import MeshError, Reason, ReasonText
-from mesh.service import Parts
 from sequencer.sdk import Sequence as IdSequence
 from sequencer.sdk import SequenceEmpty, Sequencer, SequencerUnavailable, mesh_source
+
+if TYPE_CHECKING:  # a client has no services
+    from mesh.service import Parts
 
 TIMEOUT_S: Final = 1.0
 """How long a call waits for an id: less than its deadline, so that the caller hears why."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime, timedelta
 
 import pytest
@@ -158,13 +157,19 @@ async def test_a_grant_carries_what_led_to_its_task(shop: Centre) -> None:
     assert (await shop.giving.get(made.grant_id)).chain == chain
 
 
-async def test_a_claim_waits_for_the_event_of_its_task(shop: Centre) -> None:
+async def test_a_claim_waits_for_the_event_of_its_task(
+    shop: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """For a second; after that it is to be sent again."""
     await shop.open(issued=2)
-    claiming = asyncio.create_task(shop.claim(1, chain=ChainIds(task_id=8)))
-    await asyncio.sleep(0)
-    await tell(shop, told(shop, action_pb2.TASK_STATE_ASSIGNED))
-    assert (await claiming).chain.scene_version == 5
+
+    async def event_comes(_: float) -> None:
+        await tell(shop, told(shop, action_pb2.TASK_STATE_ASSIGNED))
+
+    with monkeypatch.context() as while_it_waits:
+        while_it_waits.setattr(shop.clock, "sleep", event_comes)
+        made = await shop.claim(1, chain=ChainIds(task_id=8))
+    assert made.chain.scene_version == 5
     began = shop.clock.monotonic()
     unknown = shop.claim(1, "other", chain=ChainIds(task_id=9))
     assert await refused(unknown) is BenefitsReason.TASK_UNKNOWN
