@@ -26,7 +26,7 @@ def run(
         list[str] | None, typer.Argument(help="Suites; all when none is named.")
     ] = None,
     *,
-    quick: Annotated[bool, typer.Option(help="At most 45 s a suite, 90 s with a platform.")] = False,
+    quick: Annotated[bool, typer.Option(help="At most 90 s a suite.")] = False,
     json: Annotated[bool, typer.Option(help="One JSON object a line.")] = False,
     results: Annotated[Path | None, typer.Option(help="Also write a RESULTS.md here.")] = None,
 ) -> None:

@@ -13,6 +13,7 @@ from locust import task
 
 from engine.action.v1 import action_pb2
 from engine.benefits.v1 import benefits_pb2
+from engine.performance.v1 import performance_pb2
 from engine.reach.v1 import reach_pb2
 from engine.simulator.v1 import simulator_pb2
 from engine.wecom.v1 import wecom_pb2
@@ -202,7 +203,13 @@ class RobotUser(DeskUser):
 
 
 class BranchManagerUser(LoopUser):
-    """Moves tasks within the branch; at each instant a task has one owner."""
+    """Looks at his branch and moves its tasks; at each instant a task has one owner."""
+
+    @task
+    def look_at_the_branch(self) -> None:
+        """See what the branch achieved."""
+        inflow = performance_pb2.METRIC_NET_EXTERNAL_INFLOW
+        self.ask("bm001", performance_pb2.GetTotalsRequest(metric=inflow))
 
     @task
     def give_to_another(self) -> None:

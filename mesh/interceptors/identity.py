@@ -24,7 +24,8 @@ class IdentityInterceptor:
     """Verifies the proofs that a call carries and makes them its request context.
 
     A wrong proof is refused even where none is needed; only anonymous methods
-    ignore a user's token. Whom a service acts for is believed of services alone.
+    ignore a user's token. Whom a service acts for, and which chain its call belongs
+    to, is believed of services alone.
     """
 
     def __init__(self, verifier: TokenVerifier) -> None:
@@ -41,7 +42,7 @@ class IdentityInterceptor:
                 rights=caller.rights if caller else frozenset(),
                 on_behalf_of=call.text(wire.ON_BEHALF_OF) if caller else "",
                 purpose=_purpose(call),
-                chain=_chain(call),
+                chain=_chain(call) if caller else wire.EMPTY.chain,
                 business_date=_business_date(call),
                 request_id=call.text(wire.REQUEST_ID),
                 deadline=call.deadline,
