@@ -40,7 +40,7 @@ run: setup ## Run the whole platform with the demo bank: http://127.0.0.1:8080
 	@ENGINE_DEMO=$${ENGINE_DEMO:-1} exec $(ENGINE) up
 
 test: setup $(STAMPS)/dev $(STAMPS)/bench ## Run the tests (under 8 minutes on two cores)
-	@$(PY) -m pytest -m "not slow" -n 2 --dist loadgroup
+	@$(PY) -m pytest -m "not slow" -n 2 --dist loadfile
 
 verify: setup $(STAMPS)/dev $(STAMPS)/bench ## Run all tests, the slow ones too
 	@$(PY) -m pytest

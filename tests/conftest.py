@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import hypothesis
@@ -23,17 +23,9 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
     return {"uvloop": uvloop.new_event_loop}
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Keep the tests of a file, and all that share the platform, in one process of several."""
-    for item in items:
-        shares = "platform" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("platform" if shares else str(item.path)))
-
-
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
-    """One platform for all tests that need a whole one; it must stop cleanly at the end."""
+    """One platform for the tests of a process that need a whole one; it must stop cleanly."""
     with own_platform() as platform:
         yield platform
 

@@ -35,6 +35,7 @@ from mesh.bus.app import BLUEPRINT as BUS
 from mesh.errors import ErrorView
 from mesh.service import RIGHTS_OF_ALL
 from mesh.testing import Mesh
+from mesh.tokens import WILDCARD
 from sequencer.app import BLUEPRINT as SEQUENCER
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -48,6 +49,9 @@ BEFORE_THE_ARK: Final = ("INVALID_ARGUMENT", "OUT_OF_SCOPE")
 """Why a portrait is refused without asking the Ark: all people may read customers."""
 RECORDED: Final = ("ark", "customer", "product")
 SCENE, TASK = 5, 77
+EDGE: Final = "edge"
+"""A service that calls for users; what it says of the chain is believed."""
+
 
 Seen: TypeAlias = tuple[str, int, str, str]
 """Verb, customer, outcome and reason of a record."""
@@ -144,6 +148,7 @@ async def bank() -> AsyncIterator[Bank]:
     with TemporaryDirectory(prefix="engine-") as folder:
         async with Mesh(Path(folder)) as mesh:
             mesh.trust("loader", {"ark.import", "customer.import"})
+            mesh.trust(EDGE, {WILDCARD})
             for blueprint in (SEQUENCER, ARK, CUSTOMER, PRODUCT, REVIEW):
                 mesh.trust(blueprint.name, blueprint.rights | RIGHTS_OF_ALL)
             for blueprint in (BUS, SEQUENCER, ARK, CUSTOMER, PRODUCT, REVIEW):
@@ -257,7 +262,7 @@ class Caller:
                 staff_id=person.staff_id,
                 branch_id=person.branch_id,
             )
-            channel = self._bank.mesh.channel(service, token=token, purpose="service")
+            channel = self._bank.mesh.channel(service, token=token, caller=EDGE, purpose="service")
             stubs = {
                 "customer": customer_pb2_grpc.CustomerServiceStub,
                 "product": product_pb2_grpc.ProductServiceStub,
@@ -341,5 +346,5 @@ def must_be_complete(behavior: review_pb2.Behavior, person: Person) -> None:
     assert len(record.policy_version) == 12
     assert (record.chain.scene_version, record.chain.task_id) == (SCENE, TASK)
     assert behavior.source == record.verb.split(".")[1]
-    assert record.caller == ("customer" if record.verb == ARK_QUERY else "")
+    assert record.caller == ("customer" if record.verb == ARK_QUERY else EDGE)
     assert record.HasField("time")
