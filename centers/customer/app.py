@@ -8,7 +8,6 @@ from typing import Final
 from centers.customer.ark import ArkClient
 from centers.customer.follow_up_rows import FollowUpStore
 from centers.customer.follow_ups import FollowUps
-from centers.customer.ids import SequenceIds
 from centers.customer.rpc import CustomerRpc, OwnershipRpc
 from centers.customer.service import Customers
 from centers.customer.store import CustomerStore
@@ -16,23 +15,18 @@ from engine.customer.v1 import customer_pb2
 from engine.mesh.v1 import ownership_pb2
 from mesh.ownership import CustomerScope
 from mesh.service import Blueprint, Parts, Service, Servicer
-from sequencer.sdk import Sequencer, mesh_source
+from sequencer.sdk.service import RIGHTS, ServiceIds
 
 SEQUENCE: Final = "customer.follow_up"
-ID_TIMEOUT_S: Final = 1.0
-"""How long a call waits for an id: less than its deadline, so that the caller hears why."""
 
 
 def build(parts: Parts) -> Service:
     """The customer centre from its parts."""
-    sequencer = Sequencer(
-        mesh_source(parts.registry, parts.key), timeout_s=ID_TIMEOUT_S, create_missing=True
-    )
+    ids = ServiceIds(parts)
     follow_up_store = FollowUpStore(parts.store)
     customer_store = CustomerStore(parts.store)
     customers = Customers(customer_store, follow_up_store, ArkClient(parts.channel("ark")))
-    ids = SequenceIds(sequencer.sequence(SEQUENCE))
-    follow_ups = FollowUps(follow_up_store, ids, parts.clock)
+    follow_ups = FollowUps(follow_up_store, ids.of(SEQUENCE), parts.clock)
     contract = customer_pb2.DESCRIPTOR.services_by_name["CustomerService"]
     owners = ownership_pb2.DESCRIPTOR.services_by_name["OwnershipService"]
     return Service(
@@ -40,7 +34,7 @@ def build(parts: Parts) -> Service:
             Servicer(descriptor=contract, implementation=CustomerRpc(customers, follow_ups)),
             Servicer(descriptor=owners, implementation=OwnershipRpc(customers)),
         ],
-        resources=[sequencer],
+        resources=[ids],
         scope_resolver=CustomerScope(customer_store),
     )
 
@@ -50,5 +44,5 @@ BLUEPRINT: Final = Blueprint(
     build=build,
     after=("identity", "sequencer", "ark"),
     migrations=Path(__file__).parent / "migrations",
-    rights=frozenset({"ark.query", "sequencer.lease", "sequencer.create"}),
+    rights=RIGHTS | {"ark.query"},
 )

@@ -64,9 +64,3 @@ class CustomerReason(Reason):
         "数字方舟暂不可用，无法展示客户信息",
         "Try again in a moment; customer and follow-ups can be read by themselves meanwhile.",
     )
-    IDS_UNAVAILABLE = ReasonText(
-        grpc.StatusCode.UNAVAILABLE,
-        "No id can be had from the sequencer",
-        "无法从序列中心取得编号",
-        "Send it again in a moment; if it stays, look at the sequencer.",
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from engine.ark.v1 import ark_pb2, ark_pb2_grpc
 from engine.customer.v1 import customer_pb2, customer_pb2_grpc
-from engine.mesh.v1 import policy_pb2, trust_pb2, trust_pb2_grpc
+from engine.mesh.v1 import context_pb2, policy_pb2, trust_pb2, trust_pb2_grpc
 from mesh import Blueprint, ErrorView, MeshError, MeshReason, Parts, Principal, Service, Servicer
 from mesh import context as wire
 from mesh.storage import Store
@@ -407,3 +407,14 @@ async def test_calls_in_flight_beyond_the_bound_are_refused(mesh: Mesh, var: Pat
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
+
+
+@pytest.mark.parametrize(("caller", "believed"), [("gateway", 7), ("", 0)])
+async def test_the_chain_of_a_call_is_believed_of_services_alone(
+    mesh: Mesh, toy: Toy, caller: str, believed: int
+) -> None:
+    """A client outside the mesh cannot put his call into somebody's chain."""
+    claimed = replace(wire.EMPTY, chain=context_pb2.ChainIds(task_id=7))
+    with wire.using(claimed):
+        await customers(mesh, rm_token(mesh), caller).GetCustomer(get(1))
+    assert toy.seen[-1].chain.task_id == believed
