@@ -6,7 +6,7 @@ STAMPS := .venv/.stamps
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 ENGINE := .venv/bin/engine
 
-.PHONY: help setup generate run test verify lint fix load bench stubs clean
+.PHONY: help setup setup-real generate run test verify lint fix load bench stubs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ $(STAMPS)/engine: pyproject.toml build_hook.py $(shell find protos -name '*.prot
 
 setup: $(STAMPS)/engine ## Create the environment, generate the contracts, install `engine`
 
+setup-real: ## Install MariaDB and Redis from Debian, for `make verify` and `make chaos`
+	@deploy/install-servers
+
 generate: $(STAMPS)/runtime ## Generate the contracts' Python into build/gen
 	@$(PY) build_hook.py generate
 
@@ -40,7 +43,7 @@ run: setup ## Run the whole platform with the demo bank: http://127.0.0.1:8080
 	@ENGINE_DEMO=$${ENGINE_DEMO:-1} exec $(ENGINE) up
 
 test: setup $(STAMPS)/dev $(STAMPS)/bench ## Run the tests (under 8 minutes on two cores)
-	@$(PY) -m pytest -m "not slow" -n 2 --dist loadfile
+	@$(PY) -m pytest -m "not slow and not real and not scale and not browser" -n 2 --dist loadfile
 
 verify: setup $(STAMPS)/dev $(STAMPS)/bench ## Run all tests, the slow ones too
 	@$(PY) -m pytest

@@ -79,6 +79,40 @@ class Settings:
     bus_retention_days: int = _setting(
         7, "days that the bus keeps events after all groups had them", low=1, high=3650
     )
+    database_url: str = _setting(
+        "", "mysql://user@host:port of MariaDB, MySQL or TiDB; empty: SQLite files under ENGINE_VAR"
+    )
+    database_password: str = _setting("", "password of that user", secret=True)
+    database_ca: str = _setting("", "file with the CA of the database's certificate; empty: no TLS")
+    database_prefix: str = _setting(
+        "engine_", "the database of a service is named by this and the service"
+    )
+    database_pool: int = _setting(
+        8, "connections for reads that a service keeps to its database", low=1, high=200
+    )
+    database_timeout_s: float = _setting(
+        5.0, "seconds until a connection to the database counts as lost", low=0.1, high=60
+    )
+    slow_statement_s: float = _setting(
+        0.2, "seconds from which a statement is logged as slow", low=0.001, high=60
+    )
+    migrate: bool = _setting(
+        True, "bring a service's database to its newest revision at the start; 0: only check it"
+    )
+    redis_url: str = _setting(
+        "",
+        "redis://host:port, rediss:// with TLS, redis+cluster://host:port,host:port; "
+        "empty: caches and limits within each process",
+    )
+    redis_password: str = _setting("", "password of Redis", secret=True)
+    redis_timeout_s: float = _setting(
+        0.5, "seconds until a command to Redis is given up", low=0.01, high=10
+    )
+    redis_connections: int = _setting(
+        32, "connections that a service keeps to Redis", low=1, high=1_000
+    )
+    bus: str = _setting("embedded", "who carries events: embedded (the service bus) or redis")
+    replicas: int = _setting(1, "processes of each service under 'engine up'", low=1, high=16)
     demo_scale: str = _setting("S", "size of the demo bank: S (10,000), M or L")
     seed: int = _setting(20260101, "seed of the demo bank", low=0, high=2**63 - 1)
 
@@ -153,6 +187,7 @@ _CHOICES = {
     "log_level": ("DEBUG", "INFO", "WARNING", "ERROR"),
     "log_format": ("auto", "console", "json"),
     "demo_scale": ("S", "M", "L"),
+    "bus": ("embedded", "redis"),
 }
 _BOOLEANS = {
     "1": True,

@@ -12,6 +12,7 @@ import pytest
 import uvloop
 
 from loadtests.deployment import Platform, own_platform
+from loadtests.servers import MariaDb, Redis, RedisCluster
 from mesh.testing import Mesh
 
 hypothesis.settings.register_profile("engine", deadline=None)  # speed is no property here
@@ -28,6 +29,30 @@ def platform() -> Iterator[Platform]:
     """One platform for the tests of a process that need a whole one; it must stop cleanly."""
     with own_platform() as platform:
         yield platform
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDb]:
+    """One MariaDB for the tests of a process; each uses databases of its own."""
+    with tempfile.TemporaryDirectory(prefix="engine-", dir="/tmp") as folder:
+        with MariaDb(Path(folder)) as server:
+            yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    """One Redis for the tests of a process; each uses keys of its own."""
+    with tempfile.TemporaryDirectory(prefix="engine-", dir="/tmp") as folder:
+        with Redis(Path(folder)) as server:
+            yield server
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[RedisCluster]:
+    """One Redis Cluster of three masters for the tests of a process."""
+    with tempfile.TemporaryDirectory(prefix="engine-", dir="/tmp") as folder:
+        with RedisCluster(Path(folder)) as cluster:
+            yield cluster
 
 
 @pytest.fixture
