@@ -263,8 +263,8 @@ class RedisCluster:
     """A Redis Cluster of three masters; a context manager like a server."""
 
     def __init__(self, folder: Path) -> None:
-        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
-        options += ("--cluster-require-full-coverage", "no")
+        options = [*("--cluster-enabled", "yes"), *("--cluster-node-timeout", "2000")]
+        options += ["--cluster-require-full-coverage", "no"]
         self.nodes = [
             Redis(folder / str(number), *options, "--cluster-port", str(free_port()))
             for number in range(CLUSTER_NODES)

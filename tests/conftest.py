@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -34,32 +35,29 @@ def platform() -> Iterator[Platform]:
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDb]:
     """One MariaDB for the tests of a process; each uses databases of its own."""
-    with tempfile.TemporaryDirectory(prefix="engine-", dir="/tmp") as folder:
-        with MariaDb(Path(folder)) as server:
-            yield server
+    with _folder() as folder, MariaDb(folder) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[Redis]:
     """One Redis for the tests of a process; each uses keys of its own."""
-    with tempfile.TemporaryDirectory(prefix="engine-", dir="/tmp") as folder:
-        with Redis(Path(folder)) as server:
-            yield server
+    with _folder() as folder, Redis(folder) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def redis_cluster() -> Iterator[RedisCluster]:
     """One Redis Cluster of three masters for the tests of a process."""
-    with tempfile.TemporaryDirectory(prefix="engine-", dir="/tmp") as folder:
-        with RedisCluster(Path(folder)) as cluster:
-            yield cluster
+    with _folder() as folder, RedisCluster(folder) as cluster:
+        yield cluster
 
 
 @pytest.fixture
 def var() -> Iterator[Path]:
     """A short-lived folder whose path is short enough for Unix sockets."""
-    with tempfile.TemporaryDirectory(prefix="engine-", dir="/tmp") as folder:
-        yield Path(folder)
+    with _folder() as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -67,3 +65,9 @@ async def mesh(var: Path) -> AsyncIterator[Mesh]:
     """A mesh of its own for the test."""
     async with Mesh(var) as mesh:
         yield mesh
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="engine-", dir="/tmp") as folder:
+        yield Path(folder)
