@@ -10,9 +10,10 @@ from centers.reach.admissions import Admissions
 from centers.reach.carrier import Calls, Carriers, Sms, Wecom
 from centers.reach.contact_store import ContactStore
 from centers.reach.contacts import ContactBook
-from centers.reach.dispatch import Dispatcher, Flights
+from centers.reach.dispatch import Dispatcher
 from centers.reach.errand_store import ErrandStore
 from centers.reach.events import Reactions
+from centers.reach.flights import Flights
 from centers.reach.gates import Gatekeeper
 from centers.reach.learning import LearningClient
 from centers.reach.materials import MaterialsClient
@@ -33,7 +34,7 @@ def build(parts: Parts) -> Service:
     """The reach centre from its parts."""
     clock, channel, store = parts.clock, parts.channel, parts.store
     ids = ServiceIds(parts)
-    flights, wecom = Flights(), Wecom(channel("wecom"))
+    wecom = Wecom(channel("wecom"))
     rules = built_in(demo=parts.settings.demo)
     policies = Policies(store, ids.of("reach.policy_version"), clock, rules)
     dispatcher = Dispatcher(
@@ -41,7 +42,6 @@ def build(parts: Parts) -> Service:
         carriers=Carriers(sms=Sms(channel("sms")), calls=Calls(channel("calls")), wecom=wecom),
         wecom=wecom,
         rules=policies.in_force,
-        flights=flights,
         clock=clock,
         meters=parts.telemetry.meters,
     )
@@ -60,7 +60,9 @@ def build(parts: Parts) -> Service:
     )
     rpc = ReachRpc(
         admissions=admissions,
-        contacts=ContactBook(ContactStore(store), wecom, flights, clock, dispatcher.wake),
+        contacts=ContactBook(
+            ContactStore(store), wecom, Flights(store, clock), clock, dispatcher.wake
+        ),
         preferences=PreferenceBook(PreferenceStore(store), clock, dispatcher.wake),
         policies=policies,
         ids=ids.of("reach.contact"),

@@ -90,7 +90,7 @@ ADD_ERRAND: Final = sa.insert(tables.errand)
 DROP_ERRAND: Final = sa.delete(tables.errand).where(_e.contact_id == _of("id"))
 ERRAND: Final = sa.select(tables.errand).where(_e.contact_id == _of("id"))
 DUE: Final = (
-    sa.select(_e.contact_id, _e.scene_version, _e.due_us)
+    sa.select(_e.contact_id, _e.due_us)
     .where(
         _e.due_us <= _of("now"),
         _e.scene_version.not_in(
@@ -103,7 +103,7 @@ DUE: Final = (
 PUT_OFF: Final = (
     sa.update(tables.errand)
     .where(_e.contact_id == _of("id"), _e.due_us == _of("seen"))
-    .values(due_us=_of("due"), tries=_e.tries + _of("more"))
+    .values(due_us=_of("due"), tries=_e.tries + _of("more"), taken_us=_of("taken"))
 )
 
 

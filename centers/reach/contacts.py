@@ -64,10 +64,10 @@ class Withdrawal(Protocol):
 
 
 class Flights(Protocol):
-    """Knows what is being handed over at this moment."""
+    """Knows what is being handed over at this moment, by whichever process."""
 
-    async def landed(self, scene_version: int) -> None:
-        """Return once nothing of the scene is."""
+    async def landed(self, scene_versions: Collection[int]) -> None:
+        """Return once nothing of these versions is; bounded in time."""
 
 
 class ContactBook:
@@ -160,8 +160,7 @@ class ContactBook:
         """
         await self._store.hold(scene_versions, told or self._clock.now(), held=held)
         if held:
-            for scene_version in scene_versions:
-                await self._flights.landed(scene_version)
+            await self._flights.landed(scene_versions)
         else:
             self._wake()
 

@@ -5,14 +5,16 @@ have changed since admission and sets the time of the next try. Then the party i
 asked, with the contact as its key. What it answers is stored in a second one. A
 crash or a failure between the two leaves the time of the next try behind: so
 nothing is lost, and the same key again does no harm.
+
+Several processes may dispatch from one database: who sets the time of the next try
+has the errand, and nobody else takes it up before then.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
@@ -61,7 +63,6 @@ class Due:
     """An errand whose time has come; `due_time` tells whether somebody took it up meanwhile."""
 
     contact_id: int
-    scene_version: int
     due_time: datetime
 
 
@@ -93,32 +94,6 @@ class ErrandStore(Protocol):
         """Record that a party took an errand over, and what it said."""
 
 
-class Flights:
-    """Counts for each scene what is being handed over at this moment, in this process."""
-
-    def __init__(self) -> None:
-        self._flying: Counter[int] = Counter()
-        self._landed = asyncio.Event()
-
-    @contextmanager
-    def of(self, scene_version: int) -> Iterator[None]:
-        """Count one for a block."""
-        self._flying[scene_version] += 1
-        try:
-            yield
-        finally:
-            self._flying[scene_version] -= 1
-            if not self._flying[scene_version]:
-                del self._flying[scene_version]
-            self._landed.set()
-
-    async def landed(self, scene_version: int) -> None:
-        """Return once nothing of the scene is being handed over; each is bounded in time."""
-        while self._flying[scene_version]:
-            self._landed.clear()
-            await self._landed.wait()
-
-
 class Dispatcher(Background):
     """Runs errands when they are due, for as long as it is entered."""
 
@@ -129,7 +104,6 @@ class Dispatcher(Background):
         carriers: Carriers,
         wecom: Withdrawal,
         rules: RulesSource,
-        flights: Flights,
         clock: Clock,
         meters: Meters,
     ) -> None:
@@ -137,7 +111,6 @@ class Dispatcher(Background):
         self._carriers = carriers
         self._wecom = wecom
         self._rules = rules
-        self._flights = flights
         self._clock = clock
         self._handed_over = meters.counter("reach.dispatched")
         self._failed = meters.counter("reach.dispatch_failed")
@@ -173,8 +146,7 @@ class Dispatcher(Background):
 
     async def _handle(self, due: Due) -> None:
         try:
-            with self._flights.of(due.scene_version):
-                await self._run_errand(due)
+            await self._run_errand(due)
             self._in_hand.discard(due.contact_id)
             self._news.set()
         except Exception as error:  # noqa: BLE001 - the outermost frame of an errand

@@ -54,7 +54,7 @@ class ErrandStore:
 
     async def due(self, now: datetime, count: int) -> Sequence[Due]:
         rows = await self._store.fetch_all(DUE, {"now": to_micros(now), "count": count})
-        return [Due(row.contact_id, row.scene_version, from_micros(row.due_us)) for row in rows]
+        return [Due(row.contact_id, from_micros(row.due_us)) for row in rows]
 
     async def take(
         self,
@@ -136,7 +136,7 @@ async def _dispatched(tx: Transaction, contact: Contact, errand: Errand, now: da
 
     If nobody hears of it again, it is tried again.
     """
-    await _defer(tx, errand, errand.again_at(now), tries=1)
+    await _defer(tx, errand, errand.again_at(now), taken=now)
     if contact.state not in WAITING:
         return contact
     after = replace(contact.moved(State.DISPATCHED, now), go_time=now)
@@ -151,19 +151,23 @@ async def _put_off(
     """Let it wait; in quiet hours it waits as one that was deferred."""
     if until is None:
         return
-    await _defer(tx, errand, until, tries=0)
+    await _defer(tx, errand, until)
     if contact.state is State.QUEUED:
         after = contact.moved(State.DEFERRED, now)
         await move(tx, contact, after)
         tx.publish(contact_changed(after))
 
 
-async def _defer(tx: Transaction, errand: Errand, until: datetime, *, tries: int) -> None:
+async def _defer(
+    tx: Transaction, errand: Errand, until: datetime, *, taken: datetime | None = None
+) -> None:
+    """Set its next time; with when it was taken up, unless it only waits."""
     values = {
         "id": errand.contact_id,
         "seen": to_micros(errand.due_time),
         "due": to_micros(until),
-        "more": tries,
+        "more": int(taken is not None),
+        "taken": 0 if taken is None else to_micros(taken),
     }
     await tx.execute(PUT_OFF, values)
 

@@ -21,9 +21,6 @@ from mesh.storage import Store, Transaction
 POLICY_ID: Final = 1
 """There is one contact policy."""
 
-FRESH_S: Final = 1.0
-"""How long the policy in force is believed to be: what another process approved shows then."""
-
 Policy = reach_pb2.ContactPolicy
 Answer = TypeVar("Answer", bound=Message)
 Respond = Callable[[Policy], Answer]
@@ -42,24 +39,25 @@ class Policies:
     Args:
         store: the service's database.
         ids: names versions.
-        clock: dates versions, and ages what is believed.
+        clock: dates versions.
         built_in: holds until a version is published.
     """
 
     def __init__(self, store: Store, ids: Ids, clock: Clock, built_in: Rules) -> None:
         self._store = store
         self._ids = ids
-        self._clock = clock
         self._built_in = built_in
         self._definitions = Definitions(store, "policy", Policy, clock, name_of=_name)
-        self._believed: tuple[float, Rules] | None = None
+        self._known = built_in
 
     async def in_force(self) -> Rules:
-        """The rules that hold now."""
-        now = self._clock.monotonic()
-        if self._believed is None or now - self._believed[0] > FRESH_S:
-            self._believed = now, await self._read()
-        return self._believed[1]
+        """The rules that hold now, whichever process approved them: one point read."""
+        published = await self._published()
+        if published is None:
+            return self._built_in
+        if self._known.version != published.version:
+            self._known = policy_wire.rules(published.body, published.version)
+        return self._known
 
     async def get(self, version: int) -> Policy:
         """One version; 0 for the one in force.
@@ -111,7 +109,6 @@ class Policies:
             made = await self._definitions.publish(tx, POLICY_ID, checker=checker)
             answer = respond(_shown(_expected(made, version)))
             tx.answer(answer)
-        self._believed = None
         return answer
 
     async def author(self, method: Method, row: Any) -> str | None:  # noqa: ARG002 - one kind
@@ -136,12 +133,6 @@ class Policies:
             if error.reason is not DefinitionReason.OPEN_VERSION_EXISTS:
                 raise
         return await self._definitions.edit(tx, POLICY_ID, lambda _: body, actor=actor)
-
-    async def _read(self) -> Rules:
-        published = await self._published()
-        if published is None:
-            return self._built_in
-        return policy_wire.rules(published.body, published.version)
 
     async def _published(self) -> Version[Policy] | None:
         """The newest published version; None when there is none."""

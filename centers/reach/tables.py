@@ -3,7 +3,8 @@
 Times are microseconds since 1970, UTC. A contact and its receipt are one row: none
 is without the other. The contacts of a customer are read along one index, for the
 caps as for the list. `errand` holds what is still to be done about a contact, and
-so stays small: it is the queue.
+so stays small: it is the queue; `taken_us` is when one was last taken up, by
+whichever process.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ errand: Final = sa.Table(
     sa.Column("product_ids", sa.Text, nullable=False),
     sa.Column("into", sa.SmallInteger, nullable=False),
     sa.Column("result_code", sa.String(64), nullable=False),
+    sa.Column("taken_us", sa.BigInteger, nullable=False, server_default="0"),
     sa.Index("errand_due", "due_us"),
+    sa.Index("errand_scene", "scene_version", "taken_us"),
 )
 
 preference: Final = sa.Table(

@@ -21,10 +21,11 @@ from centers.reach.app import BLUEPRINT
 from centers.reach.carrier import Carriers
 from centers.reach.contact_store import ContactStore
 from centers.reach.contacts import ContactBook
-from centers.reach.dispatch import Dispatcher, Flights
+from centers.reach.dispatch import Dispatcher
 from centers.reach.domain import Chain, Channel, Contact, ContactClass, Report, State
 from centers.reach.errand_store import ErrandStore
 from centers.reach.events import Reactions
+from centers.reach.flights import Flights
 from centers.reach.gates import Passage, Rendered, Script
 from centers.reach.preference_rows import PreferenceStore
 from centers.reach.preferences import PreferenceBook, Statement
@@ -106,7 +107,6 @@ class Desk:
         self.calls = Party()
         self.wecom = Party(Report(state=State.AWAIT_STAFF_CONFIRM))
         self.ids = Ids()
-        self.flights = Flights()
         self.admissions = Admissions(
             store=AdmissionStore(store),
             tasks=Tasks(store),
@@ -117,7 +117,7 @@ class Desk:
             wake=lambda: None,
         )
         self.contacts = ContactBook(
-            ContactStore(store), self.wecom, self.flights, clock, lambda: None
+            ContactStore(store), self.wecom, Flights(store, clock), clock, lambda: None
         )
         self.preferences = PreferenceBook(PreferenceStore(store), clock, lambda: None)
         self.reactions = Reactions(clock)
@@ -131,7 +131,6 @@ class Desk:
             carriers=Carriers(sms=self.sms, calls=self.calls, wecom=self.wecom),
             wecom=self.wecom,
             rules=self.in_force,
-            flights=self.flights,
             clock=self.clock,
             meters=Meters(),
         )
