@@ -1,0 +1,13 @@
+"""Redis: a client under deadlines, and what is built on it."""
+
+from mesh.redis._client import BlockingConnection, RedisClient, Script, open_redis
+from mesh.redis._errors import RedisRefused, RedisUnavailable
+
+__all__ = [
+    "BlockingConnection",
+    "RedisClient",
+    "RedisRefused",
+    "RedisUnavailable",
+    "Script",
+    "open_redis",
+]
