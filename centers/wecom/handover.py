@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -16,10 +16,15 @@ from mesh.clock import Clock
 from mesh.errors import ErrorView, MeshReason
 from mesh.log import get_logger
 
-BATCH: Final = 128
+BATCH: Final = 64
 """Tasks handed over between two looks at the database."""
 
 CONCURRENCY: Final = 16
+
+HOLDS_FOR: Final = timedelta(seconds=10)
+"""How long a process has the tasks that it took up: longer than WeCom may take for them all.
+Those of one that died are offered again after so long."""
+
 LAST_DELAY_S: Final = 60.0
 
 AWAY: Final = frozenset(
@@ -68,13 +73,19 @@ class Waiting:
 class Offers(Protocol):
     """Where tasks wait that WeCom does not know yet."""
 
-    async def offer(self, now: datetime, limit: int) -> Sequence[MessageTask]:
-        """Tasks to be handed over now, marked as such: from then on WeCom may know them."""
+    async def offer(self, now: datetime, until: datetime, limit: int) -> Sequence[MessageTask]:
+        """Tasks to be handed over now, marked as such: from then on WeCom may know them.
+
+        Nobody else is offered them until then.
+        """
 
     async def settle(
-        self, known: Sequence[Known], waiting: Sequence[Waiting], now: datetime
+        self, known: Sequence[Known], waiting: Sequence[Waiting], now: datetime, until: datetime
     ) -> None:
-        """Record what became of them."""
+        """Record what became of them; nothing of those that somebody else has by now.
+
+        `until` is that of their offer.
+        """
 
 
 class Server(Protocol):
@@ -100,7 +111,7 @@ class Handover(Outgoing):
 
     A task is marked before the call, so that one which WeCom may know is never
     taken for one that it cannot know; the call can be repeated, since the contact
-    is its key.
+    is its key. Of several processes each hands over what it took up.
     """
 
     def __init__(self, offers: Offers, server: Server, clock: Clock) -> None:
@@ -110,14 +121,19 @@ class Handover(Outgoing):
         self._clock = clock
 
     async def _round(self) -> bool:
-        tasks = await self._offers.offer(self._clock.now(), BATCH)
+        now = self._clock.now()
+        until = now + HOLDS_FOR
+        tasks = await self._offers.offer(now, until, BATCH)
         if not tasks:
             return False
         outcome, room = _Round(), asyncio.Semaphore(CONCURRENCY)
-        async with asyncio.TaskGroup() as hands:
-            for task in tasks:
-                hands.create_task(self._hand_over(task, outcome, room))
-        await self._offers.settle(outcome.known, outcome.waiting, self._clock.now())
+        try:
+            async with asyncio.TaskGroup() as hands:
+                for task in tasks:
+                    hands.create_task(self._hand_over(task, outcome, room))
+        finally:
+            waiting = [*outcome.waiting, *self._cut_off(tasks, outcome)]
+            await self._offers.settle(outcome.known, waiting, self._clock.now(), until)
         if outcome.away is not None:
             raise Away(outcome.away)
         return True
@@ -151,6 +167,14 @@ class Handover(Outgoing):
             _log.error("message_task_postponed", code=code.name, reason=reason)
             until = now + timedelta(seconds=delay_s(task.attempts, LAST_DELAY_S))
             outcome.waiting.append(Waiting(task=task, until=until, offered=True, attempted=True))
+
+    def _cut_off(self, tasks: Sequence[MessageTask], outcome: _Round) -> Iterator[Waiting]:
+        """Those of which nothing is known, when the round did not come to its end."""
+        heard_of = {one.task.message_task_id for one in outcome.known}
+        heard_of |= {one.task.message_task_id for one in outcome.waiting}
+        for task in tasks:
+            if task.message_task_id not in heard_of:
+                yield Waiting(task=task, until=self._clock.now(), offered=True)
 
     def _untouched(self, task: MessageTask) -> Waiting:
         """As it was before this round."""

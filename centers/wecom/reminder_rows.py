@@ -31,12 +31,21 @@ _ADD = sa.insert(reminder)
 _UNTOLD = (
     sa.select(reminder.c.reminder_id, message_task)
     .join(message_task, message_task.c.message_task_id == reminder.c.message_task_id)
-    .where(reminder.c.told.is_(False), reminder.c.remind_us > sa.bindparam("since"))
-    .order_by(reminder.c.reminder_id)
+    .where(
+        reminder.c.told.is_(False),
+        reminder.c.remind_us > sa.bindparam("since"),
+        reminder.c.held_us <= sa.bindparam("now"),
+    )
+    .order_by(reminder.c.remind_us, reminder.c.reminder_id)
     .limit(sa.bindparam("count"))
 )
-_TOLD = (
-    sa.update(reminder).where(reminder.c.reminder_id == sa.bindparam("id")).values(told=sa.true())
+_AMONG = reminder.c.reminder_id.in_(sa.bindparam("ids", expanding=True))
+_HOLD = sa.update(reminder).where(_AMONG).values(held_us=sa.bindparam("until"))
+_TOLD = sa.update(reminder).where(_AMONG).values(told=sa.true())
+_LEAVE = (
+    sa.update(reminder)
+    .where(_AMONG, reminder.c.held_us == sa.bindparam("held_until"))
+    .values(held_us=0)
 )
 
 
@@ -70,11 +79,22 @@ class ReminderStore:
             tx.answer(answer)
         return answer
 
-    async def untold(self, since: datetime, limit: int) -> Sequence[tuple[int, MessageTask]]:
-        parameters = {"since": to_micros(since), "count": limit}
-        rows = await self._store.fetch_all(_UNTOLD, parameters)
+    async def take(
+        self, now: datetime, until: datetime, limit: int
+    ) -> Sequence[tuple[int, MessageTask]]:
+        since = to_micros(now - REMINDER_WINDOW)
+        place = {"since": since, "now": to_micros(now), "count": limit}
+        if not await self._store.fetch_all(_UNTOLD, {**place, "count": 1}):
+            return ()
+        async with self._store.transaction() as tx:
+            rows = await tx.fetch_all(_UNTOLD, place)
+            ids = [row.reminder_id for row in rows]
+            await tx.execute(_HOLD, {"ids": ids, "until": to_micros(until)})
         return [(row.reminder_id, to_task(row)) for row in rows]
 
-    async def told(self, reminder_ids: Sequence[int]) -> None:
+    async def settle(self, told: Sequence[int], left: Sequence[int], until: datetime) -> None:
         async with self._store.transaction() as tx:
-            await tx.execute(_TOLD, [{"id": reminder_id} for reminder_id in reminder_ids])
+            if told:
+                await tx.execute(_TOLD, {"ids": told})
+            if left:
+                await tx.execute(_LEAVE, {"ids": left, "held_until": to_micros(until)})

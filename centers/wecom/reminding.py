@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import grpc
 
-from centers.wecom.domain import REMINDER_WINDOW, MessageTask
+from centers.wecom.domain import MessageTask
 from centers.wecom.outgoing import Away, Outgoing
 from mesh.clock import Clock
 from mesh.errors import ErrorView
 from mesh.log import get_logger
 
-BATCH: Final = 64
+BATCH: Final = 16
+
+HOLDS_FOR: Final = timedelta(seconds=40)
+"""How long a process has the reminders that it took up: longer than WeCom may take for them all.
+Those of one that died are passed on after so long."""
 
 _AWAY: Final = frozenset(
     {
@@ -30,11 +34,19 @@ _log = get_logger(__name__)
 class Reminders(Protocol):
     """Where reminders wait that WeCom does not know yet."""
 
-    async def untold(self, since: datetime, limit: int) -> Sequence[tuple[int, MessageTask]]:
-        """Reminders by number, made since then, oldest first, with their tasks."""
+    async def take(
+        self, now: datetime, until: datetime, limit: int
+    ) -> Sequence[tuple[int, MessageTask]]:
+        """Reminders of the last day by number, oldest first, with their tasks.
 
-    async def told(self, reminder_ids: Sequence[int]) -> None:
-        """WeCom has them."""
+        Nobody else gets them until then.
+        """
+
+    async def settle(self, told: Sequence[int], left: Sequence[int], until: datetime) -> None:
+        """WeCom has those that were told; those left over are anybody's again.
+
+        `until` is that of their taking.
+        """
 
 
 class Server(Protocol):
@@ -52,7 +64,8 @@ class Reminding(Outgoing):
     """Tells WeCom of reminders for as long as it is entered.
 
     One that WeCom refuses is dropped, since its task is closed or was reminded of
-    often enough; so is one that is a day old.
+    often enough; so is one that is a day old. Of several processes each passes on
+    what it took up.
     """
 
     def __init__(self, reminders: Reminders, server: Server, clock: Clock) -> None:
@@ -62,17 +75,19 @@ class Reminding(Outgoing):
         self._clock = clock
 
     async def _round(self) -> bool:
-        since = self._clock.now() - REMINDER_WINDOW
-        untold = await self._reminders.untold(since, BATCH)
-        done: list[int] = []
+        now = self._clock.now()
+        until = now + HOLDS_FOR
+        taken = await self._reminders.take(now, until, BATCH)
+        left = [reminder_id for reminder_id, _ in taken]
+        told: list[int] = []
         try:
-            for reminder_id, task in untold:
+            for _, task in taken:
                 await self._tell(task)
-                done.append(reminder_id)
+                told.append(left.pop(0))
         finally:
-            if done:
-                await self._reminders.told(done)
-        return bool(untold)
+            if taken:
+                await self._reminders.settle(told, left, until)
+        return bool(taken)
 
     async def _tell(self, task: MessageTask) -> None:
         try:

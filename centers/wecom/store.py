@@ -66,12 +66,15 @@ _DUE = (
 )
 _OFFER = (
     sa.update(message_task)
-    .where(message_task.c.message_task_id == sa.bindparam("id"))
-    .values(offered=sa.true())
+    .where(message_task.c.message_task_id.in_(sa.bindparam("ids", expanding=True)))
+    .values(offered=sa.true(), due_us=sa.bindparam("until"))
 )
 _WAIT = (
     sa.update(message_task)
-    .where(message_task.c.message_task_id == sa.bindparam("id"), message_task.c.due_us.is_not(None))
+    .where(
+        message_task.c.message_task_id == sa.bindparam("id"),
+        message_task.c.due_us == sa.bindparam("held_until"),
+    )
     .values(
         offered=sa.bindparam("known"),
         attempts=message_task.c.attempts + sa.bindparam("more"),
@@ -127,22 +130,24 @@ class TaskStore:
             rows = await self._store.fetch_all(_PENDING_AFTER, parameters | place)
         return [to_task(row, row.reminders) for row in rows]
 
-    async def offer(self, now: datetime, limit: int) -> Sequence[MessageTask]:
+    async def offer(self, now: datetime, until: datetime, limit: int) -> Sequence[MessageTask]:
         due = {"now": to_micros(now), "count": limit}
         if not await self._store.fetch_all(_DUE, {**due, "count": 1}):
             return ()
         async with self._store.transaction() as tx:
             tasks = [to_task(row) for row in await tx.fetch_all(_DUE, due)]
-            await tx.execute(_OFFER, [{"id": task.message_task_id} for task in tasks])
+            ids = [task.message_task_id for task in tasks]
+            await tx.execute(_OFFER, {"ids": ids, "until": to_micros(until)})
         return tasks
 
     async def settle(
-        self, known: Sequence[Known], waiting: Sequence[Waiting], now: datetime
+        self, known: Sequence[Known], waiting: Sequence[Waiting], now: datetime, until: datetime
     ) -> None:
         async with self._store.transaction() as tx:
             for one in known:
                 await _change(tx, _TASK, {"id": one.task.message_task_id}, _learned(one, now))
-            await tx.execute(_WAIT, [_wait_values(one) for one in waiting])
+            held = {"held_until": to_micros(until)}
+            await tx.execute(_WAIT, [_wait_values(one) | held for one in waiting])
 
 
 def _learned(known: Known, now: datetime) -> Change:

@@ -2,7 +2,8 @@
 
 Times are microseconds since 1970, UTC. `text` is empty once WeCom has it. What
 WeCom must still be told is read along an index: `due_us` of tasks that were not
-handed over (none for all others), `told` of reminders.
+handed over (none for all others), `told` of reminders. A process that takes one up
+has it until `due_us` or `held_us`.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ reminder: Final = sa.Table(
     sa.Column("message_task_id", sa.BigInteger, nullable=False),
     sa.Column("remind_us", sa.BigInteger, nullable=False),
     sa.Column("told", sa.Boolean, nullable=False),
+    sa.Column("held_us", sa.BigInteger, nullable=False, server_default="0"),
     sa.Index("reminder_task", "message_task_id", "remind_us"),
     sa.Index("reminder_told", "told"),
 )

@@ -99,10 +99,10 @@ class Numbers:
 class Centre:
     """The adapter's parts on a store, with a WeCom that the test holds; rounds go by hand."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: ManualClock | None = None) -> None:
         self.store = store
         self.server = Server()
-        self.clock = ManualClock(datetime(2026, 11, 23, 9, tzinfo=UTC))
+        self.clock = clock or ManualClock(datetime(2026, 11, 23, 9, tzinfo=UTC))
         self.tasks, self.reminders = TaskStore(store), ReminderStore(store)
         self.handover = Handover(self.tasks, self.server, self.clock)
         self.reminding = Reminding(self.reminders, self.server, self.clock)
