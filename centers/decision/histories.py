@@ -49,7 +49,9 @@ _MEASURES: Final = (
         _e.customer_id,
         _e.occurred_us,
         _e.business_key,
-        sa.func.json_extract(_e.attributes, sa.bindparam("path")).label("value"),
+        sa.cast(sa.func.json_extract(_e.attributes, sa.bindparam("path")), sa.BigInteger).label(
+            "value"
+        ),
         _e.ingest_us,
         _e.reversed_us,
     )
@@ -57,7 +59,8 @@ _MEASURES: Final = (
     .order_by(*_ORDER)
     .limit(sa.bindparam("rows"))
 )
-"""Picked out by the database: a history is long, and one number of each event is wanted."""
+"""Picked out by the database: a history is long, and one number of each event is wanted.
+MariaDB takes it for a text until it is told that it is a number."""
 _LATEST: Final = (
     sa.select(business_event)
     .where(_e.customer_id == sa.bindparam("customer"), _e.event_type == sa.bindparam("type"))

@@ -98,11 +98,11 @@ class Sums:
         (split,) = (row.results for row in rows if row.part == _SPLIT)
         named = sorted((one for one in owners if one.owner_id), key=_rank)
         return Totals(
-            total_fen=whole.amount if reach.is_all else sum(one.amount_fen for one in owners),
+            total_fen=int(whole.amount) if reach.is_all else sum(one.amount_fen for one in owners),
             unallocated_fen=sum(one.amount_fen for one in owners if not one.owner_id),
             owners=named[:MAX_OWNERS],
-            results=whole.results,
-            split_customers=split,
+            results=int(whole.results),
+            split_customers=int(split),
         )
 
     async def _rows(self, statement: Statement) -> Sequence[Row]:
@@ -178,9 +178,10 @@ def _rank(owner: OwnerSum) -> tuple[int, int, int]:
 
 
 def _owner(row: Row) -> OwnerSum:
+    """MySQL adds integers up to decimals."""
     return OwnerSum(
         owner_id=row.owner_id,
         branch_id=row.branch_id,
-        amount_fen=row.amount,
-        results=row.results,
+        amount_fen=int(row.amount),
+        results=int(row.results),
     )
