@@ -18,11 +18,12 @@ import grpc
 
 from mesh import context as wire
 from mesh.audit import AuditLog, policy_version
-from mesh.cache import LocalCache
+from mesh.cache import Cache, LocalCache
 from mesh.channel import Channel, registered
 from mesh.clock import Clock, SystemClock
 from mesh.events import Consumer, Relay, RemoteBus, Subscription
 from mesh.interceptors import chain
+from mesh.redis import RedisCache, RedisClient, open_redis
 from mesh.registry import Entry, Registry, State
 from mesh.server import Server
 from mesh.service import Blueprint, Parts, Service
@@ -158,19 +159,29 @@ class App:
             await self._stack.enter_async_context(store)
         key = ServiceKey.load(settings.key_dir, blueprint.name)
         channels = self._channels(key)
+        redis = open_redis(settings, self._telemetry.meters)
+        if redis is not None:
+            await self._stack.enter_async_context(redis)
         return Parts(
             name=blueprint.name,
             settings=settings,
             registry=self._registry,
             store=store,
-            cache=LocalCache(clock=self._clock),
+            cache=self._cache(redis),
             clock=self._clock,
             telemetry=self._telemetry,
             key=key,
             verifier=TokenVerifier.load(settings.key_dir, self._clock),
             channel=channels,
             bus=RemoteBus(channels(BUS)),
+            redis=redis,
         )
+
+    def _cache(self, redis: RedisClient | None) -> Cache:
+        if redis is None:
+            return LocalCache(clock=self._clock)
+        meters = self._telemetry.meters
+        return RedisCache(redis, self._blueprint.name, meters=meters, clock=self._clock)
 
     def _audit(self, parts: Parts, service: Service) -> AuditLog:
         contracts = [servicer.descriptor for servicer in service.servicers]

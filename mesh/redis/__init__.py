@@ -1,10 +1,12 @@
 """Redis: a client under deadlines, and what is built on it."""
 
+from mesh.redis._cache import RedisCache
 from mesh.redis._client import BlockingConnection, RedisClient, Script, open_redis
 from mesh.redis._errors import RedisRefused, RedisUnavailable
 
 __all__ = [
     "BlockingConnection",
+    "RedisCache",
     "RedisClient",
     "RedisRefused",
     "RedisUnavailable",

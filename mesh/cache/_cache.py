@@ -1,4 +1,4 @@
-"""A cache of what can be had again from its source. Never personal data."""
+"""Bytes by key, for a time; and the cache within a process."""
 
 from __future__ import annotations
 
