@@ -10,12 +10,22 @@ _ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 _REFUSE = "BEGIN SELECT RAISE(ABORT, 'the behaviour log is append-only'); END"
 _AT_THE_END = "NEW.position = (SELECT COALESCE(MAX(position), 0) + 1 FROM behavior)"
-_APPEND_ONLY = (
-    f"CREATE TRIGGER behavior_no_update BEFORE UPDATE ON behavior {_REFUSE}",
-    f"CREATE TRIGGER behavior_no_delete BEFORE DELETE ON behavior {_REFUSE}",
-    f"CREATE TRIGGER behavior_gap BEFORE INSERT ON behavior WHEN NOT {_AT_THE_END} {_REFUSE}",
-)
-"""The last one also stops `INSERT OR REPLACE`, which deletes without a trigger."""
+_SIGNAL = "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'the behaviour log is append-only'"
+_UNLESS_AT_THE_END = f"IF NOT {_AT_THE_END} THEN {_SIGNAL}; END IF"
+_APPEND_ONLY = {
+    "sqlite": (
+        f"CREATE TRIGGER behavior_no_update BEFORE UPDATE ON behavior {_REFUSE}",
+        f"CREATE TRIGGER behavior_no_delete BEFORE DELETE ON behavior {_REFUSE}",
+        f"CREATE TRIGGER behavior_gap BEFORE INSERT ON behavior WHEN NOT {_AT_THE_END} {_REFUSE}",
+    ),
+    "mysql": (
+        f"CREATE TRIGGER behavior_no_update BEFORE UPDATE ON behavior FOR EACH ROW {_SIGNAL}",
+        f"CREATE TRIGGER behavior_no_delete BEFORE DELETE ON behavior FOR EACH ROW {_SIGNAL}",
+        f"CREATE TRIGGER behavior_gap BEFORE INSERT ON behavior FOR EACH ROW {_UNLESS_AT_THE_END}",
+    ),
+    "tidb": (),  # it has no triggers
+}
+"""The last one also stops `INSERT OR REPLACE`, which SQLite lets delete without a trigger."""
 
 
 def upgrade() -> None:
@@ -37,9 +47,8 @@ def upgrade() -> None:
     op.create_index("behavior_customer", "behavior", ["customer_id", "position"])
     op.create_index("behavior_task", "behavior", ["task_id", "position"])
     op.create_index("behavior_verb", "behavior", ["verb", "position"])
-    if op.get_bind().dialect.name == "sqlite":
-        for trigger in _APPEND_ONLY:
-            op.execute(trigger)
+    for trigger in _APPEND_ONLY[_kind()]:
+        op.execute(trigger)
     op.create_table(
         "scene",
         sa.Column("scene_version", _ID, primary_key=True, autoincrement=False),
@@ -128,3 +137,10 @@ def upgrade() -> None:
         "conversion_arm", "conversion", ["scene_version", "metric", "holds", "arm", "customer_id"]
     )
     op.create_index("conversion_result", "conversion", ["result_id"])
+
+
+def _kind() -> str:
+    connection = op.get_bind()
+    if connection.dialect.name == "sqlite":
+        return "sqlite"
+    return "tidb" if "TiDB" in str(connection.scalar(sa.text("SELECT VERSION()"))) else "mysql"
