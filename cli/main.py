@@ -69,7 +69,11 @@ def up(
 
 
 @app.command()
-def serve(name: Annotated[str, typer.Argument(help="Name of the service: 'customer'.")]) -> None:
+def serve(
+    name: Annotated[str, typer.Argument(help="Name of the service: 'customer'.")],
+    *,
+    replica: Annotated[int, typer.Option(help="Its number on this host.", min=1, max=16)] = 1,
+) -> None:
     """Run one service in this process, until Ctrl-C."""
     from cli import compose
     from cli import serve as single
@@ -82,8 +86,9 @@ def serve(name: Annotated[str, typer.Argument(help="Name of the service: 'custom
     if name not in services:
         fail(f"there is no service '{name}'", f"Choose one of {', '.join(services)}.", code=2)
     write_trust(settings.key_dir, compose.rights(services))
+    place = single.Place(replica=replica)
     try:
-        single.run(services[name], settings, 0, lambda entry: print(entry.address, flush=True))
+        single.run(services[name], settings, place, lambda entry: print(entry.address, flush=True))
     except (OSError, SettingsError) as error:
         fail(str(error), code=CONFIGURATION_ERROR)
 

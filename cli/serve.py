@@ -7,6 +7,7 @@ import gc
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 import uvloop
 
@@ -19,18 +20,31 @@ from mesh.settings import Settings
 from mesh.tokens import ServiceKey
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a process of a service goes.
+
+    Args:
+        port: its TCP port; 0 picks one.
+        replica: its number among the processes of the service on this host.
+    """
+
+    port: int = 0
+    replica: int = 1
+
+
 def run(
-    blueprint: Blueprint, settings: Settings, port: int, ready: Callable[[Entry], None]
+    blueprint: Blueprint, settings: Settings, place: Place, ready: Callable[[Entry], None]
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain. `ready` is told the entry once it serves."""
     log.configure(settings, blueprint.name)
     gc.freeze()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(blueprint, settings, port, ready))
+        runner.run(_serve(blueprint, settings, place, ready))
 
 
 async def _serve(
-    blueprint: Blueprint, settings: Settings, port: int, ready: Callable[[Entry], None]
+    blueprint: Blueprint, settings: Settings, place: Place, ready: Callable[[Entry], None]
 ) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -42,7 +56,14 @@ async def _serve(
             observability.install(settings, blueprint.name, registry, key)
         )
         app = await stack.enter_async_context(
-            App(blueprint, settings, registry, telemetry=telemetry, port=port)
+            App(
+                blueprint,
+                settings,
+                registry,
+                telemetry=telemetry,
+                port=place.port,
+                replica=place.replica,
+            )
         )
         ready(app.entry)
         await stop.wait()

@@ -9,6 +9,7 @@ child dies.
 from __future__ import annotations
 
 import json
+import math
 import os
 import selectors
 import signal
@@ -26,6 +27,7 @@ from mesh.registry import Entry, State
 from mesh.settings import SettingsError
 
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.1, 5.0
+STOP_POLL_S = 0.01
 STEADY_S = 30.0
 """A child that ran this long starts again without back-off."""
 
@@ -41,6 +43,7 @@ class Program:
     name: str
     run: Callable[[Callable[[Entry], None]], None]
     after: tuple[str, ...] = ()
+    """Programs that must serve before it starts, and until it has ended."""
 
 
 @dataclass(slots=True)
@@ -72,7 +75,6 @@ class Supervisor:
         self._log_dir = log_dir
         self._on_restart = on_restart
         self._selector = selectors.DefaultSelector()
-        self._in_order: list[_Child] = []
         self._stopping = False
         self._hurry = False
         self._wake_read, self._wake_write = os.pipe()
@@ -113,7 +115,6 @@ class Supervisor:
         while not self._stopping and any(c.entry is None for c in self._children.values()):
             for child in self._children.values():
                 if not child.pid and self._may_start(child):
-                    self._in_order.append(child)
                     self._fork(child)
             self._wait(0.5)
             self._refuse_dead()
@@ -150,26 +151,25 @@ class Supervisor:
             self.tick(0.1)
 
     def stop(self, grace_s: float) -> None:
-        """End all children, the last started first, each within `grace_s` seconds.
+        """End all children, each as soon as those that come after it have ended.
 
-        A signal that asks again meanwhile ends them at once.
+        Each has `grace_s` seconds from when it is told. A signal that asks again
+        meanwhile ends them at once.
         """
         self._stopping = True
-        for child in reversed(self._in_order):
-            if child.pid:
-                self._end(child.pid, grace_s)
-                child.pid = 0
-
-    def _end(self, pid: int, grace_s: float) -> None:
-        """SIGTERM, then SIGKILL after `grace_s`; returns when the process is gone."""
-        limit = time.monotonic() + grace_s
-        os.kill(pid, signal.SIGTERM)
-        while not os.waitpid(pid, os.WNOHANG)[0]:
-            if self._hurry or time.monotonic() >= limit:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-                return
-            time.sleep(0.01)
+        limits: dict[str, float] = {}
+        while left := [child for child in self._children.values() if child.pid]:
+            needed = {name for child in left for name in child.program.after}
+            for child in left:
+                name = child.program.name
+                if name not in needed and name not in limits:
+                    limits[name] = time.monotonic() + grace_s
+                    os.kill(child.pid, signal.SIGTERM)
+                if self._hurry or time.monotonic() >= limits.get(name, math.inf):
+                    os.kill(child.pid, signal.SIGKILL)
+            time.sleep(STOP_POLL_S)
+            for child in left:
+                self._ended(child)
 
     def _stop_asked(self, *_: object) -> None:
         self._hurry = self._stopping

@@ -1,54 +1,41 @@
-"""`engine up`: the whole platform in one place, on embedded defaults."""
+"""`engine up`: the whole platform in one place."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import signal
-import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from shutil import which
 from typing import TextIO
 
-from cli import compose, serve
+from cli import compose, fleet
 from cli.demo_bank import ensure_demo_bank
 from cli.output import fail, print_table
-from cli.supervisor import Program, StartError, Supervisor
+from cli.supervisor import StartError, Supervisor
 from mesh.registry import Entry
-from mesh.service import Blueprint
-from mesh.settings import Settings
+from mesh.settings import Settings, SettingsError
 from mesh.tokens import write_trust
 
 SUPERVISOR_GRACE_S = 5.0
-EDGE = "gateway"
 
 
 def run(settings: Settings, *, load: bool = True) -> None:
-    """Start all services, load the demo bank, say where everything is, and watch until stopped.
-
-    Ports of services and metrics that are taken are replaced by free ones; the
-    gateway's is not, for users know it.
-    """
+    """Start all services, load the demo bank, say where everything is, and watch until stopped."""
     began = time.monotonic()
     lock = _one_at_a_time(settings)
-    if not _free(settings.host, 0):
-        fail(f"ENGINE_HOST={settings.host} is not an address of this machine", code=2)
-    if not _free(settings.host, settings.metrics_port):
-        settings = replace(settings, metrics_port=0)
+    try:
+        settings = fleet.with_own_ports(settings)
+    except SettingsError as error:
+        fail(str(error), code=2)
     services = compose.blueprints(demo=settings.demo)
     write_trust(settings.key_dir, compose.rights(services))
-    programs = [
-        Program(name, partial(serve.run, blueprint, settings, port), _after(blueprint, services))
-        for (name, blueprint), port in zip(
-            services.items(), _ports(settings, services), strict=True
-        )
-    ]
+    programs = fleet.programs(settings, services)
     with (
         lock,
         _foreground(),
@@ -67,16 +54,6 @@ def run(settings: Settings, *, load: bool = True) -> None:
         print("\nDraining … (Ctrl-C again ends at once)", flush=True)
         supervisor.stop(settings.drain_s + SUPERVISOR_GRACE_S)
         print("Stopped.", flush=True)
-
-
-def _after(blueprint: Blueprint, services: Mapping[str, Blueprint]) -> tuple[str, ...]:
-    """What must serve before a service starts, and until it has stopped.
-
-    The edge comes last and goes first: while it answers, what it calls is there.
-    """
-    if blueprint.name == EDGE:
-        return tuple(name for name in services if name != EDGE)
-    return blueprint.after
 
 
 @contextmanager
@@ -113,25 +90,6 @@ def _one_at_a_time(settings: Settings) -> TextIO:
     return lock
 
 
-def _ports(settings: Settings, services: dict[str, Blueprint]) -> list[int]:
-    """A TCP port for each service; one that is taken is replaced by a free one."""
-    if not settings.port_base:
-        return [0] * len(services)
-    ports = range(settings.port_base, settings.port_base + len(services))
-    return [port if _free(settings.host, port) else 0 for port in ports]
-
-
-def _free(host: str, port: int) -> bool:
-    """Whether something can listen there now; port 0 always can."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
-
-
 def _say_restart(name: str, code: int, backoff_s: float) -> None:
     how = f"signal {-code}" if code < 0 else f"code {code}"
     print(f"{name} ended with {how}; starting it again in {backoff_s:g} s", flush=True)
@@ -148,7 +106,7 @@ def _welcome(supervisor: Supervisor, settings: Settings, took_s: float) -> None:
     entries = {name: entry for name, entry in supervisor.entries.items() if entry}
     print_table(
         ("Service", "Address", "Socket", "Health"),
-        [_row(entry) for entry in entries.values()],
+        [_row(name, entry) for name, entry in entries.items()],
         title=f"Engine serves after {took_s:.1f} s",
     )
     gateway = f"http://{entries['gateway'].http}"
@@ -164,9 +122,9 @@ def _welcome(supervisor: Supervisor, settings: Settings, took_s: float) -> None:
     print("Ctrl-C drains and stops.", flush=True)
 
 
-def _row(entry: Entry) -> tuple[str, str, str, str]:
+def _row(name: str, entry: Entry) -> tuple[str, str, str, str]:
     address = f"{entry.address}  http {entry.http}" if entry.http else entry.address
-    return entry.service, address, _relative(entry.socket), entry.state.value
+    return name, address, _relative(entry.socket), entry.state.value
 
 
 def _relative(path: str) -> str:

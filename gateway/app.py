@@ -39,6 +39,7 @@ class Gateway:
             refuse,
             host=settings.host,
             port=settings.gateway_port,
+            share_port=settings.replicas > 1,
             limits=_limits(settings),
             drain_s=settings.drain_s,
         )

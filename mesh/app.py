@@ -54,6 +54,8 @@ class App:
         registry: where it registers and finds others.
         telemetry: spans and meters; silent by default.
         port: TCP port to listen on; 0 picks one.
+        replica: number of this process among those of the service on this host, from 1;
+            it tells their sockets apart.
         keys: public keys of users' tokens, when no identity centre feeds them.
     """
 
@@ -66,6 +68,7 @@ class App:
         telemetry: Telemetry | None = None,
         clock: Clock | None = None,
         port: int = 0,
+        replica: int = 1,
         keys: list[dict[str, str]] | None = None,
     ) -> None:
         self._blueprint = blueprint
@@ -74,6 +77,7 @@ class App:
         self._telemetry = telemetry or Telemetry()
         self._clock = clock or SystemClock()
         self._port = port
+        self._replica = replica
         self._keys = keys
         self._stack = AsyncExitStack()
         self._consumers = AsyncExitStack()
@@ -199,7 +203,8 @@ class App:
         return channels
 
     def _socket(self) -> Path:
-        return self._settings.run_dir.absolute() / f"{self._blueprint.name}.sock"
+        name = replica_name(self._blueprint.name, self._replica)
+        return self._settings.run_dir.absolute() / f"{name}.sock"
 
     def _entry(self, http: str) -> Entry:
         return Entry(
@@ -235,6 +240,11 @@ class Channels:
 
     def _proofs(self) -> wire.Metadata:
         return ((wire.CALLER, self._key.token()),)
+
+
+def replica_name(service: str, replica: int) -> str:
+    """Tells apart the processes of a service on one host, as "action" and "action-2"."""
+    return service if replica == 1 else f"{service}-{replica}"
 
 
 def host_id() -> str:

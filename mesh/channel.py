@@ -8,7 +8,9 @@ left of the current deadline.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Sequence
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -20,6 +22,7 @@ from grpc import ChannelConnectivity
 from mesh import context as wire
 from mesh.context import Metadata
 from mesh.errors import STATUS_DETAILS_KEY, MeshError, MeshReason
+from mesh.second_try import SecondTry
 from mesh.telemetry import current_trace
 
 if TYPE_CHECKING:  # a client outside the platform has no registry
@@ -100,16 +103,44 @@ class Channel(grpc.aio.Channel):
         return _Method(self, "stream_stream", method, args, kwargs)
 
     def choose(self) -> grpc.aio.Channel | None:
-        """The open channel for the next call, in turn; None when there is no endpoint."""
+        """The open channel for the next call, in turn; None when there is no endpoint.
+
+        One whose last connection failed is passed over while there is another.
+        """
         endpoints = self._endpoints()
         if not endpoints:
             return None
-        endpoint = endpoints[next(self._turn) % len(endpoints)]
+        first = next(self._turn) % len(endpoints)
+        chosen = self._channel(endpoints[first], endpoints)
+        if len(endpoints) == 1 or not _is_lost(chosen):
+            return chosen
+        others = (*endpoints[first + 1 :], *endpoints[:first])
+        return next(self._not_lost(others, endpoints), chosen)
+
+    def another(self, than: grpc.aio.Channel) -> grpc.aio.Channel | None:
+        """A channel to another endpoint, whose last connection did not fail; or None."""
+        endpoints = self._endpoints()
+        usable = self._not_lost(endpoints, endpoints)
+        return next((channel for channel in usable if channel is not than), None)
+
+    @property
+    def has_others(self) -> bool:
+        """Whether there is more than one endpoint."""
+        return len(self._endpoints()) > 1
+
+    def _not_lost(
+        self, endpoints: Iterable[str], current: Sequence[str]
+    ) -> Iterator[grpc.aio.Channel]:
+        channels = (self._channel(endpoint, current) for endpoint in endpoints)
+        return (channel for channel in channels if not _is_lost(channel))
+
+    def _channel(self, endpoint: str, current: Sequence[str]) -> grpc.aio.Channel:
+        """The channel to an endpoint; a new one retires those to endpoints that left."""
         found = self._open.get(endpoint)
         if found is None:
             found = grpc.aio.insecure_channel(endpoint, options=_OPTIONS)
             self._open[endpoint] = found
-            self._retire({*self._open} - {*endpoints})
+            self._retire({*self._open} - {*current})
         return found
 
     def _retire(self, gone: Iterable[str]) -> None:
@@ -173,6 +204,10 @@ class Channel(grpc.aio.Channel):
         await self.close()
 
 
+def _is_lost(channel: grpc.aio.Channel) -> bool:
+    return channel.get_state() is ChannelConnectivity.TRANSIENT_FAILURE
+
+
 class _Method:
     """One method of a channel: what a stub calls."""
 
@@ -199,20 +234,33 @@ class _Method:
         target = self._channel.choose()
         if target is None:
             return self._channel.unavailable()
-        bound = self._bound.get(target)
-        if bound is None:
-            bound = getattr(target, self._kind)(self._path, *self._args, **self._kwargs)
-            self._bound[target] = bound
         pairs, limit = self._channel.outgoing(metadata, timeout)
-        given = () if request is None else (request,)
-        return bound(
-            *given,
-            timeout=limit,
+        send = partial(
+            self._send,
+            () if request is None else (request,),
             metadata=pairs,
             credentials=credentials,
             wait_for_ready=wait_for_ready,
             compression=compression,
         )
+        call = send(target, timeout=limit)
+        if self._kind != "unary_unary" or not self._channel.has_others:
+            return call
+        until = time.monotonic() + limit
+
+        def again() -> Any:
+            other = self._channel.another(target)
+            left = until - time.monotonic()
+            return None if other is None or left <= 0 else send(other, timeout=left)
+
+        return SecondTry(call, self._path, again)
+
+    def _send(self, given: tuple[Any, ...], target: grpc.aio.Channel, **options: Any) -> Any:
+        bound = self._bound.get(target)
+        if bound is None:
+            bound = getattr(target, self._kind)(self._path, *self._args, **self._kwargs)
+            self._bound[target] = bound
+        return bound(*given, **options)
 
 
 class FailedCall:

@@ -119,6 +119,8 @@ class Blueprint:
         after: services that must serve before this one starts.
         migrations: folder of Alembic revisions; None when it has no database.
         synchronous: how hard the database is synced: "FULL" or "NORMAL".
+        single: whether only one process of it may run, whatever `ENGINE_REPLICAS` says,
+            since it keeps in memory what its answers need. Say why beside it.
         rights: permissions that this service holds when it calls others, for
             itself and on behalf of users, beside those of all services.
     """
@@ -128,4 +130,5 @@ class Blueprint:
     after: tuple[str, ...] = ()
     migrations: Path | None = None
     synchronous: str = "NORMAL"
+    single: bool = False
     rights: frozenset[str] = field(default_factory=frozenset)

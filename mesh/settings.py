@@ -116,6 +116,20 @@ class Settings:
     demo_scale: str = _setting("S", "size of the demo bank: S (10,000), M or L")
     seed: int = _setting(20260101, "seed of the demo bank", low=0, high=2**63 - 1)
 
+    def __post_init__(self) -> None:
+        """Refuse settings that do not go together.
+
+        Raises:
+            SettingsError: says what is missing.
+        """
+        if self.bus == "redis" and not self.redis_url:
+            raise SettingsError("ENGINE_BUS=redis needs ENGINE_REDIS_URL")
+        if self.replicas > 1 and not self.database_url:
+            raise SettingsError(
+                f"ENGINE_REPLICAS={self.replicas} needs ENGINE_DATABASE_URL: "
+                "several processes of a service share a database server, not files"
+            )
+
     @property
     def run_dir(self) -> Path:
         """Sockets and the registry."""

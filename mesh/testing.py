@@ -73,9 +73,13 @@ class Mesh:
         *,
         telemetry: Telemetry | None = None,
         clock: Clock | None = None,
+        replica: int = 1,
         **settings: Any,
     ) -> App:
-        """Run a service until the mesh is left; start what it calls first."""
+        """Run a service until the mesh is left; start what it calls first.
+
+        A second process of the same service is `replica=2`; they share its database.
+        """
         self.trust(blueprint.name, blueprint.rights | RIGHTS_OF_ALL)
         self._serves_identity |= blueprint.name == IDENTITY
         app = App(
@@ -84,6 +88,7 @@ class Mesh:
             self.registry,
             telemetry=telemetry,
             clock=clock,
+            replica=replica,
             keys=None if self._serves_identity else [self._public_key()],
         )
         await self._stack.enter_async_context(app)

@@ -26,6 +26,8 @@ class Listener:
         refuse: makes the answer to what the server itself refuses.
         host: address to listen on.
         port: port to listen on; 0 picks one.
+        share_port: whether other processes may listen there, too; the system spreads new
+            connections over them.
         limits: bounds.
         drain_s: seconds that requests under way may take when it stops.
     """
@@ -37,12 +39,14 @@ class Listener:
         *,
         host: str,
         port: int,
+        share_port: bool = False,
         limits: Limits | None = None,
         drain_s: float = 10.0,
     ) -> None:
         self._shared = Shared(handler=handler, refuse=refuse, limits=limits or Limits())
         self._host = host
         self._port = port
+        self._share_port = share_port
         self._drain_s = drain_s
 
     @property
@@ -64,7 +68,11 @@ class Listener:
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Connection(self._shared), self._host, self._port, backlog=BACKLOG
+            lambda: Connection(self._shared),
+            self._host,
+            self._port,
+            backlog=BACKLOG,
+            reuse_port=self._share_port or None,
         )
         return self
 

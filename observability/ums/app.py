@@ -33,4 +33,9 @@ def build(parts: Parts) -> Service:
     )
 
 
-BLUEPRINT = Blueprint(name="ums", build=build, migrations=Path(__file__).parent / "migrations")
+BLUEPRINT = Blueprint(
+    name="ums",
+    build=build,
+    migrations=Path(__file__).parent / "migrations",
+    single=True,  # the newest metrics of all processes are held in memory, behind one port
+)

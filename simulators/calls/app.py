@@ -32,5 +32,6 @@ BLUEPRINT: Final = Blueprint(
     build=build,
     after=("identity",),
     migrations=Path(__file__).parent / "migrations",
+    single=True,  # one courier tells the reports, in their order
     rights=frozenset({RIGHT}),
 )

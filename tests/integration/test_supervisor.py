@@ -95,6 +95,45 @@ def test_programs_start_after_what_they_need_and_stop_on_a_signal(start: Start, 
     assert not alive(int(second[2]))
 
 
+def test_programs_that_do_not_need_one_another_stop_together(start: Start) -> None:
+    """Only what another needs waits for it: the slow one holds up nobody but what it needs."""
+    child = start("""
+        def lingers(name, marker):
+            def run(ready):
+                def stop(*_):
+                    say("stops", name)
+                    while not marker.exists():
+                        time.sleep(0.01)
+                    sys.exit(0)
+                signal.signal(signal.SIGTERM, stop)
+                ready(entry(name))
+                while True:
+                    signal.pause()
+            return run
+
+        slow, quick = lingers("slow", LOGS / "go"), serve("quick")
+        programs = [
+            Program("base", serve("base")),
+            Program("slow", slow, after=("base",)),
+            Program("quick", quick, after=("own",)),
+            Program("own", serve("own")),
+        ]
+        with Supervisor(programs, LOGS) as supervisor:
+            supervisor.start()
+            say("all")
+            supervisor.watch()
+            supervisor.stop(60)
+        say("stopped")
+    """)
+    assert ["all"] in lines(child, 4)
+    child.send_signal(signal.SIGTERM)
+    first = lines(child, 3)
+    assert sorted(first[:2]) == [["stops", "quick"], ["stops", "slow"]]
+    assert first[2] == ["stops", "own"]
+    (Path(str(child.args[-1])) / "go").touch()  # type: ignore[index]
+    assert lines(child, 2) == [["stops", "base"], ["stopped"]]
+
+
 def test_what_is_killed_is_started_again(start: Start) -> None:
     """kill -9 of a child is told and mended; the others go on."""
     child = start(WATCH)

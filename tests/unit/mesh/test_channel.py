@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 import pytest
 
+from engine.mesh.v1 import bus_pb2
 from mesh import context as wire
 from mesh.channel import Channel, bearer
 from mesh.context import RequestContext
 from mesh.deadline import Deadline
-from mesh.errors import ErrorView
+from mesh.errors import STATUS_DETAILS_KEY, ErrorView, MeshError, MeshReason
 from mesh.telemetry import NullSpan, TraceContext
+
+BUS = bus_pb2.DESCRIPTOR.services_by_name["BusService"].full_name
 
 
 class Echo(grpc.GenericRpcHandler):
@@ -98,6 +102,106 @@ async def test_a_call_in_flight_ends_though_its_endpoint_left(
         assert await channel.unary_unary("/t.T/Do")(b"") == b"b"
         echoes[0][1].release.set()
         assert await held == b"a"
+
+
+async def test_a_call_that_could_not_be_sent_goes_to_another_process(
+    echoes: list[tuple[str, Echo]],
+) -> None:
+    """A process that died is in the table for a moment longer; its callers do not notice."""
+    addresses = ["unix:/tmp/engine-nobody-listens.sock", echoes[1][0]]
+    async with Channel("t", lambda: addresses) as channel:
+        call = channel.unary_unary("/t.T/Do")
+        assert [await call(b"") for _ in range(4)] == [b"b"] * 4
+
+
+async def test_a_process_that_cannot_be_reached_is_passed_over(
+    echoes: list[tuple[str, Echo]],
+) -> None:
+    """Streams, too, go where something answers once it is known."""
+    addresses = ["unix:/tmp/engine-nobody-listens.sock", echoes[1][0]]
+    async with Channel("t", lambda: addresses) as channel:
+        await channel.unary_unary("/t.T/Do")(b"")
+        for _ in range(4):
+            stream = channel.unary_stream("/t.T/Each")(b"ab")
+            assert [item async for item in stream] == [b"a", b"b"]
+
+
+async def test_when_no_process_can_be_reached_the_call_fails_after_both(
+    echoes: list[tuple[str, Echo]],
+) -> None:
+    """There is one second try, not an endless search."""
+    addresses = [f"unix:/tmp/engine-nobody-listens-{n}.sock" for n in range(3)]
+    async with Channel("t", lambda: addresses) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await channel.unary_unary("/t.T/Do")(b"")
+        assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("path", "tried"),
+    [
+        (f"/{BUS}/ListGroups", 2),
+        (f"/{BUS}/Append", 1),
+        ("/t.T/NotKnown", 1),
+    ],
+)
+async def test_a_call_that_may_have_been_seen_is_sent_again_only_if_that_does_no_harm(
+    path: str, tried: int
+) -> None:
+    """The contract's idempotency level decides; what is not known is not repeated."""
+    calls = 0
+
+    def lose(_request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> Awaitable[bytes]:
+        nonlocal calls
+        calls += 1
+        return context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+
+    async with (
+        both(grpc.unary_unary_rpc_method_handler(lose)) as addresses,
+        Channel("t", lambda: addresses) as channel,
+    ):
+        with pytest.raises(grpc.aio.AioRpcError):
+            await channel.unary_unary(path)(b"")
+    assert calls == tried
+
+
+async def test_what_a_service_answers_is_passed_on() -> None:
+    """An error with our status comes from a handler: another process would say the same."""
+    calls = 0
+
+    def refuse(
+        _request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]
+    ) -> Awaitable[bytes]:
+        nonlocal calls
+        calls += 1
+        status = MeshError(MeshReason.UNAVAILABLE).to_status().SerializeToString()
+        trailing = ((STATUS_DETAILS_KEY, status),)
+        return context.abort(grpc.StatusCode.UNAVAILABLE, "no database", trailing)
+
+    async with (
+        both(grpc.unary_unary_rpc_method_handler(refuse)) as addresses,
+        Channel("t", lambda: addresses) as channel,
+    ):
+        with pytest.raises(grpc.aio.AioRpcError):
+            await channel.unary_unary(f"/{BUS}/ListGroups")(b"")
+    assert calls == 1
+
+
+@asynccontextmanager
+async def both(handler: Any) -> AsyncIterator[list[str]]:
+    """Two servers that answer every call by the handler; their addresses."""
+
+    class Handlers(grpc.GenericRpcHandler):
+        def service(self, details: grpc.HandlerCallDetails) -> Any:
+            return handler
+
+    servers = [grpc.aio.server(handlers=[Handlers()]) for _ in range(2)]
+    ports = [server.add_insecure_port("127.0.0.1:0") for server in servers]
+    for server in servers:
+        await server.start()
+    yield [f"127.0.0.1:{port}" for port in ports]
+    for server in servers:
+        await server.stop(None)
 
 
 async def test_without_endpoint_every_kind_of_call_is_unavailable() -> None:

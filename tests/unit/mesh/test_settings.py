@@ -103,3 +103,18 @@ def test_settings_survive_the_way_through_the_environment() -> None:
 def test_the_demo_is_traced_wholly_unless_stated(settings: Settings, ratio: float) -> None:
     """-1 means: all in the demo, one in a hundred elsewhere."""
     assert settings.sample_ratio == ratio
+
+
+@pytest.mark.parametrize(
+    ("environ", "needs"),
+    [
+        ({"ENGINE_BUS": "redis"}, "ENGINE_REDIS_URL"),
+        ({"ENGINE_REPLICAS": "2"}, "ENGINE_DATABASE_URL"),
+    ],
+)
+def test_settings_that_need_another_are_refused_without_it(
+    environ: dict[str, str], needs: str
+) -> None:
+    """Several processes of a service cannot share a file, nor events go over no Redis."""
+    with pytest.raises(SettingsError, match=needs):
+        load(environ)

@@ -571,3 +571,17 @@ async def test_taken_port_is_an_error() -> None:
         with pytest.raises(OSError, match="in use"):
             async with listener:
                 pass
+
+
+async def test_two_may_share_a_port_when_both_say_so() -> None:
+    """One that stops leaves the other serving there."""
+    first = Listener(echo, refuse, host="127.0.0.1", port=0, share_port=True)
+    await first.__aenter__()
+    host, _, port = first.address.rpartition(":")
+    second = Listener(echo, refuse, host=host, port=int(port), share_port=True)
+    async with second:
+        await first.__aexit__(None, None, None)
+        client = Client(*await asyncio.open_connection(host, int(port)))
+        client.send(GET % b"/")
+        assert b"200" in await client.reader.readline()
+        client.writer.close()
