@@ -62,6 +62,17 @@ class Transaction(Protocol):
         """
 
 
+class RelayTurn(Protocol):
+    """The exclusive right to pass on what an outbox holds."""
+
+    async def confirm(self) -> None:
+        """Make sure that nobody else has it by now.
+
+        Raises:
+            StoreUnavailable: the connection that it hung on is lost.
+        """
+
+
 class Outbox(Protocol):
     """The events of committed transactions that the bus does not have yet, in their order."""
 
@@ -80,6 +91,15 @@ class Outbox(Protocol):
         """Return once something was published through this store since `read` was last called.
 
         What other processes publish to the same database wakes nobody here.
+        """
+
+    def turn(self) -> AbstractAsyncContextManager[RelayTurn]:
+        """The right, over all processes, to pass on what the outbox holds.
+
+        Only who has it may read in order to pass on, so that the order is kept.
+
+        Raises:
+            StoreUnavailable: on entering, another process kept it for long.
         """
 
 

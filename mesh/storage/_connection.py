@@ -7,11 +7,12 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from mesh.storage._base import Parameters, Row, Statement
 from mesh.storage._errors import FOREIGN, StorageError, primary_code, translate
 from mesh.storage._options import SQLiteOptions
+from mesh.storage._slow import SlowStatements
 from mesh.storage._statements import CACHED, Plan, Prepared, Statements
 from mesh.telemetry import SpanKind, Tracer, current_trace
 
@@ -41,6 +42,7 @@ class Connection:
         statements: compiles what the connection runs.
         tracer: begins a span for each statement of a sampled trace.
         options: give the bound.
+        slow: notes what took long.
         synchronous: "FULL" or "NORMAL"; None for a connection that only reads. One
             that writes does not wait for the lock of another: see `try_begin`.
     """
@@ -52,9 +54,11 @@ class Connection:
         statements: Statements,
         tracer: Tracer,
         options: SQLiteOptions,
+        slow: SlowStatements,
         synchronous: str | None = None,
     ) -> None:
         self._statements = statements
+        self._slow = slow
         self._tracer = tracer
         self._limit_s = options.statement_limit_s
         self._until = math.inf
@@ -137,22 +141,33 @@ class Connection:
             raise translate(error) from error
 
     def _run(self, act: Callable[[Prepared, Given], T], prepared: Prepared, given: Given) -> T:
-        trace = current_trace()
-        self._until = time.monotonic() + STARVED * self._limit_s
+        began = time.monotonic()
+        self._until = began + STARVED * self._limit_s
         self._cpu_until = time.thread_time() + self._limit_s
+        found: Any = 0
         try:
-            if trace is None or not trace.sampled:
-                return act(prepared, given)
-            with self._tracer.span(prepared.plan.span_name, SpanKind.CLIENT, trace) as span:
-                span.set("db.system", "sqlite")
-                span.set("db.operation", prepared.plan.operation)
-                return act(prepared, given)
+            found = self._traced(act, prepared, given)
         except FOREIGN as error:
             raise translate(error) from error
+        finally:
+            took_s = time.monotonic() - began
+            if took_s >= self._slow.limit_s:
+                rows = found if isinstance(found, int) else len(found)
+                self._slow.note(prepared.plan.compiled.string, took_s, rows)
+        return cast("T", found)
+
+    def _traced(self, act: Callable[[Prepared, Given], T], prepared: Prepared, given: Given) -> T:
+        trace = current_trace()
+        if trace is None or not trace.sampled:
+            return act(prepared, given)
+        with self._tracer.span(prepared.plan.span_name, SpanKind.CLIENT, trace) as span:
+            span.set("db.system", "sqlite")
+            span.set("db.operation", prepared.plan.operation)
+            return act(prepared, given)
 
     def _fetch(self, prepared: Prepared, parameters: Parameters) -> list[Row]:
         cursor = self._raw.execute(*prepared.bind(parameters))
-        return prepared.plan.rows(cursor, cursor.fetchall())
+        return prepared.plan.rows(cursor.description, cursor.fetchall())
 
     def _execute(self, prepared: Prepared, parameters: Parameters) -> int:
         cursor = self._raw.execute(*prepared.bind(parameters))
@@ -173,7 +188,7 @@ class Connection:
         try:
             cursor = self._raw.execute(text, values)
             while found := cursor.fetchmany(size):
-                yield plan.rows(cursor, found)
+                yield plan.rows(cursor.description, found)
         except FOREIGN as error:
             raise translate(error) from error
 

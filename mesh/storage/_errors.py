@@ -38,6 +38,14 @@ class StoreUnavailable(StorageError):  # noqa: N818
     """
 
 
+class OutcomeUnknown(StoreUnavailable):
+    """The answer to a commit was lost, and the database cannot be asked what became of it.
+
+    All of the transaction was kept, or nothing. A call with a request id may come again:
+    it is answered if it had its effect.
+    """
+
+
 class StatementTooSlow(StorageError):  # noqa: N818
     """A statement ran longer than a statement on the event loop may."""
 

@@ -42,7 +42,11 @@ _OLDEST: Final = (
     sa.select(seen.c.arrival, seen.c.seen_us).order_by(seen.c.arrival).limit(PURGE_BATCH)
 )
 _LAST: Final = sa.select(seen.c.seen_us).order_by(seen.c.arrival.desc()).limit(1)
-_PURGE: Final = sa.delete(seen).where(seen.c.arrival <= sa.bindparam("arrival"))
+_PURGE: Final = sa.delete(seen).where(
+    seen.c.arrival <= sa.bindparam("arrival"),
+    # Where several servers number the rows, as TiDB's, a younger one may come before.
+    seen.c.seen_us < sa.bindparam("moment"),
+)
 
 
 class Inbox:
@@ -100,4 +104,4 @@ async def purge_inbox(store: Store, kept: timedelta, now: datetime) -> int:
         if not old:
             return removed
         async with store.transaction() as transaction:
-            removed += await transaction.execute(_PURGE, {"arrival": old[-1]})
+            removed += await transaction.execute(_PURGE, {"arrival": old[-1], "moment": moment})

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import sqlalchemy as sa
 
-from mesh.storage._base import Store
+from mesh.storage._base import RelayTurn, Store
+
+Turns = Callable[[], AbstractAsyncContextManager[RelayTurn]]
 
 MAX_BYTES: Final = 3 << 20
 """Most bytes of events that `read` answers by default; one event may be larger by itself."""
@@ -37,10 +40,16 @@ _REMOVE: Final = sa.delete(events).where(events.c.position <= sa.bindparam("thro
 
 
 class TableOutbox:
-    """The outbox of a store, as a table of it."""
+    """The outbox of a store, as a table of it.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: has the table.
+        turns: gives the right to pass on what it holds.
+    """
+
+    def __init__(self, store: Store, turns: Turns) -> None:
         self._store = store
+        self._turns = turns
         self._news = asyncio.Event()
 
     def published(self) -> None:
@@ -62,6 +71,9 @@ class TableOutbox:
 
     async def wait(self) -> None:
         await self._news.wait()
+
+    def turn(self) -> AbstractAsyncContextManager[RelayTurn]:
+        return self._turns()
 
 
 def _fitting(sizes: Sequence[int], max_bytes: int) -> int:

@@ -29,6 +29,7 @@ class SlowStatements:
 
         Args:
             text: its SQL with placeholders.
+            seconds: how long it took.
             rows: those that it answered or changed.
         """
         self._count.add()

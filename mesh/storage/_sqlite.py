@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 from weakref import WeakSet
 
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from mesh.background import Background
 from mesh.clock import Clock, SystemClock
-from mesh.storage._base import Parameters, Row, Statement, Store, Transaction
+from mesh.storage._base import Parameters, Row, Statement, Transaction
 from mesh.storage._connection import Connection
-from mesh.storage._errors import StorageError
 from mesh.storage._file import create, wal_bytes
-from mesh.storage._idempotency import IdempotentCall, purge_idempotency, records
-from mesh.storage._inbox import purge_inbox
+from mesh.storage._idempotency import records
 from mesh.storage._inbox import seen as inbox_table
 from mesh.storage._options import SQLiteOptions
 from mesh.storage._outbox import TableOutbox
 from mesh.storage._outbox import events as outbox_table
+from mesh.storage._purge import Purge
+from mesh.storage._relay_turn import FileTurns
 from mesh.storage._scan import Scans
+from mesh.storage._slow import SlowStatements
 from mesh.storage._statements import Statements
 from mesh.storage._transaction import SQLiteTransaction
+from mesh.storage._unit import Effects, Unit
 from mesh.storage._writer import Writer
 from mesh.telemetry import Meters, Tracer
-
-_log: Final = logging.getLogger(__name__)
 
 
 class SQLiteStore:
@@ -72,8 +69,10 @@ class SQLiteStore:
         self._clock = clock or SystemClock()
         self._options = options or SQLiteOptions()
         self._statements = Statements()
-        self._effects: WeakSet[IdempotentCall] = WeakSet()
-        self.outbox = TableOutbox(self)
+        self._slow = SlowStatements(self._options.slow_statement_s, self._meters)
+        self._effects: Effects = WeakSet()
+        turns = FileTurns(path, self._options.relay_wait_s)
+        self.outbox = TableOutbox(self, turns.turn)
 
     async def __aenter__(self) -> Self:
         create(self._path, self._options.busy_timeout_s)
@@ -88,7 +87,7 @@ class SQLiteStore:
                 Writer(self._path, writing, self._options, self._meters)
             )
             await self._make_records()
-            await opened.enter_async_context(_Purge(self, self._clock, self._options))
+            await opened.enter_async_context(Purge(self, self._clock, self._options))
             self._meters.gauge("storage.wal_bytes", lambda: wal_bytes(self._path))
             self._opened = opened.pop_all()
         return self
@@ -112,9 +111,8 @@ class SQLiteStore:
         return self._scans.blocks(statement, parameters)
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        return SQLiteTransaction(
-            self._writer, self._effects, self._clock, self._tracer, self.outbox.published
-        )
+        unit = Unit(self._effects, self._clock)
+        return SQLiteTransaction(self._writer, unit, self._tracer, self.outbox.published)
 
     def _connect(self, *, synchronous: str | None = None) -> Connection:
         return Connection(
@@ -122,6 +120,7 @@ class SQLiteStore:
             statements=self._statements,
             tracer=self._tracer,
             options=self._options,
+            slow=self._slow,
             synchronous=synchronous,
         )
 
@@ -131,22 +130,3 @@ class SQLiteStore:
                 await transaction.execute(CreateTable(table, if_not_exists=True))
                 for index in table.indexes:
                     await transaction.execute(CreateIndex(index, if_not_exists=True))
-
-
-class _Purge(Background):
-    """Removes old answers and old entries of the inbox for as long as it is entered."""
-
-    def __init__(self, store: Store, clock: Clock, options: SQLiteOptions) -> None:
-        self._store = store
-        self._clock = clock
-        self._options = options
-
-    async def _run(self) -> None:
-        while True:
-            now = self._clock.now()
-            try:
-                await purge_idempotency(self._store, now - self._options.idempotency_kept)
-                await purge_inbox(self._store, self._options.inbox_kept, now)
-            except StorageError:
-                _log.warning("old entries could not be removed; trying again", exc_info=True)
-            await asyncio.sleep(self._options.purge_every_s)

@@ -1,4 +1,4 @@
-"""SQLAlchemy Core statements as text and values for the `sqlite3` driver.
+"""SQLAlchemy Core statements as text and values for a driver.
 
 SQLAlchemy writes the SQL; running it through SQLAlchemy would cost several
 times the query itself. So a statement is compiled once, and later runs only
@@ -17,7 +17,8 @@ from functools import cached_property, lru_cache, partial
 from typing import Any, Final, cast
 
 from sqlalchemy.dialects.sqlite import pysqlite
-from sqlalchemy.schema import ExecutableDDLElement
+from sqlalchemy.engine import Dialect
+from sqlalchemy.schema import ExecutableDDLElement, Table
 from sqlalchemy.sql.compiler import Compiled, SQLCompiler
 from sqlalchemy.sql.elements import BindParameter, ClauseElement
 from sqlalchemy.util import LRUCache
@@ -77,6 +78,17 @@ class Plan:
         name = getattr(tables[0], "name", "") if tables else ""
         return f"sql {self.operation} {name}".rstrip()
 
+    @cached_property
+    def is_insert(self) -> bool:
+        """Whether it adds rows."""
+        return self.sql is not None and self.sql.isinsert
+
+    @cached_property
+    def table(self) -> Table | None:
+        """The table that it changes; None for a read, and where SQL was given as text."""
+        table = getattr(self.compiled.statement, "table", None)
+        return table if isinstance(table, Table) else None
+
     def refuse_unknown(self, keys: Iterable[str]) -> None:
         """Raise a StorageError for a parameter that the statement would drop."""
         binds = self.sql.bind_names if self.sql else {}
@@ -84,12 +96,17 @@ class Plan:
         if unknown:
             raise StorageError(f"the statement has no parameter {min(unknown)!r}")
 
-    def rows(self, cursor: sqlite3.Cursor, found: Iterable[Any]) -> list[Row]:
-        """The driver's tuples as rows, with the statement's types."""
+    def rows(self, description: Sequence[Any] | None, found: Iterable[Any]) -> list[Row]:
+        """The driver's tuples as rows, with the statement's types.
+
+        Args:
+            description: the columns as the driver's cursor describes them.
+            found: the tuples.
+        """
         if self._make_rows is None:
-            if cursor.description is None:
+            if description is None:
                 return []
-            self._make_rows = self._row_maker([entry[0] for entry in cursor.description])
+            self._make_rows = self._row_maker([entry[0] for entry in description])
         return self._make_rows(found)
 
     def _row_maker(self, names: Sequence[str]) -> MakeRows:
@@ -177,10 +194,14 @@ class Prepared:
 
 
 class Statements:
-    """Compiles each statement once. Serves one thread."""
+    """Compiles each statement once. Serves one thread.
 
-    def __init__(self) -> None:
-        self._dialect = pysqlite.dialect(dbapi=sqlite3)
+    Args:
+        dialect: of the driver, whose parameters must go by position; None: `sqlite3`.
+    """
+
+    def __init__(self, dialect: Dialect | None = None) -> None:
+        self._dialect = dialect or pysqlite.dialect(dbapi=sqlite3)
         self._compiled: LRUCache[Any, Compiled] = LRUCache(CACHED)
         self._plans: LRUCache[int, Plan] = LRUCache(CACHED)
         self._prepared = lru_cache(maxsize=CACHED)(self._prepare)

@@ -1,4 +1,4 @@
-"""One transaction: a savepoint of the writer's group, with the answer to its call."""
+"""One transaction on SQLite: a savepoint of the writer's group, with the answer to its call."""
 
 from __future__ import annotations
 
@@ -7,26 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
-from weakref import WeakSet
 
 from google.protobuf.message import Message
 
 from engine.mesh.v1.event_pb2 import Event
-from mesh.clock import Clock, to_micros
 from mesh.storage._base import Parameters, Row, Statement
 from mesh.storage._errors import StorageError, StoreUnavailable
-from mesh.storage._idempotency import (
-    FIND,
-    KEEP,
-    IdempotentCall,
-    Replayed,
-    idempotent_call,
-    verdict,
-)
+from mesh.storage._groups import Turn
+from mesh.storage._idempotency import FIND, KEEP
 from mesh.storage._outbox import PUBLISH
-from mesh.storage._record import call_record
-from mesh.storage._writer import Turn, Writer
-from mesh.telemetry import SpanKind, Tracer, current_trace
+from mesh.storage._unit import Unit
+from mesh.storage._writer import Writer
+from mesh.telemetry import Tracer
 
 SETS_AT_ONCE: Final = 500
 """Parameter sets written between two turns of the event loop."""
@@ -37,31 +29,19 @@ class SQLiteTransaction:
 
     Args:
         writer: grants the connection.
-        effects: the calls that had their effect; shared by a store's transactions.
-        clock: dates the answers.
+        unit: its call, record and events.
         tracer: times the wait for the disk.
         published: called once it is durable, when it published something.
     """
 
     def __init__(
-        self,
-        writer: Writer,
-        effects: WeakSet[IdempotentCall],
-        clock: Clock,
-        tracer: Tracer,
-        published: Callable[[], None],
+        self, writer: Writer, unit: Unit, tracer: Tracer, published: Callable[[], None]
     ) -> None:
         self._writer = writer
         self._connection = writer.connection
-        self._effects = effects
-        self._clock = clock
+        self._unit = unit
         self._tracer = tracer
-        self._call = idempotent_call.get()
-        self._record = call_record.get()
-        self._has_record = False
         self._published = published
-        self._answer: bytes | None = None
-        self._events: list[Parameters] = []
         self._turn: Turn | None = None
 
     async def __aenter__(self) -> Self:
@@ -77,8 +57,7 @@ class SQLiteTransaction:
         if answered is not None:
             # The record may be of this very group: it holds only once that is durable.
             await self._commit(self._turn)
-            if self._record is not None and isinstance(answered, Replayed):
-                self._record.taken = True  # with the effect, the first time
+            self._unit.answered(answered)
             raise answered
         return self
 
@@ -96,14 +75,12 @@ class SQLiteTransaction:
         try:
             self._check()
             self._keep_answer()
-            self._take_record()
             await self._keep_events(turn)
             self._connection.command("RELEASE unit")
         except BaseException:
             self._undo(turn)
             raise
-        if self._call is not None:
-            self._effects.add(self._call)
+        self._unit.kept()
         await self._commit(turn)
 
     async def execute(
@@ -129,61 +106,38 @@ class SQLiteTransaction:
 
     def answer(self, response: Message) -> None:
         self._check()
-        if self._answer is not None:
-            raise RuntimeError("the transaction has its answer already")
-        self._answer = response.SerializeToString()
+        self._unit.answer(response)
 
     def publish(self, event: Event) -> None:
         self._check()
-        self._events.append({"event": event.SerializeToString()})
+        self._unit.publish(event)
 
     def _check(self) -> None:
         """Refuse what would not be part of the transaction."""
-        if self._turn is None or (self._turn.left.done() and not self._turn.left.cancelled()):
+        if self._turn is None or self._turn.is_over:
             raise RuntimeError("the transaction is over, or was never entered")
         # Without this, what follows a roll-back by the database would commit by itself.
         if self._turn.left.cancelled() or not self._connection.in_transaction:
             raise StoreUnavailable("the database rolled the transaction back, or was closed")
 
     def _look_up(self) -> Exception | None:
-        if self._call is None:
+        question = self._unit.question()
+        if question is None:
             return None
-        if self._call in self._effects:
-            raise RuntimeError("a call with a request id had its transaction already")
-        found = self._connection.fetch(FIND, self._call.key)
-        return verdict(self._call, found[0]) if found else None
+        return self._unit.judge(self._connection.fetch(FIND, question))
 
     def _keep_answer(self) -> None:
-        if self._call is None:
-            return
-        if self._answer is None:
-            raise RuntimeError("a call with a request id ended its transaction without an answer")
-        record = {
-            **self._call.key,
-            "request_hash": self._call.request_hash,
-            "response": self._answer,
-            "created_at": to_micros(self._clock.now()),
-        }
-        self._connection.execute(KEEP, record)
-
-    def _take_record(self) -> None:
-        if self._record is None or self._record.taken:
-            return
-        self.publish(self._record.event())
-        self._record.taken = self._has_record = True
-
-    def _leave_record(self) -> None:
-        """Leave it to another transaction: this one has no effect."""
-        if self._record is not None and self._has_record:
-            self._record.taken = self._has_record = False
+        record = self._unit.close()
+        if record is not None:
+            self._connection.execute(KEEP, record)
 
     async def _keep_events(self, turn: Turn) -> None:
-        if self._events:
-            await self.execute(PUBLISH, self._events)
+        if self._unit.events:
+            await self.execute(PUBLISH, [{"event": event} for event in self._unit.events])
             turn.committed = self._published
 
     def _undo(self, turn: Turn) -> None:
-        self._leave_record()
+        self._unit.undone()
         try:
             if self._connection.in_transaction:
                 self._connection.command("ROLLBACK TO unit")
@@ -196,17 +150,8 @@ class SQLiteTransaction:
             turn.leave(kept=False)
 
     async def _commit(self, turn: Turn) -> None:
-        turn.leave(kept=True)
-        trace = current_trace()
-        if trace is None or not trace.sampled:
-            failure = await turn.settled
-        else:
-            with self._tracer.span("sql COMMIT", SpanKind.CLIENT, trace) as span:
-                span.set("db.system", "sqlite")
-                span.set("db.operation", "COMMIT")
-                failure = await turn.settled
-        if failure is not None:
-            self._leave_record()
-            if self._call is not None:
-                self._effects.discard(self._call)
-            raise StoreUnavailable("the transaction was not committed") from failure
+        try:
+            await turn.commit(self._tracer, "sqlite")
+        except StorageError:
+            self._unit.undone()
+            raise

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,36 +18,21 @@ from mesh.events import event
 from mesh.storage import (
     Inbox,
     IntegrityViolation,
-    SQLiteOptions,
-    SQLiteStore,
     Store,
     Transaction,
     purge_inbox,
 )
-from mesh.telemetry import NullTracer
-
-OpenStore = Callable[[Path], AbstractAsyncContextManager[Store]]
-
-
-def open_sqlite(folder: Path) -> AbstractAsyncContextManager[Store]:
-    patient = SQLiteOptions(statement_limit_s=60.0)  # on a busy machine too
-    return SQLiteStore(folder / "store.db", tracer=NullTracer(), options=patient)
-
-
-STORES: dict[str, OpenStore] = {"sqlite": open_sqlite}
+from tests.conformance.stores import STORES, Place, place
 
 
 @pytest.fixture(params=STORES)
-def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], object]:
-    """Opens the store on the same database, as another process would."""
-    return lambda: STORES[request.param](tmp_path)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return place(request.param, request, tmp_path)
 
 
 @pytest.fixture
-async def store(
-    open_store: Callable[[], AbstractAsyncContextManager[Store]],
-) -> AsyncIterator[Store]:
-    async with open_store() as opened:
+async def store(database: Place) -> AsyncIterator[Store]:
+    async with database.open() as opened:
         yield opened
 
 
@@ -156,7 +140,7 @@ async def test_a_commit_whose_task_is_gone_wakes_nevertheless(store: Store) -> N
     for attempt in range(100):
         published = asyncio.ensure_future(publish(store, f"{attempt}"))
         for _ in range(attempt % 5):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001 * (attempt // 50))
         published.cancel()
         await asyncio.wait([published])
         async with store.transaction():
@@ -181,14 +165,14 @@ async def test_a_transaction_that_is_over_publishes_no_more(store: Store) -> Non
 
 PUBLISH = """
 import asyncio, sys
-from pathlib import Path
+from pathlib import Path, PosixPath
 from google.protobuf.wrappers_pb2 import StringValue
 from mesh.events import event
-from mesh.storage import SQLiteStore
+from mesh.storage import MySQLAddress, open_store
 from mesh.telemetry import NullTracer
 
 async def main():
-    async with SQLiteStore(Path(sys.argv[1]), tracer=NullTracer()) as store:
+    async with open_store(eval(sys.argv[1]), tracer=NullTracer()) as store:
         for number in range(50):
             async with store.transaction() as tx:
                 tx.publish(event(StringValue(value=f"{sys.argv[2]} {number}"), topic="orders"))
@@ -197,12 +181,10 @@ asyncio.run(main())
 """
 
 
-async def test_processes_publish_to_one_outbox(
-    open_store: Callable[[], AbstractAsyncContextManager[Store]], tmp_path: Path
-) -> None:
+async def test_processes_publish_to_one_outbox(database: Place) -> None:
     """All of it is there once, and what one of them published keeps its order."""
-    async with open_store() as store:
-        command = [sys.executable, "-c", PUBLISH, str(tmp_path / "store.db")]
+    async with database.open() as store:
+        command = [sys.executable, "-c", PUBLISH, repr(database.address)]
         writers = [subprocess.Popen([*command, name]) for name in ("a", "b")]
         for writer in writers:
             assert await asyncio.to_thread(writer.wait, 60) == 0

@@ -66,7 +66,7 @@ class Database:
     def run(self, statement: Statement, parameters: Mapping[str, Any] = NOTHING) -> list[Row]:
         prepared = self.statements.prepare(statement, parameters)
         cursor = self.raw.execute(*prepared.bind(parameters))
-        return prepared.plan.rows(cursor, cursor.fetchall())
+        return prepared.plan.rows(cursor.description, cursor.fetchall())
 
 
 @pytest.fixture

@@ -1,0 +1,97 @@
+"""A bounded number of connections for reads, shared by all tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from mesh.storage._errors import StoreUnavailable
+from mesh.storage._mysql._connection import Connection
+from mesh.storage._mysql._errors import ConnectionLost
+from mesh.storage._options import MySQLOptions
+
+T = TypeVar("T")
+
+
+class Pool:
+    """Lends connections, the one used last first.
+
+    A connection that is closed when it comes back is forgotten: one whose user was
+    cancelled, for instance. One that the server closed while nobody used it shows when
+    it is used; then all that lay idle are closed, and the read runs on a new one.
+
+    Args:
+        connect: opens a connection.
+        options: how many connections there may be, and how many tasks may wait for one.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[Connection]], options: MySQLOptions) -> None:
+        self._connect = connect
+        self._options = options
+        self._slots = asyncio.Semaphore(options.pool)
+        self._waiting = 0
+        self._idle: list[Connection] = []
+        self._closed = False
+
+    async def read(self, act: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run what only reads on a connection; it may run twice.
+
+        Raises:
+            StoreUnavailable: none was free in time, or too many wait.
+        """
+        await self._take_slot()
+        try:
+            while True:
+                connection = await self._take()
+                tried = connection.used
+                try:
+                    return await act(connection)
+                except ConnectionLost:
+                    if not tried:
+                        raise
+                    self._close_idle()
+                finally:
+                    self._give(connection)
+        finally:
+            self._slots.release()
+
+    async def close(self) -> None:
+        """Close those that lie idle; those in use are closed when they come back."""
+        self._closed = True
+        while self._idle:
+            await self._idle.pop().leave()
+
+    async def _take_slot(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        if not self._slots.locked():
+            await self._slots.acquire()  # at once
+            return
+        if self._waiting >= self._options.queue_size:
+            raise StoreUnavailable("too many reads wait for a connection")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._options.timeout_s):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise StoreUnavailable("no connection to the database was free in time") from None
+        finally:
+            self._waiting -= 1
+
+    async def _take(self) -> Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open:
+                return connection
+        return await self._connect()
+
+    def _give(self, connection: Connection) -> None:
+        if self._closed:
+            connection.close()
+        elif connection.is_open:
+            self._idle.append(connection)
+
+    def _close_idle(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
