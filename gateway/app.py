@@ -11,6 +11,8 @@ from typing import Final
 from gateway import filters, openapi, surface
 from gateway.contracts import Contracts
 from gateway.http import Limits, Listener, Request, Response
+from gateway.leases import Sharing, shared_limiters
+from gateway.limits import local_limiters
 from gateway.pages import pages
 from gateway.problems import of_error
 from gateway.reflection import Contract
@@ -30,7 +32,11 @@ class Gateway:
         settings = parts.settings
         self._parts = parts
         self._document: bytes | None = None
-        self._chain = filters.chain(settings, parts.telemetry, parts.verifier, parts.clock)
+        self.sharing = Sharing(parts.clock, parts.telemetry.meters)
+        limiter = local_limiters(parts.clock)
+        if parts.redis is not None:
+            limiter = shared_limiters(parts.redis, self.sharing)
+        self._chain = filters.chain(settings, parts.telemetry, parts.verifier, limiter)
         self.contracts = Contracts(
             parts.registry, parts.channel, self._take_on, own_name=parts.name
         )
@@ -81,7 +87,11 @@ def build(parts: Parts) -> Service:
     gateway = Gateway(parts)
     return Service(
         servicers=(),
-        resources=(gateway.contracts, _listening(gateway.listener, parts.settings)),
+        resources=(
+            gateway.sharing,
+            gateway.contracts,
+            _listening(gateway.listener, parts.settings),
+        ),
         http=lambda: gateway.listener.address,
     )
 

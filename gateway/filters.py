@@ -15,9 +15,8 @@ from gateway import problems
 from gateway.errors import GatewayReason
 from gateway.exchange import Exchange
 from gateway.http import Response
-from gateway.limits import Limiter
+from gateway.limits import OpenLimiter, Rate
 from gateway.problems import Problem
-from mesh.clock import Clock
 from mesh.errors import MeshError, MeshReason
 from mesh.log import get_logger
 from mesh.settings import Settings
@@ -39,7 +38,9 @@ class Filter(Protocol):
         """Answer, or let the rest of the chain answer."""
 
 
-def chain(settings: Settings, telemetry: Telemetry, verifier: TokenVerifier, clock: Clock) -> Next:
+def chain(
+    settings: Settings, telemetry: Telemetry, verifier: TokenVerifier, limiter: OpenLimiter
+) -> Next:
     """The filters, wired to the target of each exchange."""
     filters: Sequence[Filter] = (
         # Outside everything: what is refused is counted and traced like what is served.
@@ -49,7 +50,7 @@ def chain(settings: Settings, telemetry: Telemetry, verifier: TokenVerifier, clo
         # Who asks. Before the limit, which is kept for each caller.
         Authenticate(verifier),
         # Before the permission: trying doors must cost something too.
-        Limit(settings, clock),
+        Limit(settings, limiter),
         # Last: a target that may not be called is never reached.
         permit,
     )
@@ -149,21 +150,23 @@ class Authenticate:
 class Limit:
     """Keeps each caller to his rate: users by name, others by address."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        rate = settings.sign_on_rate_per_s
-        self._users = Limiter(settings.rate_per_s, settings.rate_burst, clock)
-        self._addresses = Limiter(rate, max(1.0, rate * ANONYMOUS_BURST_S), clock)
+    def __init__(self, settings: Settings, limiter: OpenLimiter) -> None:
+        per_s = settings.sign_on_rate_per_s
+        self._user_rate = Rate(per_s=settings.rate_per_s, burst=settings.rate_burst)
+        self._address_rate = Rate(per_s=per_s, burst=max(1.0, per_s * ANONYMOUS_BURST_S))
+        self._users = limiter("user", self._user_rate)
+        self._addresses = limiter("address", self._address_rate)
 
     async def __call__(self, exchange: Exchange, call_next: Next) -> Response:
         cost = exchange.target.cost
         if exchange.principal is not None:
-            limiter, caller = self._users, exchange.principal.subject
+            limiter, rate, caller = self._users, self._user_rate, exchange.principal.subject
         else:
-            limiter, caller = self._addresses, exchange.request.client
-        wait_s = limiter.take(caller, cost) if cost else 0.0
+            limiter, rate, caller = self._addresses, self._address_rate, exchange.request.client
+        wait_s = await limiter.take(caller, cost) if cost else 0.0
         if wait_s:
-            window_s = max(1, round(limiter.burst * limiter.interval_s))
-            policy = f'"default";q={int(limiter.burst)};w={window_s}'
+            window_s = max(1, round(rate.burst * rate.interval_s))
+            policy = f'"default";q={int(rate.burst)};w={window_s}'
             exchange.headers += (
                 (b"ratelimit-policy", policy.encode("ascii")),
                 (b"ratelimit", f'"default";r=0;t={max(1, round(wait_s))}'.encode("ascii")),

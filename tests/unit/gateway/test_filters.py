@@ -17,6 +17,7 @@ from joserfc.jwk import OKPKey
 from gateway.exchange import Exchange, Target
 from gateway.filters import Next, chain
 from gateway.http import Request, Response
+from gateway.limits import local_limiters
 from mesh.clock import ManualClock
 from mesh.context import Principal
 from mesh.errors import MeshError, MeshReason
@@ -51,7 +52,9 @@ class Edge:
         verifier = TokenVerifier({"services": {}}, self.clock)
         public = KEY.as_dict(private=False)
         verifier.set_keys([{**{k: str(v) for k, v in public.items()}, "kid": "k"}])
-        self._chain: Next = chain(self.settings, self.telemetry, verifier, self.clock)
+        self._chain: Next = chain(
+            self.settings, self.telemetry, verifier, local_limiters(self.clock)
+        )
 
     def token(self, subject: str = "rm001", ttl_s: float = 60) -> str:
         principal = Principal(subject=subject, permissions=frozenset({READ}))
