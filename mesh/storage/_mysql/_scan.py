@@ -33,11 +33,9 @@ class ScanConnection(Connection):
         limit_s = self._means.options.scan_block_s
         await self.command(_SNAPSHOT)
         cursor = self._raw.cursor(SSCursor)
-        async with self._sure(prepared, limit_s):
-            await cursor.execute(text, values)
+        await self._run(cursor.execute, text, values, limit_s=limit_s)
         while True:
-            async with self._sure(prepared, limit_s):
-                found = await cursor.fetchmany(BLOCK)
+            found = await self._run(cursor.fetchmany, BLOCK, limit_s=limit_s)
             if not found:
                 return
             # The driver would take in all that the server sends while nobody asks for it.

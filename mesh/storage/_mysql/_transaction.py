@@ -15,8 +15,8 @@ from mesh.storage._base import Parameters, Row, Statement
 from mesh.storage._errors import StorageError, StoreUnavailable
 from mesh.storage._groups import Turn
 from mesh.storage._idempotency import FIND, KEEP
-from mesh.storage._mysql._connection import WritingConnection
 from mesh.storage._mysql._writer import Writer
+from mesh.storage._mysql._writing import WritingConnection
 from mesh.storage._unit import Unit
 from mesh.telemetry import Tracer
 

@@ -23,10 +23,10 @@ from typing import Final
 from mesh.clock import Clock, to_micros
 from mesh.storage._errors import OutcomeUnknown, StorageError, StoreUnavailable
 from mesh.storage._groups import GroupWriter, Turn
-from mesh.storage._mysql._connection import WritingConnection
 from mesh.storage._mysql._errors import ConnectionLost
 from mesh.storage._mysql._server import Server
 from mesh.storage._mysql._session import Kind
+from mesh.storage._mysql._writing import WritingConnection
 from mesh.storage._options import MySQLOptions
 from mesh.telemetry import Meters
 
