@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from cli import bank, bench, demo, events, seq, stubs, token, trace
+from cli import bank, bench, db, demo, events, seq, stubs, token, trace
 from cli.connect import load_settings
 from cli.output import fail, print_table
 
@@ -30,6 +30,7 @@ app = typer.Typer(
 app.add_typer(seq.app, name="seq")
 app.add_typer(events.app, name="events")
 app.add_typer(bank.app, name="bank")
+app.add_typer(db.app, name="db")
 app.add_typer(bench.app, name="bench")
 app.add_typer(stubs.app, name="stubs")
 app.add_typer(token.app, name="token")
@@ -79,6 +80,7 @@ def serve(
     from cli import serve as single
     from cli.child import CONFIGURATION_ERROR
     from mesh.settings import SettingsError
+    from mesh.storage import StorageError
     from mesh.tokens import write_trust
 
     settings = load_settings()
@@ -89,7 +91,7 @@ def serve(
     place = single.Place(replica=replica)
     try:
         single.run(services[name], settings, place, lambda entry: print(entry.address, flush=True))
-    except (OSError, SettingsError) as error:
+    except (OSError, SettingsError, StorageError) as error:
         fail(str(error), code=CONFIGURATION_ERROR)
 
 

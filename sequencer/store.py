@@ -34,6 +34,8 @@ _lease = sa.Table(
     sa.Column("client_id", sa.String(300), nullable=False),
     sa.Column("state", sa.SmallInteger, nullable=False),
     sa.Column("lease_us", sa.BigInteger, nullable=False),
+    sa.Index("lease_first", "sequence", "first"),
+    sa.Index("lease_state", "sequence", "state", "size", "first"),
 )
 
 _ONE_SEQUENCE = sa.select(_sequence).where(_sequence.c.name == sa.bindparam("of"))

@@ -26,7 +26,7 @@ _span = sa.Table(
     "span",
     sa.MetaData(),
     sa.Column("id", _ID, primary_key=True),
-    sa.Column("trace_id", sa.String(32), nullable=False),
+    sa.Column("trace_id", sa.String(32), nullable=False, index=True),
     sa.Column("span_id", sa.String(16), nullable=False),
     sa.Column("parent_span_id", sa.String(16), nullable=False),
     sa.Column("service", sa.String(64), nullable=False),
@@ -38,6 +38,7 @@ _span = sa.Table(
     sa.Column("entry", sa.Boolean, nullable=False),
     sa.Column("attributes", sa.Text, nullable=False),
     sa.Column("received_s", sa.BigInteger, nullable=False),
+    sa.Index("ix_span_entry_start_ns", "entry", "start_ns", "trace_id"),
 )
 
 _IN_TRACES = _span.c.trace_id.in_(sa.bindparam("traces", expanding=True))

@@ -6,6 +6,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from simulators.reports import report as report  # noqa: PLC0414 - a table of its own too
+
 _ID: Final = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 metadata: Final = sa.MetaData()

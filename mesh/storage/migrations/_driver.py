@@ -20,8 +20,8 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 from sqlalchemy.util import VersionInfo, parse_version_string
 
-import mesh.storage._mysql._types  # noqa: F401 - how the types are written
 from mesh.storage._address import MySQLAddress
+from mesh.storage._mysql._types import MySQLTypes
 
 CONNECT_S: Final = 10.0
 STATEMENT_S: Final = 3_600.0
@@ -41,6 +41,7 @@ class Dialect(MySQLDialect_pymysql):
     driver = "asyncmy"
     supports_statement_cache = True
     supports_server_side_cursors = False
+    type_compiler_cls = MySQLTypes
 
     @classmethod
     def import_dbapi(cls) -> Any:
