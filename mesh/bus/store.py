@@ -201,13 +201,11 @@ class DeadLetterStore:
         return [_to_letter(row) for row in rows]
 
     async def replay(self, ids: Collection[int], group: str) -> Sequence[str]:
-        statement = sa.update(dead_letter).values(replaying=sa.true())
-        if ids:
-            statement = statement.where(dead_letter.c.dead_letter_id.in_(ids))
-        if group:
-            statement = statement.where(dead_letter.c.group_name == group)
+        of_group = [dead_letter.c.group_name == group] if group else []
+        wanted = [dead_letter.c.dead_letter_id.in_(ids), *of_group] if ids else of_group
         async with self._store.transaction() as tx:
-            rows = await tx.fetch_all(statement.returning(dead_letter.c.topic))
+            rows = await tx.fetch_all(sa.select(dead_letter.c.topic).where(*wanted))
+            await tx.execute(sa.update(dead_letter).values(replaying=sa.true()).where(*wanted))
         return [row.topic for row in rows]
 
 
