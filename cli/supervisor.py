@@ -25,6 +25,7 @@ import typer
 from cli.child import CONFIGURATION_ERROR, SIGNALS, become_child, log_to, rotate, tail
 from mesh.registry import Entry, State
 from mesh.settings import SettingsError
+from mesh.storage import StorageError
 
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.1, 5.0
 STOP_POLL_S = 0.01
@@ -216,7 +217,7 @@ class Supervisor:
             code = exit_.code if isinstance(exit_.code, int) else 1
         except typer.Exit as exit_:
             code = exit_.exit_code
-        except (OSError, SettingsError) as error:
+        except (OSError, SettingsError, StorageError) as error:
             print(f"{name}: {error}", file=sys.stderr)
             code = CONFIGURATION_ERROR
         except BaseException:  # noqa: BLE001 - a child must never return into the supervisor

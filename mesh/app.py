@@ -12,7 +12,7 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import grpc
 
@@ -21,17 +21,19 @@ from mesh.audit import AuditLog, policy_version
 from mesh.cache import Cache, LocalCache
 from mesh.channel import Channel, registered
 from mesh.clock import Clock, SystemClock
-from mesh.events import Consumer, Relay, RemoteBus, Subscription
+from mesh.events import Consumer, EventBus, Relay, RemoteBus, Subscription
 from mesh.interceptors import chain
-from mesh.redis import RedisCache, RedisClient, open_redis
 from mesh.registry import Entry, Registry, State
 from mesh.server import Server
 from mesh.service import Blueprint, Parts, Service
-from mesh.settings import Settings
-from mesh.storage import SQLiteStore, migrations
+from mesh.settings import Settings, SettingsError
+from mesh.storage import SQLiteStore, Store, address, migrations, open_store
 from mesh.telemetry import Telemetry
 from mesh.tokens import TRUST_FILE, ServiceKey, TokenVerifier
 from mesh.trust import TrustFeed
+
+if TYPE_CHECKING:
+    from mesh.redis import RedisClient
 
 NOTICE_S = 0.25
 """How long a draining instance still takes calls, so that every peer has read the registry."""
@@ -152,20 +154,11 @@ class App:
 
     async def _parts(self) -> Parts:
         blueprint, settings = self._blueprint, self._settings
-        store = SQLiteStore(
-            settings.data_dir / f"{blueprint.name}.db",
-            synchronous=blueprint.synchronous,
-            tracer=self._telemetry.tracer,
-            meters=self._telemetry.meters,
-        )
-        if blueprint.migrations is not None:
-            migrations.upgrade(settings.data_dir / f"{blueprint.name}.db", blueprint.migrations)
-            await self._stack.enter_async_context(store)
+        store = await self._store()
         key = ServiceKey.load(settings.key_dir, blueprint.name)
+        verifier = TokenVerifier.load(settings.key_dir, self._clock)
         channels = self._channels(key)
-        redis = open_redis(settings, self._telemetry.meters)
-        if redis is not None:
-            await self._stack.enter_async_context(redis)
+        redis = await self._redis()
         return Parts(
             name=blueprint.name,
             settings=settings,
@@ -175,17 +168,60 @@ class App:
             clock=self._clock,
             telemetry=self._telemetry,
             key=key,
-            verifier=TokenVerifier.load(settings.key_dir, self._clock),
+            verifier=verifier,
             channel=channels,
-            bus=RemoteBus(channels(BUS)),
+            bus=self._bus(channels, redis, verifier),
             redis=redis,
         )
+
+    async def _store(self) -> Store:
+        """The store, open and at its revision; one that is never opened when there is none."""
+        blueprint, settings, telemetry = self._blueprint, self._settings, self._telemetry
+        if blueprint.migrations is None:
+            unused = settings.data_dir / f"{blueprint.name}.db"
+            return SQLiteStore(unused, tracer=telemetry.tracer)
+        where = address(settings, blueprint.name)
+        prepare = migrations.upgrade if settings.migrate else migrations.check
+        await asyncio.to_thread(prepare, where, blueprint.migrations)
+        store = open_store(
+            where,
+            synchronous=blueprint.synchronous,
+            tracer=telemetry.tracer,
+            meters=telemetry.meters,
+            clock=self._clock,
+            slow_statement_s=settings.slow_statement_s,
+            pool=settings.database_pool,
+            timeout_s=settings.database_timeout_s,
+        )
+        return await self._stack.enter_async_context(store)
+
+    async def _redis(self) -> RedisClient | None:
+        if not self._settings.redis_url:
+            return None
+        from mesh.redis import open_redis  # noqa: PLC0415 - who has none does not load it
+
+        try:
+            redis = open_redis(self._settings, self._telemetry.meters)
+        except ValueError as error:
+            raise SettingsError(f"ENGINE_REDIS_URL: {error}") from error
+        return await self._stack.enter_async_context(redis) if redis else None
 
     def _cache(self, redis: RedisClient | None) -> Cache:
         if redis is None:
             return LocalCache(clock=self._clock)
+        from mesh.redis import RedisCache  # noqa: PLC0415 - as above
+
         meters = self._telemetry.meters
         return RedisCache(redis, self._blueprint.name, meters=meters, clock=self._clock)
+
+    def _bus(
+        self, channels: Channels, redis: RedisClient | None, verifier: TokenVerifier
+    ) -> EventBus:
+        if redis is None or self._settings.bus != "redis":
+            return RemoteBus(channels(BUS))
+        from mesh.redis.bus import RedisBus, bus_options  # noqa: PLC0415 - as above
+
+        return RedisBus(redis, self._blueprint.name, bus_options(self._settings, verifier))
 
     def _audit(self, parts: Parts, service: Service) -> AuditLog:
         contracts = [servicer.descriptor for servicer in service.servicers]

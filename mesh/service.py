@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
@@ -16,12 +16,14 @@ from mesh.clock import Clock
 from mesh.context import Principal, Scope
 from mesh.contract import Method
 from mesh.events import EventBus, Subscription
-from mesh.redis import RedisClient
 from mesh.registry import Registry
 from mesh.settings import Settings
 from mesh.storage import Store
 from mesh.telemetry import Telemetry
 from mesh.tokens import ServiceKey, TokenVerifier
+
+if TYPE_CHECKING:  # who has no Redis does not load its client
+    from mesh.redis import RedisClient
 
 
 class ScopeResolver(Protocol):
