@@ -45,7 +45,7 @@ def set_up(version: str, kind: Kind, options: MySQLOptions) -> str:
     variables = {
         "sql_mode": f"'{SQL_MODE}'",
         "time_zone": "'+00:00'",
-        "autocommit": "0" if kind is Kind.WRITE else "1",
+        "autocommit": "1",
         "sql_notes": "0",
         "innodb_lock_wait_timeout": str(max(1, int(limit_s))),
     }

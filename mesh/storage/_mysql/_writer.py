@@ -158,6 +158,7 @@ class Writer(GroupWriter):
 
     async def _was_committed(self) -> bool:
         self._connection = connection = await self._connect()
+        await connection.command("BEGIN")
         await connection.command(_LOCK)
         rows = await connection.command(_LAST, (self._id,))
         await connection.roll_back()

@@ -19,6 +19,7 @@ SAVEPOINT: Final = "SAVEPOINT unit"
 UNDO: Final = "ROLLBACK TO SAVEPOINT unit"
 
 TAKE_TURN: Final = (
+    "BEGIN",
     "UPDATE engine_turn SET turn = turn + 1 WHERE id = 1",
     "SELECT turn, position FROM engine_turn WHERE id = 1",
 )
