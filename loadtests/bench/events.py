@@ -3,24 +3,25 @@
 Three processes, as in the platform: publisher, bus and consumer are whole services
 that call over Unix sockets, with the databases that they have there: the bus waits
 for the disk (FULL), the others do not (NORMAL). The measuring process is the
-consumer's. `python -m loadtests.bench.events bus|publisher FOLDER` is one of the
-others; it says when it serves and ends with its standard input.
+consumer's. `python -m loadtests.bench.events bus|publisher` is one of the others, with
+the settings of its environment; it says when it serves and ends with its standard input.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import quantiles
 from time import perf_counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 import uvloop
@@ -32,7 +33,8 @@ from mesh import App, Blueprint, DirectoryRegistry, Parts, Service, Settings
 from mesh.bus import app as bus
 from mesh.events import Effect, Subscription, event
 from mesh.service import RIGHTS_OF_ALL
-from mesh.storage import SQLiteOptions, SQLiteStore, Store, Transaction
+from mesh.settings import PREFIX, load, to_environ
+from mesh.storage import Store, Transaction, address, migrations, open_store
 from mesh.telemetry import NullTracer
 from mesh.tokens import write_trust
 
@@ -70,7 +72,7 @@ def figures(run: Run) -> Iterator[Figure]:
     """The figures of this suite."""
     backlog = QUICK_BACKLOG if run.quick else BACKLOG
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        rate = runner.run(_backlog(backlog))
+        rate = runner.run(events_per_s(backlog))
         waits_ms = runner.run(_latencies(QUICK_LATENCY_S if run.quick else LATENCY_S))
     yield Figure(
         name=f"outbox → bus → consumer with inbox, backlog of {backlog:,}",
@@ -142,13 +144,20 @@ class _Consumer:
             self.done.set()
 
 
-async def _backlog(count: int) -> float:
-    """Events a second from the start of the publisher, which has them all in its outbox."""
-    async with _folder() as (folder, settings):
+async def events_per_s(count: int, **parts: Any) -> float:
+    """Events a second from the start of the publisher, which has them all in its outbox.
+
+    Args:
+        count: events.
+        parts: settings that name other parts than the embedded ones.
+    """
+    async with _folder(**parts) as (settings, environ), AsyncExitStack() as others:
         await _fill(settings, count)
         consumer = _Consumer(expected=count)
-        async with _process("bus", folder), _serving("consumer", consumer.build, settings):
-            async with _process("publisher", folder):
+        if settings.bus == "embedded":
+            await others.enter_async_context(_process(environ, "bus"))
+        async with _serving("consumer", consumer.build, settings):
+            async with _process(environ, "publisher"):
                 began = perf_counter()
                 await consumer.done.wait()
                 took = perf_counter() - began
@@ -159,12 +168,12 @@ async def _backlog(count: int) -> float:
 async def _latencies(seconds: float) -> list[float]:
     """Milliseconds from publishing to the committed effect, with events on a fixed schedule."""
     count = int(RATE_PER_S * seconds)
-    async with _folder() as (folder, settings):
+    async with _folder() as (settings, environ):
         consumer = _Consumer(expected=count, timed=True)
         async with (
-            _process("bus", folder),
+            _process(environ, "bus"),
             _serving("consumer", consumer.build, settings),
-            _process("publisher", folder, str(count)),
+            _process(environ, "publisher", str(count)),
         ):
             await consumer.done.wait()
     return [wait_s * 1e3 for wait_s in consumer.waits_s]
@@ -175,9 +184,9 @@ def _told(number: int) -> Event:
 
 
 async def _fill(settings: Settings, count: int) -> None:
-    path = settings.data_dir / "publisher.db"
-    patient = SQLiteOptions(statement_limit_s=60.0)  # it serves nobody else
-    async with SQLiteStore(path, tracer=NullTracer(), options=patient) as store:
+    place = address(settings, "publisher")
+    migrations.upgrade(place, settings.var / "migrations")
+    async with open_store(place, tracer=NullTracer()) as store:
         for start in range(0, count, PER_TRANSACTION):
             async with store.transaction() as tx:
                 for number in range(start, min(start + PER_TRANSACTION, count)):
@@ -204,30 +213,27 @@ def _serving(name: str, build: Callable[[Parts], Service], settings: Settings) -
 
 
 @asynccontextmanager
-async def _folder() -> AsyncIterator[tuple[Path, Settings]]:
-    """A folder in which the three trust one another."""
+async def _folder(**parts: Any) -> AsyncIterator[tuple[Settings, Mapping[str, str]]]:
+    """Settings on a folder in which the three trust one another, and the same for a process."""
     with tempfile.TemporaryDirectory(prefix="engine-", dir="/tmp") as name:
         folder = Path(name)
         versions = folder / "migrations" / "versions"
         versions.mkdir(parents=True)
         (versions / "0001_effects.py").write_text(REVISION)
-        settings = _settings(folder)
+        settings = Settings(var=folder, drain_s=1.0, port_base=0, **parts)
         write_trust(
             settings.key_dir, dict.fromkeys(("bus", "publisher", "consumer"), RIGHTS_OF_ALL)
         )
-        yield folder, settings
-
-
-def _settings(folder: Path) -> Settings:
-    return Settings(var=folder, drain_s=1.0, port_base=0)
+        others = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX)}
+        yield settings, {**others, **to_environ(settings)}
 
 
 @asynccontextmanager
-async def _process(*arguments: str | Path) -> AsyncIterator[None]:
+async def _process(environ: Mapping[str, str], *arguments: str) -> AsyncIterator[None]:
     """One of the others, once it serves."""
-    command = (sys.executable, "-m", "loadtests.bench.events", *map(str, arguments))
+    command = (sys.executable, "-m", "loadtests.bench.events", *arguments)
     child = await asyncio.create_subprocess_exec(
-        *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ
     )
     assert child.stdin is not None
     assert child.stdout is not None
@@ -239,20 +245,20 @@ async def _process(*arguments: str | Path) -> AsyncIterator[None]:
         await child.wait()
 
 
-async def _bus(folder: Path) -> None:
-    settings = _settings(folder)
+async def _bus() -> None:
+    settings = load()
     async with App(bus.BLUEPRINT, settings, DirectoryRegistry(settings.run_dir), keys=[]):
         await _until_told()
 
 
-async def _publisher(folder: Path, count: str = "0") -> None:
+async def _publisher(count: str = "0") -> None:
     stores: list[Store] = []
 
     def build(parts: Parts) -> Service:
         stores.append(parts.store)
         return Service(servicers=[])
 
-    async with _serving("publisher", build, _settings(folder)), asyncio.TaskGroup() as group:
+    async with _serving("publisher", build, load()), asyncio.TaskGroup() as group:
         group.create_task(_tell(stores[0], int(count)))
         await _until_told()
 
@@ -266,5 +272,5 @@ KINDS: Final = {"bus": _bus, "publisher": _publisher}
 
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as _runner:
-        kind, where, *more = sys.argv[1:]
-        _runner.run(KINDS[kind](Path(where), *more))
+        kind, *more = sys.argv[1:]
+        _runner.run(KINDS[kind](*more))
