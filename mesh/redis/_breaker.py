@@ -86,6 +86,8 @@ class Breaker:
         if self._since is None:
             self._since = now
             _log.warning("redis_unavailable", node=self._name, error=type(error).__name__)
+        elif not self._trying:
+            return  # it was under way before the first failure
         self._trying = False
         self._next_try = now + self._pause_s * (0.5 + self._random() / 2)
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
