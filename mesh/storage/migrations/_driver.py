@@ -54,6 +54,8 @@ class Dialect(MySQLDialect_pymysql):
 class Connection:
     """A connection as PEP 249 has it."""
 
+    DatabaseError = errors.DatabaseError
+
     def __init__(self, runner: asyncio.Runner, address: MySQLAddress, database: str) -> None:
         self._runner = runner
         self._raw: Any = self.wait(_connect(address, database), CONNECT_S)
