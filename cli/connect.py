@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.names import OPERATOR
@@ -24,6 +26,22 @@ def load_settings() -> Settings:
     try:
         return settings.load()
     except settings.SettingsError as error:
+        fail(f"bad settings\n{error}", code=2)
+
+
+def use_settings_file(path: Path | None) -> None:
+    """Let all that this program and its children do be set by a file, beside the environment.
+
+    What the environment sets already, wins. Ends the program with what is wrong with the file.
+    """
+    if path is None:
+        return
+    from mesh.settings import SettingsError
+    from mesh.settings_file import environ_with
+
+    try:
+        os.environ.update(environ_with(path, os.environ))
+    except SettingsError as error:
         fail(f"bad settings\n{error}", code=2)
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli import bank, bench, db, demo, events, seq, stubs, token, trace
-from cli.connect import load_settings
+from cli.connect import load_settings, use_settings_file
 from cli.output import fail, print_table
 
 app = typer.Typer(
@@ -24,7 +25,8 @@ app = typer.Typer(
     help="""Engine: a bank's retail platform in one program.
 
     Start it with 'engine up', then try 'engine demo' in another terminal.
-    Settings are ENGINE_* variables: 'engine settings' shows them all.
+    Settings are ENGINE_* variables, or lines of a file: 'engine --settings FILE up'.
+    'engine settings' shows them all.
     """,
 )
 app.add_typer(seq.app, name="seq")
@@ -54,6 +56,13 @@ def _engine(
         bool,
         typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
     ] = False,
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of ENGINE_NAME=value lines; the environment wins.",
+            callback=use_settings_file,
+        ),
+    ] = None,
 ) -> None:
     """Options before the command."""
 
@@ -62,10 +71,12 @@ def _engine(
 def up(
     *,
     load: Annotated[bool, typer.Option(help="Load the demo bank (ENGINE_DEMO=1 only).")] = True,
+    settings: Annotated[Path | None, typer.Option(help="As before the command.")] = None,
 ) -> None:
     """Run the whole platform here, until Ctrl-C."""
     from cli import up as platform
 
+    use_settings_file(settings)
     platform.run(load_settings(), load=load)
 
 

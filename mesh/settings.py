@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 PREFIX = "ENGINE_"
+FILE = "_FILE"
+HIDDEN = "***"
 
 
 class SettingsError(Exception):
@@ -156,26 +158,69 @@ class Settings:
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from the environment.
 
+    A secret may stand in a file that its owner alone can read: `NAME_FILE` has the path.
+
     Raises:
         SettingsError: a variable is unknown, of the wrong type or out of bounds.
     """
     env = os.environ if environ is None else environ
-    known = {PREFIX + f.name.upper(): f for f in fields(Settings)}
     problems: list[str] = []
     values: dict[str, Any] = {}
     for name, text in env.items():
         if not name.startswith(PREFIX):
             continue
-        if name not in known:
-            problems.append(f"{name}: no such setting{_nearest(name, known)}")
-            continue
         try:
-            values[known[name].name] = _parse(text, known[name])
-        except ValueError as error:
-            problems.append(f"{name}={text!r}: {error}")
+            setting, value = read(name, text)
+        except SettingsError as error:
+            problems.append(str(error))
+            continue
+        if setting in values:
+            problems.append(f"{name}: it is set twice, as a value and by a file")
+        values[setting] = value
     if problems:
         raise SettingsError("\n".join([*problems, "See 'engine settings' for all of them."]))
     return Settings(**values)
+
+
+def read(name: str, text: str) -> tuple[str, Any]:
+    """The field of `Settings` that a variable sets, and its value.
+
+    Raises:
+        SettingsError: there is no such variable, or the value cannot be used.
+    """
+    variable = name
+    if name.endswith(FILE) and _is_secret(name.removesuffix(FILE)):
+        variable = name.removesuffix(FILE)
+        text = _secret(name, Path(text))
+    known = _known()
+    if variable not in known:
+        raise SettingsError(f"{name}: no such setting{_nearest(name, known)}")
+    setting = known[variable]
+    try:
+        return setting.name, _parse(text, setting)
+    except ValueError as error:
+        shown = HIDDEN if setting.metadata["secret"] else repr(text)
+        raise SettingsError(f"{name}={shown}: {error}") from None
+
+
+def _known() -> dict[str, Any]:
+    return {PREFIX + f.name.upper(): f for f in fields(Settings)}
+
+
+def _is_secret(name: str) -> bool:
+    setting = _known().get(name)
+    return setting is not None and setting.metadata["secret"]
+
+
+def _secret(name: str, path: Path) -> str:
+    """What stands in the file of a secret, which nobody but its owner may read."""
+    try:
+        with path.open() as file:
+            if os.fstat(file.fileno()).st_mode & 0o077:
+                raise SettingsError(f"{name}: others can read {path}; run 'chmod 600 {path}'")
+            return file.read().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name}: cannot read {path} ({error})") from None
 
 
 def dump(settings: Settings) -> list[tuple[str, str, str, bool]]:
@@ -183,7 +228,7 @@ def dump(settings: Settings) -> list[tuple[str, str, str, bool]]:
     rows = []
     for f in fields(Settings):
         value = getattr(settings, f.name)
-        shown = "***" if f.metadata["secret"] and value else _text(value)
+        shown = HIDDEN if f.metadata["secret"] and value else _text(value)
         rows.append((PREFIX + f.name.upper(), shown, f.metadata["help"], value != f.default))
     return rows
 
