@@ -2,38 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
 from engine.mesh.v1 import bus_pb2, bus_pb2_grpc
-from engine.mesh.v1.event_pb2 import Event
 from mesh import context
 from mesh.bus.dead_letters import DeadLetters
-from mesh.bus.domain import Ask, Burial, DeadLetter, GroupKey, Logged, Settlement
-from mesh.bus.service import Bus
+from mesh.bus.domain import Ask, GroupState, Logged
+from mesh.bus.wire import fill, stamped, to_ask, to_letter
 from mesh.paging import DEFAULT_PAGE_SIZE, PageRequest
+
+
+class Log(Protocol):
+    """Takes events in and hands them to groups."""
+
+    async def append(self, source: str, events: Collection[tuple[str, bytes]]) -> int:
+        """Store topics and events that a service tells; the place of the last one."""
+
+    async def poll(self, ask: Ask) -> Sequence[Logged] | None:
+        """The next events for a member; None while another one is served."""
+
+
+class View(Protocol):
+    """Shows what is in the log."""
+
+    async def events(self, topic: str, after: int, most: int, wait_s: float) -> Sequence[Logged]:
+        """Events behind a place, or the newest, waiting for the first of them."""
+
+    async def groups(self) -> Sequence[GroupState]:
+        """Every group with how far it is."""
 
 
 class BusRpc(bus_pb2_grpc.BusServiceServicer):
     """Serves `engine.mesh.v1.BusService`."""
 
-    def __init__(self, bus: Bus, dead: DeadLetters) -> None:
-        self._bus = bus
+    def __init__(self, log: Log, view: View, dead: DeadLetters) -> None:
+        self._log = log
+        self._view = view
         self._dead = dead
 
     async def Append(self, request: bus_pb2.AppendRequest, _: object) -> bus_pb2.AppendResponse:
         source = context.current().service
-        events = [_stamped(event, source) for event in request.events]
-        return bus_pb2.AppendResponse(position=await self._bus.append(source, events))
+        events = [stamped(event, source) for event in request.events]
+        return bus_pb2.AppendResponse(position=await self._log.append(source, events))
 
     async def Poll(self, request: bus_pb2.PollRequest, _: object) -> bus_pb2.PollResponse:
-        found = await self._bus.poll(_ask(request, context.current().service))
+        found = await self._log.poll(to_ask(request, context.current().service))
         response = bus_pb2.PollResponse(active=found is not None)
         for logged in found or ():
-            _fill(response.events.add(), logged)
+            fill(response.events.add(), logged)
         return response
 
     async def ListEvents(
         self, request: bus_pb2.ListEventsRequest, _: object
     ) -> bus_pb2.ListEventsResponse:
-        found = await self._bus.events(
+        found = await self._view.events(
             request.topic,
             request.after,
             request.page_size or DEFAULT_PAGE_SIZE,
@@ -41,7 +64,7 @@ class BusRpc(bus_pb2_grpc.BusServiceServicer):
         )
         response = bus_pb2.ListEventsResponse()
         for logged in found:
-            _fill(response.events.add(), logged)
+            fill(response.events.add(), logged)
         return response
 
     async def ListGroups(
@@ -56,7 +79,7 @@ class BusRpc(bus_pb2_grpc.BusServiceServicer):
                     lag=state.lag,
                     dead=state.dead,
                 )
-                for state in await self._bus.groups()
+                for state in await self._view.groups()
             ]
         )
 
@@ -67,7 +90,7 @@ class BusRpc(bus_pb2_grpc.BusServiceServicer):
         asked = PageRequest(listing=listing, size=request.page_size, token=request.page_token)
         page = await self._dead.page(request.group, asked)
         return bus_pb2.ListDeadLettersResponse(
-            dead_letters=map(_letter, page.entries), next_page_token=page.next_token
+            dead_letters=map(to_letter, page.entries), next_page_token=page.next_token
         )
 
     async def ReplayDeadLetters(
@@ -75,57 +98,3 @@ class BusRpc(bus_pb2_grpc.BusServiceServicer):
     ) -> bus_pb2.ReplayDeadLettersResponse:
         replaying = await self._dead.replay(request.dead_letter_ids, request.group)
         return bus_pb2.ReplayDeadLettersResponse(replaying=replaying)
-
-
-def _stamped(event: Event, source: str) -> tuple[str, bytes]:
-    """Topic and bytes of an event that says who tells it."""
-    event.source = source
-    if not event.actor:  # a service's own work
-        event.actor = f"mesh:{source}"
-    return event.topic, event.SerializeToString()
-
-
-def _ask(request: bus_pb2.PollRequest, service: str) -> Ask:
-    settled = request.settled
-    return Ask(
-        key=GroupKey(group=f"{service}.{request.group}", topic=request.topic),
-        member=request.member,
-        most=request.max_events,
-        wait_s=request.wait.ToNanoseconds() / 1e9,
-        settlement=Settlement(
-            position=settled.position,
-            buried=[*map(_burial, settled.buried)],
-            replayed=settled.replayed,
-        ),
-        leaving=request.leaving,
-        renewing=request.renewing,
-    )
-
-
-def _burial(buried: bus_pb2.Buried) -> Burial:
-    return Burial(
-        position=buried.position,
-        dead_letter_id=buried.dead_letter_id,
-        attempts=buried.attempts,
-        error=buried.error,
-    )
-
-
-def _fill(message: bus_pb2.LoggedEvent, logged: Logged) -> None:
-    """Make the message say what is logged; in place, for the copying of many is dear."""
-    message.position = logged.position
-    message.dead_letter_id = logged.dead_letter_id
-    message.event.MergeFromString(logged.event)
-
-
-def _letter(letter: DeadLetter) -> bus_pb2.DeadLetter:
-    message = bus_pb2.DeadLetter(
-        dead_letter_id=letter.logged.dead_letter_id,
-        group=letter.key.group,
-        attempts=letter.attempts,
-        error=letter.error,
-        replaying=letter.replaying,
-    )
-    _fill(message.logged, letter.logged)
-    message.time.FromDatetime(letter.time)
-    return message

@@ -8,9 +8,13 @@ import grpc
 
 from engine.mesh.v1.bus_pb2 import AppendRequest, PollRequest, PollResponse
 from engine.mesh.v1.bus_pb2_grpc import BusServiceStub
+from mesh.errors import MeshError
 
 TIMEOUT_S: Final = 10.0
 """How long a call may take, beside what it waits for events."""
+
+BUS_ERRORS: Final = (grpc.aio.AioRpcError, MeshError)
+"""What a bus raises: by a call to the service `bus`, or by itself."""
 
 
 class EventBus(Protocol):
@@ -24,14 +28,14 @@ class EventBus(Protocol):
         """Take the events, all or none; they are durable on return.
 
         Raises:
-            grpc.aio.AioRpcError: the bus cannot be reached, or refuses.
+            grpc.aio.AioRpcError, MeshError: the bus cannot be reached, or refuses.
         """
 
     async def poll(self, request: PollRequest) -> PollResponse:
         """The next events of a group, after what is settled of earlier ones has taken effect.
 
         Raises:
-            grpc.aio.AioRpcError: the bus cannot be reached, or refuses.
+            grpc.aio.AioRpcError, MeshError: the bus cannot be reached, or refuses.
         """
 
 

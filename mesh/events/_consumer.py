@@ -7,14 +7,13 @@ import secrets
 from contextlib import suppress
 from typing import Final
 
-import grpc
 from google.protobuf.duration_pb2 import Duration
 
 from engine.mesh.v1.bus_pb2 import PollRequest, PollResponse, Settled
 from mesh.background import Background
 from mesh.clock import Clock, SystemClock
 from mesh.events._batch import Batch, Parts
-from mesh.events._bus import EventBus
+from mesh.events._bus import BUS_ERRORS, EventBus
 from mesh.events._failure import Backoff, is_passing, kind
 from mesh.events._subscription import Subscription
 from mesh.log import get_logger
@@ -93,7 +92,7 @@ class Consumer(Background):
         while True:
             try:
                 return await self._bus.poll(request)
-            except grpc.aio.AioRpcError as error:
+            except BUS_ERRORS as error:
                 if not is_passing(error) and kind(error) != refusal:
                     refusal = kind(error)
                     _log.error("poll_refused", group=request.group, error=refusal)
@@ -112,7 +111,7 @@ class Consumer(Background):
 
     async def _leave(self, settled: Settled) -> None:
         """Tell what was consumed, and let a stand-by go on at once."""
-        with suppress(TimeoutError, grpc.aio.AioRpcError):
+        with suppress(TimeoutError, *BUS_ERRORS):
             async with asyncio.timeout(LEAVE_S):
                 await self._bus.poll(self._request(settled, leaving=True))
 
@@ -151,5 +150,5 @@ class _Renewal(Background):
         while True:
             # By the loop's time: it is the bus's clock that must not run out.
             await asyncio.sleep(RENEW_S)
-            with suppress(grpc.aio.AioRpcError):
+            with suppress(*BUS_ERRORS):
                 await self._bus.poll(self._request)

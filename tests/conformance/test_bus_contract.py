@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -23,8 +24,12 @@ from engine.mesh.v1.bus_pb2 import (
 )
 from engine.mesh.v1.bus_pb2_grpc import BusServiceStub
 from mesh.bus.app import BLUEPRINT
+from mesh.bus.news import News
 from mesh.clock import ManualClock
 from mesh.events import EventBus, LocalBus, RemoteBus, event
+from mesh.redis import RedisClient
+from mesh.redis._bus_keys import BusKeys
+from mesh.redis.bus import BusOptions, RedisBus, RedisView
 from mesh.service import RIGHTS_OF_ALL
 from mesh.testing import Mesh
 
@@ -32,18 +37,17 @@ SHOP, TILL = "shop", "till"
 
 
 class Buses(Protocol):
-    """One bus, as two services see it; `replay` is what an operator does."""
-
-    clock: ManualClock
+    """One bus, as two services see it; `replay` is what an operator does, `advance` what time."""
 
     def of(self, service: str) -> EventBus: ...
     async def replay(self) -> None: ...
+    async def advance(self, seconds: float) -> None: ...
 
 
 class Local:
     def __init__(self) -> None:
-        self.clock = ManualClock()
-        self._bus = LocalBus(SHOP, clock=self.clock)
+        self._clock = ManualClock()
+        self._bus = LocalBus(SHOP, clock=self._clock)
 
     def of(self, service: str) -> EventBus:
         return self._bus.of(service)
@@ -51,10 +55,13 @@ class Local:
     async def replay(self) -> None:
         await self._bus.replay()
 
+    async def advance(self, seconds: float) -> None:
+        self._clock.advance(seconds)
+
 
 class Remote:
     def __init__(self, mesh: Mesh, clock: ManualClock) -> None:
-        self.clock = clock
+        self._clock = clock
         self._mesh = mesh
 
     def of(self, service: str) -> EventBus:
@@ -65,14 +72,74 @@ class Remote:
         stub = BusServiceStub(self._mesh.channel("bus", token=token))
         await stub.ReplayDeadLetters(ReplayDeadLettersRequest(group=f"{SHOP}.tasks"))
 
+    async def advance(self, seconds: float) -> None:
+        self._clock.advance(seconds)
+
+
+class Streams:
+    """On Redis, whose clock nobody sets: a second of a lease is a thousand here.
+
+    So what the test itself takes does not count, and time passes by shortening the leases.
+    """
+
+    scale: Final = 1_000
+
+    def __init__(self, redis: RedisClient) -> None:
+        self._redis = redis
+        self._options = BusOptions(
+            lease_s=3.0 * self.scale, renew_s=0.02, prefix=f"contract-{secrets.token_hex(4)}"
+        )
+        self._polls: list[Polls] = []
+
+    def of(self, service: str) -> EventBus:
+        self._polls.append(Polls(RedisBus(self._redis, service, self._options)))
+        return self._polls[-1]
+
+    async def replay(self) -> None:
+        view = RedisView(self._redis, News(), self._options.prefix)
+        await view.replay((), f"{SHOP}.tasks")
+
+    async def advance(self, seconds: float) -> None:
+        """Let leases run out by this, a second at a time, while who waits renews."""
+        lease = BusKeys(self._options.prefix).of("orders").lease(f"{SHOP}.tasks")
+        while seconds > 0:
+            passed, seconds = min(seconds, 1.0), seconds - 1.0
+            left_ms = await self._redis.execute("PTTL", lease)
+            left_ms -= int(passed * 1_000 * self.scale)
+            await self._redis.execute("PEXPIRE", lease, left_ms)
+            async with asyncio.timeout(10):
+                while any(bus.waiting for bus in self._polls):
+                    if await self._redis.execute("PTTL", lease) > left_ms:
+                        break
+
+
+class Polls:
+    """A bus that knows how many polls wait."""
+
+    def __init__(self, bus: EventBus) -> None:
+        self._bus = bus
+        self.waiting = 0
+
+    async def append(self, request: AppendRequest) -> None:
+        await self._bus.append(request)
+
+    async def poll(self, request: PollRequest) -> PollResponse:
+        waits = request.wait.seconds > 0
+        self.waiting += waits
+        try:
+            return await self._bus.poll(request)
+        finally:
+            self.waiting -= waits
+
 
 @asynccontextmanager
-async def open_local(_: Path) -> AsyncIterator[Buses]:
+async def open_local(_: pytest.FixtureRequest) -> AsyncIterator[Buses]:
     yield Local()
 
 
 @asynccontextmanager
-async def open_remote(var: Path) -> AsyncIterator[Buses]:
+async def open_remote(request: pytest.FixtureRequest) -> AsyncIterator[Buses]:
+    var: Path = request.getfixturevalue("var")
     async with Mesh(var) as mesh:
         for service in (SHOP, TILL):
             mesh.trust(service, RIGHTS_OF_ALL)
@@ -81,15 +148,29 @@ async def open_remote(var: Path) -> AsyncIterator[Buses]:
         yield Remote(mesh, clock)
 
 
-OPENERS: dict[str, Callable[[Path], AbstractAsyncContextManager[Buses]]] = {
-    "local": open_local,
-    "remote": open_remote,
-}
+@asynccontextmanager
+async def open_redis(request: pytest.FixtureRequest) -> AsyncIterator[Buses]:
+    async with RedisClient(request.getfixturevalue("redis_server").url, timeout_s=5.0) as redis:
+        yield Streams(redis)
 
 
-@pytest.fixture(params=OPENERS)
-async def buses(request: pytest.FixtureRequest, var: Path) -> AsyncIterator[Buses]:
-    async with OPENERS[request.param](var) as opened:
+@asynccontextmanager
+async def open_redis_cluster(request: pytest.FixtureRequest) -> AsyncIterator[Buses]:
+    async with RedisClient(request.getfixturevalue("redis_cluster").url, timeout_s=5.0) as redis:
+        yield Streams(redis)
+
+
+@pytest.fixture(
+    params=[
+        open_local,
+        open_remote,
+        pytest.param(open_redis, marks=pytest.mark.real),
+        pytest.param(open_redis_cluster, marks=pytest.mark.real),
+    ],
+    ids=["local", "remote", "redis", "redis-cluster"],
+)
+async def buses(request: pytest.FixtureRequest) -> AsyncIterator[Buses]:
+    async with request.param(request) as opened:
         yield opened
 
 
@@ -194,11 +275,11 @@ async def test_one_member_is_served_at_a_time(buses: Buses) -> None:
     assert (await bus.poll(ask("m1"))).active
     refused = await bus.poll(ask("m2", wait_s=30))
     assert (refused.active, len(refused.events)) == (False, 0)
-    buses.clock.advance(2.5)
+    await buses.advance(2.5)
     assert (await bus.poll(ask("m1"))).active, "asking renews the lease"
-    buses.clock.advance(2.5)
+    await buses.advance(2.5)
     assert not (await bus.poll(ask("m2"))).active
-    buses.clock.advance(1.0)
+    await buses.advance(1.0)
     assert texts(await bus.poll(ask("m2"))) == ["a"]
     assert not (await bus.poll(ask("m1"))).active
 
@@ -209,12 +290,12 @@ async def test_who_works_long_renews(buses: Buses) -> None:
     await bus.append(told("a"))
     await bus.poll(ask("m1"))
     for _ in range(3):
-        buses.clock.advance(2.5)
+        await buses.advance(2.5)
         renewed = await bus.poll(ask("m1", renewing=True))
         assert (renewed.active, len(renewed.events)) == (True, 0)
         assert not (await bus.poll(ask("m2", renewing=True))).active
         assert not (await bus.poll(ask("m2"))).active
-    buses.clock.advance(3.5)
+    await buses.advance(3.5)
     assert texts(await bus.poll(ask("m2"))) == ["a"]
 
 
@@ -224,7 +305,7 @@ async def test_renewing_shortens_no_wait(buses: Buses) -> None:
     waiting = asyncio.ensure_future(bus.poll(ask("m1", wait_s=30)))
     await asyncio.sleep(0.05)
     assert (await bus.poll(ask("m1", renewing=True))).active
-    buses.clock.advance(20.0)
+    await buses.advance(20.0)
     assert not (await bus.poll(ask("m2"))).active
     await bus.append(told("a"))
     assert texts(await asyncio.wait_for(waiting, 10)) == ["a"]
@@ -235,7 +316,7 @@ async def test_a_stand_by_settles_nothing(buses: Buses) -> None:
     bus = buses.of(SHOP)
     await bus.append(told("a"))
     (had,) = (await bus.poll(ask("m1"))).events
-    buses.clock.advance(11.0)
+    await buses.advance(11.0)
     await bus.poll(ask("m2"))
     late = Settled(position=had.position)
     assert not (await bus.poll(ask("m1", settled=late))).active
