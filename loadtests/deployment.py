@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from loadtests.targets import Targets
 
@@ -41,19 +42,26 @@ class Platform:
 
 
 @contextmanager
-def own_platform() -> Iterator[Platform]:
+def own_platform(
+    settings: Mapping[str, str] = MappingProxyType({}), *, file: Path | None = None
+) -> Iterator[Platform]:
     """Run `engine up` with the demo bank, on free ports and in a new folder, for a block.
 
     Entering returns once all services serve and the bank is loaded.
+
+    Args:
+        settings: variables beside those, or instead of them: `{"ENGINE_DATABASE_URL": …}`.
+        file: a settings file; what the variables set wins over it.
 
     Raises:
         DeploymentError: it did not start, or ended with an error.
     """
     with tempfile.TemporaryDirectory(prefix="engine-", dir="/tmp") as var:  # short, for sockets
         others = {k: v for k, v in os.environ.items() if not k.startswith("ENGINE_")}
-        environ = {**others, **_SETTINGS, "ENGINE_VAR": var}
+        environ = {**others, **_SETTINGS, "ENGINE_VAR": var, **settings}
+        options = ["--settings", str(file)] if file else []
         with subprocess.Popen(  # noqa: S603 - our own program
-            [Path(sys.executable).with_name("engine"), "up"],
+            [Path(sys.executable).with_name("engine"), "up", *options],
             env=environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
