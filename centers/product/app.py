@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+from centers.product.catalogue import Catalogue
 from centers.product.customer import CustomerProfiles
 from centers.product.products import Products
 from centers.product.rpc import ProductRpc
@@ -26,11 +27,18 @@ def build(parts: Parts) -> Service:
     definitions = Definitions(
         parts.store, KIND, product_pb2.Product, parts.clock, name_of=lambda body: body.name
     )
-    products = Products(parts.store, Shelf(parts.store), definitions, ids.of("product.product"))
+    shelf = Shelf(parts.store)
+    catalogue = Catalogue(
+        shelf, definitions, parts.cache, clock=parts.clock, meters=parts.telemetry.meters
+    )
+    products = Products(
+        parts.store, shelf, definitions, ids.of("product.product"), changed=catalogue.changed
+    )
     suitability = Suitability(
         parts.store,
         Receipts(),
         offers=products,
+        catalogue=catalogue,
         profiles=CustomerProfiles(parts.channel("customer")),
         ids=ids.of("product.receipt"),
         clock=parts.clock,
@@ -45,6 +53,7 @@ def build(parts: Parts) -> Service:
         resources=[ids],
         scope_resolver=CustomerScope(Ownerships(parts.channel("customer"), parts.clock)),
         author_resolver=author,
+        subscriptions=[catalogue.subscription()],
     )
 
 

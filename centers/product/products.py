@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, TypeVar
 
 from google.protobuf.message import Message
@@ -13,7 +13,7 @@ from centers.product.errors import ProductReason
 from centers.product.store import Shelf
 from engine.product.v1 import product_pb2
 from mesh import audit
-from mesh.definitions import Definitions, State, Version
+from mesh.definitions import Definitions, Version
 from mesh.errors import MeshError, Violation
 from mesh.events import event
 from mesh.paging import Page, PageRequest
@@ -26,9 +26,6 @@ ProductVersion = Version[product_pb2.Product]
 ON_SALE: Final = product_pb2.PRODUCT_STATUS_ON_SALE
 SUSPENDED: Final = product_pb2.PRODUCT_STATUS_SUSPENDED
 
-ALL: Final = 1_000
-"""Products on the shelf at the most: it is read as one page."""
-
 
 class Ids(Protocol):
     """Where ids come from."""
@@ -38,7 +35,10 @@ class Ids(Protocol):
 
 
 class Products:
-    """The life of products. `respond` makes a call's answer, kept with its effect."""
+    """The life of products. `respond` makes a call's answer, kept with its effect.
+
+    `changed` is called after what is told in an event.
+    """
 
     def __init__(
         self,
@@ -46,11 +46,14 @@ class Products:
         shelf: Shelf,
         definitions: Definitions[product_pb2.Product],
         ids: Ids,
+        *,
+        changed: Callable[[], Awaitable[None]],
     ) -> None:
         self._store = store
         self._shelf = shelf
         self._definitions = definitions
         self._ids = ids
+        self._changed = changed
 
     async def draft(
         self, product: product_pb2.Product, actor: str, respond: Respond[Answer]
@@ -90,7 +93,9 @@ class Products:
         async with self._store.transaction() as tx:
             version = await self._definitions.publish(tx, product_id, checker=checker)
             status = await self._shelf.sell(tx, product_id)
-            return self._told(tx, version, status, respond)
+            answer = self._told(tx, version, status, respond)
+        await self._changed()
+        return answer
 
     async def suspend(self, product_id: int, respond: Respond[Answer]) -> Answer:
         """Take the product off the shelf.
@@ -102,7 +107,9 @@ class Products:
         async with self._store.transaction() as tx:
             if not await self._shelf.move(tx, product_id, ON_SALE, SUSPENDED):
                 raise MeshError(ProductReason.NOT_ON_SALE)
-            return self._told(tx, version, SUSPENDED, respond)
+            answer = self._told(tx, version, SUSPENDED, respond)
+        await self._changed()
+        return answer
 
     async def resume(self, product_id: int, respond: Respond[Answer]) -> Answer:
         """Put the suspended product back.
@@ -114,7 +121,9 @@ class Products:
         async with self._store.transaction() as tx:
             if not await self._shelf.move(tx, product_id, SUSPENDED, ON_SALE):
                 raise MeshError(ProductReason.NOT_SUSPENDED)
-            return self._told(tx, version, ON_SALE, respond)
+            answer = self._told(tx, version, ON_SALE, respond)
+        await self._changed()
+        return answer
 
     async def get(self, product_id: int, version: int = 0) -> product_pb2.Product:
         """A version; 0 for the one approved last, or the newest when none is."""
@@ -149,14 +158,13 @@ class Products:
             MeshError: DEFINITION_NOT_FOUND, or NOT_PUBLISHED.
         """
         version = await self._definitions.published(product_id)
-        return _offer(version, await self._shelf.status(product_id))
-
-    async def offers(self) -> Sequence[Offer]:
-        """Everything that was ever approved."""
-        listing = PageRequest(listing="shelf", size=ALL, token="")
-        page = await self._definitions.page(listing, state=State.PUBLISHED)
-        statuses = await self._shelf.statuses()
-        return [_offer(version, statuses[version.definition_id]) for version in page.entries]
+        status = await self._shelf.status(product_id)
+        return Offer(
+            product_id=version.definition_id,
+            version=version.version,
+            product=version.body,
+            on_sale=status == ON_SALE,
+        )
 
     async def _next(
         self,
@@ -184,15 +192,6 @@ class Products:
         answer = respond(shown)
         tx.answer(answer)
         return answer
-
-
-def _offer(version: ProductVersion, status: product_pb2.ProductStatus.ValueType) -> Offer:
-    return Offer(
-        product_id=version.definition_id,
-        version=version.version,
-        product=version.body,
-        on_sale=status == ON_SALE,
-    )
 
 
 def _refuse_missing_risk(product: product_pb2.Product) -> None:

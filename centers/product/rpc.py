@@ -80,8 +80,7 @@ class ProductRpc(product_pb2_grpc.ProductServiceServicer):
     async def ListShelf(
         self, request: product_pb2.ListShelfRequest, _: object
     ) -> product_pb2.ListShelfResponse:
-        offers = await self._suitability.shelf(request.customer_id)
-        products = [await self._products.get(offer.product_id) for offer in offers]
+        products = await self._suitability.shelf(request.customer_id)
         return product_pb2.ListShelfResponse(products=products)
 
     async def CheckSuitability(

@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from google.protobuf.message import Message
 
+from centers.product import wire
 from centers.product.domain import Check, Offer, Profile, obstacles, shares_hold
 from centers.product.errors import ProductReason
 from centers.product.products import Ids
@@ -33,8 +34,12 @@ class Offers(Protocol):
     async def offer(self, product_id: int) -> Offer:
         """The product as the shelf has it."""
 
-    async def offers(self) -> Sequence[Offer]:
-        """All of them."""
+
+class Catalogue(Protocol):
+    """What shelves are made of."""
+
+    async def products(self) -> Sequence[product_pb2.Product]:
+        """Everything that was ever approved."""
 
 
 class Suitability:
@@ -46,6 +51,7 @@ class Suitability:
         receipts: Receipts,
         *,
         offers: Offers,
+        catalogue: Catalogue,
         profiles: Profiles,
         ids: Ids,
         clock: Clock,
@@ -53,6 +59,7 @@ class Suitability:
         self._store = store
         self._receipts = receipts
         self._offers = offers
+        self._catalogue = catalogue
         self._profiles = profiles
         self._ids = ids
         self._clock = clock
@@ -77,13 +84,13 @@ class Suitability:
             tx.answer(answer)
         return answer
 
-    async def shelf(self, customer_id: int) -> Sequence[Offer]:
+    async def shelf(self, customer_id: int) -> Sequence[product_pb2.Product]:
         """What may be offered to the customer."""
         profile, now = await self._profiles.profile(customer_id), self._clock.now()
         return [
-            offer
-            for offer in await self._offers.offers()
-            if not obstacles(offer, profile, extra_care_done=False, now=now)
+            product
+            for product in await self._catalogue.products()
+            if not obstacles(wire.offer(product), profile, extra_care_done=False, now=now)
         ]
 
     async def propose(

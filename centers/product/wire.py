@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from centers.product.domain import Check, risk_of
+from centers.product.domain import Check, Offer, risk_of
 from engine.product.v1 import product_pb2
 from mesh.definitions import Version, to_message
 
@@ -29,6 +29,16 @@ def product(
     message.risk = risk_of(version.body)
     message.status = status if version.is_published else product_pb2.PRODUCT_STATUS_DRAFT
     return message
+
+
+def offer(shown: product_pb2.Product) -> Offer:
+    """An approved product as the rules see it."""
+    return Offer(
+        product_id=shown.definition.definition_id,
+        version=shown.definition.version,
+        product=shown,
+        on_sale=shown.status == product_pb2.PRODUCT_STATUS_ON_SALE,
+    )
 
 
 def check(found: Check) -> product_pb2.SuitabilityCheck:
