@@ -12,8 +12,10 @@ import argon2
 
 from centers.identity import demo
 from centers.identity.accounts import Accounts
+from centers.identity.attempt_rows import AttemptRows
 from centers.identity.bootstrap import FILE_NAME, Bootstrap
 from centers.identity.domain import Revocation
+from centers.identity.following import Follower
 from centers.identity.keyring import Keyring
 from centers.identity.lockout import Lockout
 from centers.identity.passwords import Passwords
@@ -43,6 +45,7 @@ class Centre:
     passwords: Passwords
     keyring: Keyring
     feed: RevocationFeed
+    follower: Follower
 
 
 def build(parts: Parts, hasher: argon2.PasswordHasher | None = None) -> Service:
@@ -82,31 +85,31 @@ def assemble(parts: Parts, hasher: argon2.PasswordHasher | None = None) -> Centr
     feed = RevocationFeed(clock, refuse_at_once)
     records = IdentityRecords(parts.store, clock, feed.publish)
     passwords = Passwords(hasher)
+    lockout = Lockout(AttemptRows(parts.store), clock)
     sessions = Sessions(keyring, clock, lifetimes, parts.telemetry.meters)
     return Centre(
-        sign_on=SignOn(records, sessions, passwords, Lockout(clock), demo=settings.demo),
+        sign_on=SignOn(records, sessions, passwords, lockout, demo=settings.demo),
         accounts=Accounts(records, passwords, demo=settings.demo),
         bootstrap=Bootstrap(records, passwords, settings.var / FILE_NAME, clock),
         records=records,
         passwords=passwords,
         keyring=keyring,
         feed=feed,
+        follower=Follower(records, feed, keyring, parts.verifier, clock),
     )
 
 
 @asynccontextmanager
 async def prepared(centre: Centre, parts: Parts) -> AsyncIterator[None]:
     """Within the block the centre can serve: keys and revocations are known, users looked after."""
-    now = parts.clock.now()
-    parts.verifier.set_keys(centre.keyring.public_keys())
-    centre.feed.publish(await centre.records.revocations(now))
-    if parts.settings.demo:
-        await demo.admit(centre.records, centre.passwords, now)
-        await centre.bootstrap.withdraw()
-    else:
-        await demo.refuse(centre.records)
-        await centre.bootstrap.offer()
-    yield
+    async with centre.follower:
+        if parts.settings.demo:
+            await demo.admit(centre.records, centre.passwords, parts.clock.now())
+            await centre.bootstrap.withdraw()
+        else:
+            await demo.refuse(centre.records)
+            await centre.bootstrap.offer()
+        yield
 
 
 BLUEPRINT = Blueprint(

@@ -49,13 +49,14 @@ class Bootstrap:
             wanted = not await changes.has_users()
             if wanted:
                 await changes.set_bootstrap_token(digest(token), self._clock.now() + VALID_FOR)
+                # Within the transaction: of processes that start together the last one
+                # leaves both its digest and its file.
+                _write(self._file, token)
             else:
                 await changes.drop_bootstrap_token()
+                self._file.unlink(missing_ok=True)
         if wanted:
-            _write(self._file, token)
             _log.info("bootstrap_offered", file=self._file, hours=24)
-        else:
-            self._file.unlink(missing_ok=True)
 
     async def withdraw(self) -> None:
         """See that there is no token."""

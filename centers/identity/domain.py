@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -154,6 +155,14 @@ class Revocation:
 
     session_id: str
     expires: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """Sessions that ended, and the place of the last one among all that ever did."""
+
+    revocations: Sequence[Revocation]
+    place: int
 
 
 def check_password(password: str, username: str, field: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -36,7 +37,8 @@ class _Retired:
 class Keyring:
     """One key that signs, and the public halves of those it replaced.
 
-    A key is named by its RFC 7638 thumbprint.
+    A key is named by its RFC 7638 thumbprint. Processes that share the file follow one
+    another: who replaces it does so alone, and the others read it again.
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
@@ -53,33 +55,49 @@ class Keyring:
         Raises:
             ValueError: the file is not a keyring.
         """
-        if not path.exists():
-            _create(path, _content(_generate(), clock.now(), ()))
-        keyring = cls(path, clock)
-        if clock.now() - keyring.signing_since >= MAX_AGE:
-            keyring.rotate()
-        return keyring
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _alone(path.parent):
+            if not path.exists():
+                _replace(path, _content(_generate(), clock.now(), ()))
+            keyring = cls(path, clock)
+            if clock.now() - keyring.signing_since >= MAX_AGE:
+                keyring._rotate()
+            return keyring
 
     def sign(self, principal: Principal, *, issued: datetime, ttl_s: float) -> str:
         """An access token for `principal` that lives for `ttl_s` seconds."""
+        self._refresh()
         key_id = self._key.thumbprint()
         return sign_user(principal, self._key, key_id, issued=issued.timestamp(), ttl_s=ttl_s)
 
     def public_keys(self) -> Sequence[dict[str, str]]:
         """The public keys as JWKs: the one that signs, then retired ones of valid tokens."""
+        self._refresh()
         now = self._clock.now()
         retired = (key.public for key in self._retired if key.served_until > now)
         return [_public(self._key), *retired]
 
     def rotate(self) -> None:
         """Sign with a new key from now on; tokens of the old one stay valid until they expire."""
+        with _alone(self._path.parent):
+            self._refresh()
+            self._rotate()
+
+    def _rotate(self) -> None:
         now = self._clock.now()
         replaced = _Retired(public=_public(self._key), served_until=now + KEPT)
         retired = (replaced, *(key for key in self._retired if key.served_until > now))
         _replace(self._path, _content(_generate(), now, retired))
         self._read()
 
+    def _refresh(self) -> None:
+        """Read the file when another process has replaced it; without one what is known holds."""
+        with suppress(FileNotFoundError):
+            if _version(self._path) != self._version:
+                self._read()
+
     def _read(self) -> None:
+        self._version = _version(self._path)
         try:
             content = json.loads(self._path.read_text())
             self._key = OKPKey.import_key(content["signing"])
@@ -114,24 +132,28 @@ def _content(signing: OKPKey, since: datetime, retired: Sequence[_Retired]) -> d
     }
 
 
-def _create(path: Path, content: dict[str, Any]) -> None:
-    """Write the file unless another process has done so meanwhile."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = _written_beside(path, content)
-    with suppress(FileExistsError):
-        os.link(fresh, path)
-    fresh.unlink()
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """No other process changes the keyring in the folder within the block."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _version(path: Path) -> tuple[int, int]:
+    """Tells a file from the one that replaces it."""
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns
 
 
 def _replace(path: Path, content: dict[str, Any]) -> None:
-    _written_beside(path, content).rename(path)
-
-
-def _written_beside(path: Path, content: dict[str, Any]) -> Path:
     fresh = path.with_suffix(f".{secrets.token_hex(4)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         json.dump(content, file)
         file.flush()
         os.fsync(descriptor)
-    return fresh
+    fresh.rename(path)

@@ -10,8 +10,8 @@ from typing import Protocol
 from google.protobuf.message import Message
 
 from centers.identity.domain import (
+    Ended,
     Presented,
-    Revocation,
     ServiceAccount,
     Session,
     User,
@@ -98,8 +98,11 @@ class Changes(AccountChanges, SessionChanges, Protocol):
 class Records(AccountReads, Protocol):
     """The centre's store."""
 
-    async def revocations(self, now: datetime) -> Sequence[Revocation]:
+    async def ended(self, now: datetime) -> Ended:
         """Sessions that ended and may still have valid tokens."""
+
+    async def ended_since(self, place: int) -> Ended:
+        """Those that ended behind a place, through whichever process of the centre."""
 
     def transaction(self) -> AbstractAsyncContextManager[Changes]:
         """Changes that are durable, and told to whom it concerns, when the block is left."""

@@ -38,9 +38,12 @@ class RevocationFeed:
         self._closed = False
 
     def publish(self, revocations: Iterable[Revocation]) -> None:
-        """Tell everybody."""
-        ended = tuple(revocations)
+        """Tell everybody of those that nobody was told of yet."""
         self._forget_expired()
+        now = self._clock.now()
+        ended = tuple(
+            one for one in revocations if one.expires > now and one.session_id not in self._in_force
+        )
         for revocation in ended:
             self._in_force[revocation.session_id] = revocation
             self._apply(revocation)

@@ -110,15 +110,15 @@ class SignOn:
 
     async def _knows(self, username: str, record: UserRecord | None, password: str) -> bool:
         """Whether the password is right; counted against the name when it is not."""
-        self._lockout.admit(username)
+        await self._lockout.admit(username)
         kept = record.password_hash if record else None
         try:
             known = await self._passwords.verify(kept, password)
         except MeshError:  # refused for want of room, so nothing was guessed
-            self._lockout.withdraw(username)
+            await self._lockout.withdraw(username)
             raise
         if known:
-            self._lockout.succeeded(username)
+            await self._lockout.succeeded(username)
         return known
 
     async def _open(self, record: UserRecord, password: str) -> Grant | None:

@@ -9,8 +9,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from centers.identity.domain import Presented, Revocation, Session
-from centers.identity.tables import REFRESH_TOKENS, SESSIONS
+from centers.identity.domain import Ended, Presented, Revocation, Session
+from centers.identity.tables import COUNTERS, REFRESH_TOKENS, SESSIONS
 from mesh.storage import Row, Statement, Store, Transaction
 
 _PRESENTED: Final = (
@@ -28,19 +28,29 @@ _RENEW: Final = (
     .where(SESSIONS.c.session_id == sa.bindparam("session"))
     .values(access_until=sa.bindparam("until"), forget_at=sa.bindparam("forget"))
 )
-_END: Final = (
-    sa.update(SESSIONS)
-    .where(SESSIONS.c.ended.is_(False), SESSIONS.c.expires > sa.bindparam("now"))
-    .values(ended=True, forget_at=SESSIONS.c.access_until)
-    .returning(SESSIONS.c.session_id, SESSIONS.c.access_until)
-)
-_END_ONE: Final = _END.where(SESSIONS.c.session_id == sa.bindparam("session"))
-_END_OTHERS: Final = _END.where(
+_IS_OPEN: Final = sa.and_(SESSIONS.c.ended.is_(False), SESSIONS.c.expires > sa.bindparam("now"))
+_OPEN: Final = sa.select(SESSIONS.c.session_id, SESSIONS.c.access_until).where(_IS_OPEN)
+_OPEN_ONE: Final = _OPEN.where(SESSIONS.c.session_id == sa.bindparam("session"))
+_OPEN_OTHERS: Final = _OPEN.where(
     SESSIONS.c.subject == sa.bindparam("who"), SESSIONS.c.session_id != sa.bindparam("keep")
 )
-_REVOCATIONS: Final = sa.select(SESSIONS.c.session_id, SESSIONS.c.access_until).where(
-    SESSIONS.c.ended.is_(True), SESSIONS.c.forget_at > sa.bindparam("now")
+_END: Final = (
+    sa.update(SESSIONS)
+    .where(SESSIONS.c.session_id == sa.bindparam("session"))
+    .values(ended=True, forget_at=SESSIONS.c.access_until, end_position=sa.bindparam("place"))
 )
+_COUNTER: Final = "sessions_ended"
+_COUNTED: Final = sa.select(COUNTERS.c.position).where(COUNTERS.c.name == _COUNTER)
+_BEGIN_COUNT: Final = sa.insert(COUNTERS).values(name=_COUNTER)
+_COUNT: Final = (
+    sa.update(COUNTERS).where(COUNTERS.c.name == _COUNTER).values(position=sa.bindparam("place"))
+)
+_ENDED: Final = sa.select(
+    SESSIONS.c.session_id, SESSIONS.c.access_until, SESSIONS.c.end_position
+).where(SESSIONS.c.ended.is_(True), SESSIONS.c.forget_at > sa.bindparam("now"))
+_ENDED_SINCE: Final = sa.select(
+    SESSIONS.c.session_id, SESSIONS.c.access_until, SESSIONS.c.end_position
+).where(SESSIONS.c.end_position > sa.bindparam("place"))
 _USELESS: Final = (
     sa.select(SESSIONS.c.session_id)
     .where(SESSIONS.c.forget_at <= sa.bindparam("now"))
@@ -52,9 +62,14 @@ _FORGET: Final = tuple(
 )
 
 
-async def revocations(store: Store, now: datetime) -> Sequence[Revocation]:
+async def ended(store: Store, now: datetime) -> Ended:
     """Sessions that ended and may still have valid tokens."""
-    return [_revocation(row) for row in await store.fetch_all(_REVOCATIONS, {"now": now})]
+    return _ended(await store.fetch_all(_ENDED, {"now": now}), 0)
+
+
+async def ended_since(store: Store, place: int) -> Ended:
+    """Those that ended behind a place, through whichever process."""
+    return _ended(await store.fetch_all(_ENDED_SINCE, {"place": place}), place)
 
 
 class SessionWriter:
@@ -86,10 +101,10 @@ class SessionWriter:
         await self._add_refresh_token(fresh, session.session_id)
 
     async def end_session(self, session_id: str) -> int:
-        return await self._end(_END_ONE, {"session": session_id})
+        return await self._end(_OPEN_ONE, {"session": session_id})
 
     async def end_sessions_of(self, subject: str, *, keep: str = "") -> int:
-        return await self._end(_END_OTHERS, {"who": subject, "keep": keep})
+        return await self._end(_OPEN_OTHERS, {"who": subject, "keep": keep})
 
     async def sweep(self, limit: int) -> None:
         useless = await self._transaction.fetch_all(_USELESS, {"now": self._now, "limit": limit})
@@ -103,10 +118,26 @@ class SessionWriter:
         await self._transaction.execute(sa.insert(REFRESH_TOKENS), values)
 
     async def _end(self, statement: Statement, selected: Mapping[str, str]) -> int:
-        values = {**selected, "now": self._now}
-        rows = await self._transaction.fetch_all(statement, values)
+        rows = await self._transaction.fetch_all(statement, {**selected, "now": self._now})
+        if rows:
+            first = await self._count(len(rows))
+            places = [
+                {"session": row.session_id, "place": first + index}
+                for index, row in enumerate(rows)
+            ]
+            await self._transaction.execute(_END, places)
         self.ended += [_revocation(row) for row in rows]
         return len(rows)
+
+    async def _count(self, more: int) -> int:
+        """The first of so many places behind all that were given before."""
+        counted = await self._transaction.fetch_all(_COUNTED)
+        if not counted:
+            await self._transaction.execute(_BEGIN_COUNT, {"position": more})
+            return 1
+        last: int = counted[0].position
+        await self._transaction.execute(_COUNT, {"place": last + more})
+        return last + 1
 
 
 def _forget_at(session: Session) -> datetime:
@@ -125,3 +156,10 @@ def _session(row: Row) -> Session:
 
 def _revocation(row: Row) -> Revocation:
     return Revocation(session_id=row.session_id, expires=row.access_until)
+
+
+def _ended(rows: Sequence[Row], place: int) -> Ended:
+    return Ended(
+        revocations=[_revocation(row) for row in rows],
+        place=max((row.end_position for row in rows), default=place),
+    )

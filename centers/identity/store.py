@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 from centers.identity import session_rows
 from centers.identity.account_rows import AccountReader, AccountWriter
-from centers.identity.domain import Revocation
+from centers.identity.domain import Ended, Revocation
 from centers.identity.session_rows import SessionWriter
 from mesh.clock import Clock
 from mesh.storage import Store, Transaction
@@ -31,10 +31,13 @@ class IdentityRecords(AccountReader):
         super().__init__(store)
         self._store = store
         self._clock = clock
-        self._ended = ended
+        self._tell = ended
 
-    async def revocations(self, now: datetime) -> Sequence[Revocation]:
-        return await session_rows.revocations(self._store, now)
+    async def ended(self, now: datetime) -> Ended:
+        return await session_rows.ended(self._store, now)
+
+    async def ended_since(self, place: int) -> Ended:
+        return await session_rows.ended_since(self._store, place)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_Changes]:
@@ -47,7 +50,7 @@ class IdentityRecords(AccountReader):
         finally:
             # Told even when the wait for the disk was cancelled or failed: the end may
             # be durable all the same, and to refuse a session too many does no harm.
-            self._ended(ended)
+            self._tell(ended)
 
 
 class _Changes(AccountWriter, SessionWriter):

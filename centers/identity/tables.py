@@ -75,6 +75,24 @@ SESSIONS: Final = sa.Table(
     sa.Column("ended", sa.Boolean, nullable=False),
     # From then on the row is of no use.
     sa.Column("forget_at", Moment, nullable=False, index=True),
+    # Its place among those that ended, from 1 on; 0 while it is open.
+    sa.Column("end_position", sa.BigInteger, nullable=False, server_default="0", index=True),
+)
+
+COUNTERS: Final = sa.Table(
+    "counters",
+    METADATA,
+    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("position", sa.BigInteger, nullable=False),
+)
+
+ATTEMPTS: Final = sa.Table(
+    "attempts",
+    METADATA,
+    # What people type as their name may be their password.
+    sa.Column("name_digest", sa.String(64), primary_key=True),
+    sa.Column("times", sa.String(200), nullable=False),
+    sa.Column("tried", Moment, nullable=False, index=True),
 )
 
 REFRESH_TOKENS: Final = sa.Table(

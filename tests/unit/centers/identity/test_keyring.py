@@ -126,6 +126,32 @@ def test_a_key_of_ninety_days_is_replaced_at_the_next_start(
     assert len(Keyring.open(path, clock).public_keys()) == keys
 
 
+def test_processes_that_find_an_old_key_together_replace_it_once(
+    path: Path, clock: ManualClock
+) -> None:
+    """All sign with the same new key, and all serve the old one."""
+    Keyring.open(path, clock)
+    clock.advance(MAX_AGE.total_seconds())
+    with ThreadPoolExecutor(8) as pool:
+        rings = list(pool.map(lambda _: Keyring.open(path, clock), range(8)))
+    served = [[key["kid"] for key in ring.public_keys()] for ring in rings]
+    assert len(served[0]) == 2
+    assert served == [served[0]] * 8
+
+
+def test_a_process_serves_and_uses_the_key_that_another_made(
+    path: Path, clock: ManualClock
+) -> None:
+    """From the rotation on, though it was opened before; without the file it knows what it knew."""
+    before, other = Keyring.open(path, clock), Keyring.open(path, clock)
+    other.rotate()
+    assert before.public_keys() == other.public_keys()
+    token = before.sign(PRINCIPAL, issued=clock.now(), ttl_s=300)
+    assert verifier(other, clock).user(token) == PRINCIPAL
+    path.unlink()
+    assert len(before.public_keys()) == 2
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"signing": {"kty": "OKP"}}'])
 def test_a_file_that_is_no_keyring_is_not_overwritten(
     path: Path, clock: ManualClock, content: str

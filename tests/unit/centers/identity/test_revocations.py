@@ -78,6 +78,17 @@ async def test_the_local_verifier_knows_before_any_watcher(feed: Feed) -> None:
     assert feed.applied == ["one", "two"]
 
 
+async def test_none_is_told_twice(feed: Feed, clock: ManualClock) -> None:
+    """Nor one that is told when its tokens have expired."""
+    feed.end("one")
+    async with aclosing(feed.watch()) as watch:
+        assert await ids(watch) == ["one"]
+        feed.end("one", "two")
+        feed.end("three", after_s=0)
+        assert await ids(watch) == ["two"]
+    assert feed.applied == ["one", "two"]
+
+
 async def test_many_come_in_blocks(feed: Feed) -> None:
     """No message has more than a thousand."""
     feed.end(*map(str, range(BLOCK + 1)))

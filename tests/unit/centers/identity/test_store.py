@@ -89,12 +89,12 @@ async def test_an_ended_session_is_kept_while_its_tokens_live(
     session = parts.verifier.user(grant.access_token)
     clock.advance(100)
     await centre.sign_on.sign_out(session, everywhere=False)
-    (revocation,) = await centre.records.revocations(clock.now())
+    (revocation,) = (await centre.records.ended(clock.now())).revocations
     assert revocation.session_id == session.session_id
     clock.advance(ACCESS_S - 100 + LATE_CLOCKS.total_seconds() - 1)
-    assert await centre.records.revocations(clock.now()) == [revocation]
+    assert (await centre.records.ended(clock.now())).revocations == [revocation]
     clock.advance(1)
-    assert await centre.records.revocations(clock.now()) == []
+    assert (await centre.records.ended(clock.now())).revocations == []
 
 
 async def test_revocations_are_known_again_after_a_restart(
