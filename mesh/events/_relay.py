@@ -12,7 +12,7 @@ from mesh.clock import Clock, SystemClock
 from mesh.events._bus import EventBus
 from mesh.events._failure import Backoff, is_passing, kind
 from mesh.log import get_logger
-from mesh.storage import Outbox
+from mesh.storage import Outbox, RelayTurn
 from mesh.telemetry import Meters
 
 BATCH: Final = 1_000
@@ -26,9 +26,11 @@ _log = get_logger(__name__)
 class Relay(Background):
     """Passes on the events of an outbox, in their order, for as long as it is entered.
 
-    While the bus cannot be reached they stay where they are. A crash after the
-    bus took some and before they were removed passes them on again: consumers
-    know them by their ids.
+    Of all processes that publish to one database, one at a time passes on what there
+    is, whoever published it: so the order is kept. A relay that does not get its turn
+    tries again later, and so does one that cannot reach the bus: the events stay where
+    they are. A crash after the bus took some and before they were removed passes them on
+    again: consumers know them by their ids.
 
     Args:
         outbox: what the service published.
@@ -56,21 +58,31 @@ class Relay(Background):
         backoff = Backoff()
         while True:
             try:
-                while await self._pass_on():
-                    backoff.reset()
+                if await self._is_due():
+                    await self._have_turn(backoff)
                 await self._news()
             except Exception as error:  # noqa: BLE001 - nothing may end it: events wait
                 if not is_passing(error):
                     _log.error("relay_refused", error=kind(error))
                 await self._clock.sleep(backoff.next_s())
 
-    async def _pass_on(self) -> bool:
+    async def _is_due(self) -> bool:
+        return self._removed < self._taken or bool(await self._outbox.read(1, after=self._taken))
+
+    async def _have_turn(self, backoff: Backoff) -> None:
+        """Pass on all there is."""
+        async with self._outbox.turn() as turn:
+            while await self._pass_on(turn):
+                backoff.reset()
+
+    async def _pass_on(self, turn: RelayTurn) -> bool:
         """Pass on a batch and forget it; False when there is none."""
         found = await self._outbox.read(BATCH, after=self._taken, max_bytes=MAX_BATCH_BYTES)
         if found:
             request = AppendRequest()
             for _, raw in found:
                 request.events.add().MergeFromString(raw)
+            await turn.confirm()
             await self._bus.append(request)
             self._taken = found[-1][0]
             self._relayed.add(len(found))

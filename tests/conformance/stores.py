@@ -19,6 +19,7 @@ from mesh.storage import (
     SQLiteOptions,
     SQLiteStore,
     Store,
+    StoreOptions,
 )
 from mesh.storage._mysql._server import Dialect
 from mesh.storage._mysql._store import MySQLStore
@@ -31,6 +32,10 @@ class Place(Protocol):
     """A database; every `open` is as if another process opened it."""
 
     @property
+    def impatient(self) -> StoreOptions:
+        """Bounds of a store that does not wait for a turn."""
+
+    @property
     def address(self) -> Address: ...
 
     def open(self, **changes: Any) -> AbstractAsyncContextManager[Store]: ...
@@ -41,6 +46,8 @@ class Place(Protocol):
 
 class SQLitePlace:
     """A file."""
+
+    impatient = SQLiteOptions(relay_wait_s=0.01)
 
     def __init__(self, folder: Path) -> None:
         self.address = folder / "store.db"
@@ -57,6 +64,8 @@ class SQLitePlace:
 
 class MySQLPlace:
     """A database of a server."""
+
+    impatient = MySQLOptions(relay_wait_s=0.01)
 
     def __init__(self, server: MariaDb) -> None:
         self._server = server

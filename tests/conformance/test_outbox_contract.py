@@ -19,6 +19,7 @@ from mesh.storage import (
     Inbox,
     IntegrityViolation,
     Store,
+    StoreUnavailable,
     Transaction,
     purge_inbox,
 )
@@ -161,6 +162,52 @@ async def test_a_transaction_that_is_over_publishes_no_more(store: Store) -> Non
         kept.append(tx)
     with pytest.raises(RuntimeError, match="over"):
         kept[0].publish(told("late"))
+
+
+async def test_one_at_a_time_has_the_turn(database: Place) -> None:
+    """Of two stores on one database; who waits gets it when it is given back, however that is."""
+    async with database.open() as one, database.open() as other:
+        order: list[str] = []
+
+        async def relay(store: Store, name: str) -> None:
+            async with store.outbox.turn() as turn:
+                order.append(name)
+                for _ in range(5):
+                    await turn.confirm()
+                    await asyncio.sleep(0.001)
+                order.append(name)
+                if name == "fails":
+                    raise LookupError
+
+        names = ("first", "fails", "third", "fourth")
+        stores = (one, other, other, one)
+        ended = await asyncio.gather(
+            *(relay(store, name) for store, name in zip(stores, names, strict=True)),
+            return_exceptions=True,
+        )
+        assert [type(end) for end in ended] == [type(None), LookupError, type(None), type(None)]
+        assert order[::2] == order[1::2]
+        assert sorted(order[::2]) == sorted(names)
+
+
+async def test_waiting_for_a_turn_is_bounded(database: Place) -> None:
+    """Who does not get it is told, and may try again; a cancelled holder gives it back."""
+    entered = asyncio.Event()
+
+    async def hold(store: Store) -> None:
+        async with store.outbox.turn():
+            entered.set()
+            await asyncio.Event().wait()
+
+    async with database.open() as one, database.open(options=database.impatient) as other:
+        holder = asyncio.create_task(hold(one))
+        await entered.wait()
+        with pytest.raises(StoreUnavailable, match="another process"):
+            await other.outbox.turn().__aenter__()
+        holder.cancel()
+        await asyncio.wait([holder])
+        async with other.outbox.turn() as turn:
+            await turn.confirm()
 
 
 PUBLISH = """

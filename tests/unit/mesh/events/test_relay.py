@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import grpc
 import pytest
@@ -11,8 +13,8 @@ import pytest
 from engine.mesh.v1.bus_pb2 import AppendRequest, PollRequest, PollResponse
 from mesh.clock import ManualClock
 from mesh.events import LocalBus, Relay
-from mesh.storage import Outbox, SQLiteStore, StoreUnavailable
-from mesh.telemetry import Meters
+from mesh.storage import Outbox, RelayTurn, SQLiteOptions, SQLiteStore, StoreUnavailable
+from mesh.telemetry import Meters, NullTracer
 from tests.unit.mesh.events.conftest import TOPIC, eventually, said, told
 
 
@@ -122,6 +124,9 @@ class Stuck:
     async def wait(self) -> None:
         await self._outbox.wait()
 
+    def turn(self) -> AbstractAsyncContextManager[RelayTurn]:
+        return self._outbox.turn()
+
 
 async def test_what_cannot_be_forgotten_yet_is_not_sent_twice(store: SQLiteStore) -> None:
     """One relay remembers what the bus has; it removes it as soon as the store lets it."""
@@ -142,3 +147,30 @@ async def test_a_crash_before_forgetting_sends_again(store: SQLiteStore) -> None
         await on(bus, 1)
     async with Relay(store.outbox, bus):
         assert await on(bus, 2) == ["a", "a"]
+
+
+async def test_a_relay_waits_for_its_turn(tmp_path: Path) -> None:
+    """As long as another one passes on, however often it tries; nothing is lost."""
+    bus, clock = Faulty([]), ManualClock()
+    options = SQLiteOptions(relay_wait_s=0.001)
+    async with SQLiteStore(tmp_path / "shop.db", tracer=NullTracer(), options=options) as store:
+        async with store.outbox.turn(), Relay(store.outbox, bus, clock=clock):
+            await publish(store, "a")
+            async with asyncio.timeout(60):
+                while clock.monotonic() < 3.0:  # noqa: ASYNC110 - its tries move the clock
+                    await asyncio.sleep(0.01)
+            assert bus.sizes == []
+        async with Relay(store.outbox, bus):
+            assert await on(bus, 1) == ["a"]
+
+
+async def test_several_relays_keep_the_order(store: SQLiteStore) -> None:
+    """Each passes on what it finds, one at a time; each event once."""
+    bus = Faulty([])
+    texts = [f"{n}" for n in range(60)]
+    async with Relay(store.outbox, bus), Relay(store.outbox, bus), Relay(store.outbox, bus):
+        for text in texts:
+            await publish(store, text)
+        assert await on(bus, len(texts)) == texts
+        await emptied(store)
+    assert sum(bus.sizes) == len(texts)

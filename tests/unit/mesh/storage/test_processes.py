@@ -1,4 +1,4 @@
-"""Several processes on one file, and one that dies in the middle of writing."""
+"""A process that dies in the middle of writing."""
 
 from __future__ import annotations
 
@@ -33,19 +33,6 @@ async def main():
         await asyncio.gather(*(work(store, number) for number in range(tasks)))
 """
 
-COUNT = (
-    PREAMBLE
-    + """
-async def work(store, _):
-    for _ in range(each):
-        async with store.transaction() as tx:
-            n = (await tx.fetch_all(sa.text("SELECT n FROM item")))[0].n
-            await tx.execute(sa.text("UPDATE item SET n = :n"), {"n": n + 1})
-
-asyncio.run(main())
-"""
-)
-
 WRITE = (
     PREAMBLE
     + """
@@ -71,19 +58,6 @@ def start(script: str, path: Path, tasks: int, each: int) -> subprocess.Popen[st
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
-
-
-@pytest.mark.parametrize(("tasks", "each"), [(1, 1_500), (15, 100)])
-async def test_two_processes_lose_no_update(
-    store: SQLiteStore, item: sa.Table, path: Path, tasks: int, each: int
-) -> None:
-    """Each reads, adds one and writes 1,500 times; the sum is 3,000."""
-    async with store.transaction() as tx:
-        await tx.execute(sa.insert(item), {"id": 1})
-    children = [start(COUNT, path, tasks, each) for _ in range(2)]
-    ended = [await asyncio.to_thread(child.communicate) for child in children]
-    assert [child.returncode for child in children] == [0, 0], ended
-    assert (await store.fetch_all(sa.select(item.c.n)))[0].n == 3_000
 
 
 @pytest.mark.parametrize("lines", [1, 40, 300])
