@@ -9,12 +9,12 @@ async with Mesh(tmp_path) as mesh:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from joserfc.jwk import OKPKey
 
@@ -40,11 +40,17 @@ class Mesh:
     then services take their keys from there. A test of events starts
     `mesh.bus.app.BLUEPRINT` after the services that use it, or trusts them before
     with `mesh.service.RIGHTS_OF_ALL`; without a bus events stay in their outboxes.
+
+    `defaults` says which settings a mesh in a folder has when the test names none:
+    by it one run of all tests is on other stores than the next.
     """
+
+    defaults: ClassVar[Callable[[Path], Mapping[str, Any]]] = staticmethod(lambda _: {})
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         defaults = {"gateway_port": 0, "port_base": 0, "metrics_port": 0, "drain_s": 1.0}
-        self.settings = Settings(var=folder, **{**defaults, **settings})
+        chosen = {**defaults, **type(self).defaults(folder), **settings}
+        self.settings = Settings(var=folder, **chosen)
         self.registry = DirectoryRegistry(self.settings.run_dir)
         self._issuer = OKPKey.generate_key("Ed25519")
         self._rights: dict[str, frozenset[str]] = {}

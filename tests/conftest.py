@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -14,7 +14,9 @@ import uvloop
 
 from loadtests.deployment import Platform, own_platform
 from loadtests.servers import MariaDb, Redis, RedisCluster
+from mesh.storage import lint
 from mesh.testing import Mesh
+from tests.chosen import REDIS_DATABASES, Stores
 
 hypothesis.settings.register_profile("engine", deadline=None)  # speed is no property here
 hypothesis.settings.load_profile("engine")
@@ -25,10 +27,49 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
     return {"uvloop": uvloop.new_event_loop}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Choose the stores that services under test are on."""
+    parser.addoption("--store", choices=("sqlite", "mariadb"), default="sqlite")
+    parser.addoption("--bus", choices=("embedded", "redis"), default="embedded")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is about the embedded parts when others are chosen."""
+    if (config.option.store, config.option.bus) == ("sqlite", "embedded"):
+        return
+    left_out = pytest.mark.skip(reason="it is about the embedded store or bus")
+    for item in items:
+        if item.get_closest_marker("embedded"):
+            item.add_marker(left_out)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stores(pytestconfig: pytest.Config) -> Iterator[Stores]:
+    """The stores that each `Mesh` of the run is on."""
+    embedded = Mesh.defaults
+    with ExitStack() as stack:
+        chosen = Stores(
+            database=_mariadb(stack) if pytestconfig.option.store == "mariadb" else None,
+            redis=_redis(stack) if pytestconfig.option.bus == "redis" else None,
+        )
+        Mesh.defaults = chosen.settings
+        yield chosen
+        Mesh.defaults = embedded
+
+
+def _mariadb(stack: ExitStack) -> MariaDb:
+    return stack.enter_context(MariaDb(stack.enter_context(_folder())))
+
+
+def _redis(stack: ExitStack) -> Redis:
+    folder = stack.enter_context(_folder())
+    return stack.enter_context(Redis(folder, "--databases", str(REDIS_DATABASES)))
+
+
 @pytest.fixture(scope="session")
-def platform() -> Iterator[Platform]:
+def platform(stores: Stores) -> Iterator[Platform]:
     """One platform for the tests of a process that need a whole one; it must stop cleanly."""
-    with own_platform() as platform:
+    with own_platform(stores.environ(Path("platform"))) as platform:
         yield platform
 
 
