@@ -1,4 +1,9 @@
-"""Which node a command goes to: always the same one, or as the cluster's slots say."""
+"""Which node a command goes to: always the same one, or as the cluster's slots say.
+
+The client for clusters of redis-py 8.1 sends ASKING on one connection and the command on
+another, so that a key of a slot on the move is not found; and it retries beyond any
+deadline. Here it has the connections of redis-py, and a way of our own to them.
+"""
 
 from __future__ import annotations
 
