@@ -1,0 +1,88 @@
+"""Looks at the settings themselves: what is unwise in production."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from cli.checkup.finding import Finding, graded, ok
+from mesh.settings import Settings
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Look at the settings; touches nothing."""
+    on_servers = bool(settings.database_url or settings.redis_url)
+    yield graded(
+        "demo",
+        "users with known passwords" if settings.demo else "off",
+        "Set ENGINE_DEMO=0 in production, on a database that never was a demo's.",
+        bad=settings.demo,
+        worse=settings.demo and on_servers,
+    )
+    yield graded(
+        "listening",
+        settings.host,
+        "Services speak without TLS: keep their ports and the metrics behind a firewall, "
+        "and put a proxy with TLS before the gateway.",
+        bad=not _is_local(settings.host),
+    )
+    yield graded(
+        "replicas",
+        f"{settings.replicas} of each service",
+        "With ENGINE_REPLICAS=2 the platform outlives the death of a process.",
+        bad=bool(settings.database_url) and settings.replicas == 1,
+    )
+    if settings.database_url:
+        yield from _database(settings)
+    if settings.redis_url:
+        yield from _redis(settings)
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    host = urlsplit(settings.database_url).hostname or ""
+    yield graded(
+        "database secret",
+        "set" if settings.database_password else "no password",
+        "Give its user a password, and ENGINE_DATABASE_PASSWORD_FILE the file that has it.",
+        bad=not settings.database_password,
+    )
+    yield graded(
+        "database TLS",
+        f"verified by {settings.database_ca}" if settings.database_ca else "off",
+        "Set ENGINE_DATABASE_CA: passwords and customers cross the network in clear text.",
+        bad=not settings.database_ca and not _is_local(host),
+    )
+
+
+def _redis(settings: Settings) -> Iterator[Finding]:
+    url = urlsplit(settings.redis_url)
+    yield graded(
+        "redis secret",
+        "set" if settings.redis_password else "no password",
+        "Set requirepass or an ACL user, and ENGINE_REDIS_PASSWORD_FILE to the file that has it.",
+        bad=not settings.redis_password,
+    )
+    local = all(_is_local(part.rpartition(":")[0] or part) for part in _hosts(url.netloc))
+    if url.scheme.startswith("rediss"):
+        yield ok("redis TLS", "on")
+    else:
+        yield graded(
+            "redis TLS",
+            "off",
+            "Use rediss://: events cross the network in clear text.",
+            bad=not local,
+        )
+
+
+def _hosts(netloc: str) -> list[str]:
+    return netloc.rpartition("@")[2].split(",")
+
+
+def _is_local(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
