@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +27,8 @@ from mesh.context import Metadata, Principal, Scope
 from mesh.registry import DirectoryRegistry
 from mesh.service import RIGHTS_OF_ALL, Blueprint
 from mesh.settings import Settings
-from mesh.telemetry import Telemetry
+from mesh.storage import Store, address, open_store
+from mesh.telemetry import NullTracer, Telemetry
 from mesh.tokens import ServiceKey, sign_user, write_trust
 
 KEY_ID = "testing"
@@ -99,6 +100,10 @@ class Mesh:
         )
         await self._stack.enter_async_context(app)
         return app
+
+    def store(self, service: str) -> AbstractAsyncContextManager[Store]:
+        """What a service keeps, beside the service itself; to be entered."""
+        return open_store(address(self.settings, service), tracer=NullTracer())
 
     def token(
         self,

@@ -18,8 +18,6 @@ from centers.ark.tables import access_log
 from engine.ark.v1 import ark_pb2, ark_pb2_grpc
 from mesh.clock import SystemClock
 from mesh.errors import ErrorView
-from mesh.storage import SQLiteStore
-from mesh.telemetry import NullTracer
 from mesh.testing import Mesh
 from sequencer.app import BLUEPRINT as SEQUENCER
 
@@ -202,7 +200,7 @@ async def test_question_is_on_record_with_who_asked(
     await reader.Query(
         ark_pb2.QueryRequest(customer_ids=[1, 2, 3], fields=fields), metadata=[trace]
     )
-    async with opened(mesh.settings.data_dir / "ark.db") as store:
+    async with mesh.store("ark") as store:
         newest = access_log.select().order_by(access_log.c.position.desc()).limit(1)
         (row,) = await store.fetch_all(newest)
     assert (row.user, row.service, row.purpose) == ("rm001", "customer", "service")
@@ -213,7 +211,7 @@ async def test_chain_of_the_log_holds_under_concurrent_questions(
     mesh: Mesh, reader: ark_pb2_grpc.ArkServiceAsyncStub
 ) -> None:
     """Questions asked at once each have their entry, in one unbroken chain."""
-    async with opened(mesh.settings.data_dir / "ark.db") as store:
+    async with mesh.store("ark") as store:
         clock = SystemClock()
         ark_store = ArkStore(store, clock)
         ark = Ark(ark_store, ark_store, NoTokens(), clock)
@@ -244,7 +242,3 @@ class NoTokens:
 
     async def take(self, count: int) -> list[int]:
         raise AssertionError(f"{count} tokens wanted")
-
-
-def opened(path: Path) -> SQLiteStore:
-    return SQLiteStore(path, tracer=NullTracer())

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import closing
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,6 +33,7 @@ from mesh import context
 from mesh.bus.app import BLUEPRINT as BUS
 from mesh.errors import ErrorView
 from mesh.service import RIGHTS_OF_ALL
+from mesh.storage import Store
 from mesh.testing import Mesh
 from mesh.tokens import WILDCARD
 from sequencer.app import BLUEPRINT as SEQUENCER
@@ -82,7 +82,6 @@ class Bank:
     """What is there: a customer of the manager's book, one of another branch, a product."""
 
     mesh: Mesh
-    folder: Path
     customers: dict[str, int]
     product_id: int
 
@@ -155,7 +154,7 @@ async def bank() -> AsyncIterator[Bank]:
                 await mesh.start(blueprint)
             customers = await _customers(mesh)
             product_id = await _product(mesh)
-            yield Bank(mesh=mesh, folder=Path(folder), customers=customers, product_id=product_id)
+            yield Bank(mesh=mesh, customers=customers, product_id=product_id)
 
 
 async def _customers(mesh: Mesh) -> dict[str, int]:
@@ -276,24 +275,28 @@ async def all_is_told(bank: Bank) -> None:
     token = bank.mesh.token("op001", permissions={"bus.read"})
     bus = bus_pb2_grpc.BusServiceStub(bank.mesh.channel("bus", token=token))
 
-    async def behind() -> int:
-        if any(_untold(bank.folder, name) for name in RECORDED):
-            return 1
-        groups = (await bus.ListGroups(bus_pb2.ListGroupsRequest())).groups
-        (log,) = (one for one in groups if one.topic == "audit")
-        return log.lag
-
-    while True:
-        if not await behind():
-            return
-        await asyncio.sleep(0.005)
+    async with AsyncExitStack() as stack:
+        stores = [await stack.enter_async_context(bank.mesh.store(name)) for name in RECORDED]
+        while True:
+            if not (await _untold(stores) or await _lag(bus)):
+                return
+            await asyncio.sleep(0.005)
 
 
-def _untold(folder: Path, name: str) -> int:
-    """Events of a service that the bus does not have."""
-    with closing(sqlite3.connect(f"file:{folder}/data/{name}.db?mode=ro", uri=True)) as database:
-        (count,) = database.execute("SELECT count(*) FROM engine_outbox").fetchone()
-    return int(count)
+async def _untold(stores: Sequence[Store]) -> bool:
+    """Whether one has events that the bus does not have."""
+    for store in stores:
+        if await store.outbox.read(1):
+            return True
+    return False
+
+
+async def _lag(bus: Any) -> int:
+    """Records that the review centre does not have."""
+    groups = (await bus.ListGroups(bus_pb2.ListGroupsRequest())).groups
+    (log,) = (one for one in groups if one.topic == "audit")
+    lag: int = log.lag
+    return lag
 
 
 async def records(auditor: Any, actor: str) -> Sequence[review_pb2.Behavior]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import closing
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,8 +12,10 @@ from typing import Any
 import grpc
 import pytest
 import pytest_asyncio
+import sqlalchemy as sa
 
 from centers.wecom.app import BLUEPRINT
+from centers.wecom.tables import message_task
 from engine.mesh.v1 import context_pb2, policy_pb2
 from engine.mesh.v1.event_pb2 import Event
 from engine.simulator.v1 import simulator_pb2, simulator_pb2_grpc
@@ -190,10 +190,10 @@ async def refusal(call: Awaitable[Any]) -> ErrorView:
     return ErrorView.from_rpc(failed.value)
 
 
-def held_text(mesh: Mesh, contact_id: int) -> str:
-    statement = "SELECT text FROM message_task WHERE contact_id = ?"
-    with closing(sqlite3.connect(mesh.settings.data_dir / "wecom.db")) as database:
-        ((text,),) = database.execute(statement, (contact_id,))
+async def held_text(mesh: Mesh, contact_id: int) -> str:
+    statement = sa.select(message_task.c.text).where(message_task.c.contact_id == contact_id)
+    async with mesh.store("wecom") as store:
+        ((text,),) = await store.fetch_all(statement)
     return str(text)
 
 
@@ -223,7 +223,7 @@ async def test_text_is_held_only_until_wecom_has_it(
     await bind(served, number)
     await create(served, number, number)
     await listener.heard(number, CREATED, PENDING)
-    assert not held_text(served, number)
+    assert not await held_text(served, number)
     assert all(TEXT.encode() not in event.payload for event in listener.events)
 
 
@@ -249,7 +249,7 @@ async def test_unbound_customer_gets_no_message(
     task = await create(served, number, number)
     assert (task.state, task.result_code) == (FAILED, "NOT_BOUND")
     await listener.heard(number, FAILED)
-    assert not held_text(served, number)
+    assert not await held_text(served, number)
 
 
 async def test_customer_of_another_member_gets_no_message(served: Mesh, number: int) -> None:
