@@ -42,11 +42,15 @@ generate: $(STAMPS)/runtime ## Generate the contracts' Python into build/gen
 run: setup ## Run the whole platform with the demo bank: http://127.0.0.1:8080
 	@ENGINE_DEMO=$${ENGINE_DEMO:-1} exec $(ENGINE) up
 
-test: setup $(STAMPS)/dev $(STAMPS)/bench ## Run the tests (under 8 minutes on two cores)
-	@$(PY) -m pytest -m "not slow and not real and not scale and not browser" -n 2 --dist loadfile
+PYTEST := $(PY) -m pytest -n 2 --dist loadfile
+QUICK := -m "not slow and not real and not scale and not browser"
 
-verify: setup $(STAMPS)/dev $(STAMPS)/bench ## Run all tests, the slow ones too
-	@$(PY) -m pytest
+test: setup $(STAMPS)/dev $(STAMPS)/bench ## Run the tests (under 8 minutes on two cores)
+	@$(PYTEST) $(QUICK)
+
+verify: setup $(STAMPS)/dev $(STAMPS)/bench ## Run all tests, those of services on MariaDB and Redis too
+	@$(PYTEST)
+	@$(PYTEST) $(QUICK) --store mariadb --bus redis tests/integration
 
 lint: setup $(STAMPS)/dev $(STAMPS)/bench ## Check style, types, layers and contracts
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
