@@ -117,11 +117,10 @@ class RedisView:
     async def _groups(self, topic: str) -> dict[str, int]:
         """The groups of a topic, with up to where each is done."""
         answer = iter(await self._redis.execute("HGETALL", self._keys.of(topic).offsets))
-        known = {name.decode(): int(value) for name, value in zip(answer, answer, strict=True)}
         return {
-            name.removeprefix(_SETTLED): value
-            for name, value in known.items()
-            if name.startswith(_SETTLED)
+            name.decode().removeprefix(_SETTLED): int(value)
+            for name, value in zip(answer, answer, strict=True)
+            if name.startswith(_SETTLED.encode())
         }
 
     async def _group_keys(self, group: str) -> Sequence[GroupKey]:

@@ -27,7 +27,7 @@ class TopicKeys:
 
     @property
     def offsets(self) -> str:
-        """Hash: up to where each group is done, and what it was given."""
+        """Hash, of each group: up to where it is done, what it was given, and to which member."""
         return self._key("offsets")
 
     @property

@@ -100,8 +100,9 @@ local owner = redis.call('GET', lease)
 if owner and owner ~= member then return {0} end
 redis.call('SET', lease, member, 'PX', lease_ms)
 
-local known = redis.call('HMGET', offsets, 'settled:' .. group, 'delivered:' .. group)
-local settled, delivered = tonumber(known[1]), tonumber(known[2])
+local known = redis.call('HMGET', offsets, 'settled:' .. group, 'delivered:' .. group,
+  'member:' .. group)
+local settled, delivered, holder = tonumber(known[1]), tonumber(known[2]), known[3]
 local last = top(log, head)
 local lost = 0
 
@@ -125,7 +126,7 @@ if not settled or delivered > last or pending.err then
 end
 
 -- The lease says that whoever was served before is gone: what it had is this member's now.
-if owner ~= member then
+if holder ~= member then
   local cursor = '0-0'
   repeat
     local claimed = redis.call('XAUTOCLAIM', log, group, member, 0, cursor, 'COUNT', 1000, 'JUSTID')
@@ -136,6 +137,7 @@ if owner ~= member then
       redis.call('XGROUP', 'DELCONSUMER', log, group, consumer[2])
     end
   end
+  redis.call('HSET', offsets, 'member:' .. group, member)
 end
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import secrets
 from collections.abc import AsyncIterator
 
@@ -100,6 +101,19 @@ async def test_what_a_member_had_is_the_next_ones(shop: Shop) -> None:
     assert said(await shop.ask("m2", settled=2)) == ["c", "d", "e"]
     consumers = await shop.redis.execute("XINFO", "CONSUMERS", shop.keys.log, GROUP)
     assert [each[1] for each in consumers] == [b"m2"]
+
+
+async def test_who_comes_back_by_renewing_has_what_the_other_had(shop: Shop) -> None:
+    """Else it would read on behind that, and settle what nobody consumed."""
+    await shop.ask("m1")
+    await shop.end_lease()
+    await shop.tell(*"ab")
+    assert said(await shop.ask("m2")) == ["a", "b"]
+    await shop.end_lease()
+    renewing = PollRequest(group="tasks", topic="orders", member="m1", renewing=True)
+    assert (await shop.bus.poll(renewing)).active
+    await shop.tell("c")
+    assert said(await shop.ask("m1")) == ["a", "b", "c"]
 
 
 async def test_nothing_is_pending_that_was_settled(shop: Shop) -> None:
@@ -229,3 +243,36 @@ async def test_events_of_all_topics_are_listed_by_their_time(shop: Shop) -> None
     assert await shop.view.events("", places[3], 10, 0) == every[4:]
     assert await shop.view.events("", -1, 2, 0) == every[-2:]
     assert await shop.view.events("", 0, 2, 0) == every[:2]
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_whatever_members_do_the_group_has_each_event_in_turn(shop: Shop, seed: int) -> None:
+    """Each answer begins right behind what is settled, whoever asks, and leaves nothing out."""
+    chance = random.Random(seed)
+    last = settled = 0
+    served = ""
+    had = dict.fromkeys(("m1", "m2", "m3"), 0)
+    for _ in range(150):
+        member = chance.choice([*had])
+        match chance.choice(["tell", "end", "renew", "ask", "ask", "ask"]):
+            case "tell":
+                count = chance.randint(1, 100)
+                await shop.tell(*"x" * count)
+                last += count
+            case "end":
+                await shop.end_lease()
+                served = ""
+            case "renew":
+                renewing = PollRequest(group="tasks", topic="orders", member=member, renewing=True)
+                renewed = await shop.bus.poll(renewing)
+                assert renewed.active == (served in ("", member))
+                served = served or member
+            case _:
+                done, most = chance.choice([0, had[member]]), chance.randint(1, 150)
+                answer = await shop.ask(member, settled=done, most=most)
+                assert answer.active == (served in ("", member))
+                if answer.active:
+                    served, settled = member, max(settled, done)
+                    places = [logged.position for logged in answer.events]
+                    assert places == [*range(settled + 1, min(last, settled + most) + 1)]
+                    had[member] = places[-1] if places else 0
