@@ -70,17 +70,16 @@ class RedisClient:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for node in self._topology.nodes():
-            await node.close()
+        await self._topology.close()
 
     @property
     def available(self) -> bool:
-        """Whether every node known answered when it was last asked."""
+        """Whether every node that holds keys answered when it was last asked."""
         return all(node.breaker.closed for node in self._topology.nodes())
 
     @property
     def unavailable_s(self) -> float:
-        """Seconds that nodes were away so far, in all."""
+        """Seconds that these were away so far, in all."""
         return sum(node.breaker.down_s for node in self._topology.nodes())
 
     async def execute(self, *words: Word, timeout_s: float | None = None) -> Any:

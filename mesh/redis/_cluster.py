@@ -43,7 +43,10 @@ class Topology(Protocol):
         """That node."""
 
     def nodes(self) -> Sequence[Node]:
-        """All that are known."""
+        """Those that hold keys now."""
+
+    async def close(self) -> None:
+        """Close the connections to all of them."""
 
     def doubt(self) -> None:
         """Look again where things are before the next command."""
@@ -64,6 +67,9 @@ class Single:
     def nodes(self) -> Sequence[Node]:
         return (self._node,)
 
+    async def close(self) -> None:
+        await self._node.close()
+
     def doubt(self) -> None:
         pass
 
@@ -79,6 +85,7 @@ class Cluster:
         self._options = options
         self._known: dict[Host, Node] = {}
         self._slots: list[Host | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
+        self._masters: frozenset[Host] = frozenset()
         self._stale = True
         self._refreshed = -REFRESH_S
         self._refreshing = asyncio.Lock()
@@ -113,7 +120,11 @@ class Cluster:
         return self._at(host)
 
     def nodes(self) -> Sequence[Node]:
-        return tuple(self._known.values())
+        return tuple(map(self._at, self._masters or self._options.location.hosts))
+
+    async def close(self) -> None:
+        for node in self._known.values():
+            await node.close()
 
     def doubt(self) -> None:
         self._stale = True
@@ -125,8 +136,7 @@ class Cluster:
         return node
 
     def _any(self) -> Node:
-        held = {host for host in self._slots if host is not None}
-        nodes = [self._at(host) for host in held or self._options.location.hosts]
+        nodes = self.nodes()
         return next((node for node in nodes if node.breaker.closed), nodes[0])
 
     async def _refresh(self, until: float) -> None:
@@ -151,14 +161,21 @@ class Cluster:
             except RedisUnavailable:
                 continue
             self._take_on(ranges, node)
+            await self._forget_gone()
             return
 
     def _take_on(self, ranges: Sequence[Any], asked: Node) -> None:
         self._slots = [None] * REDIS_CLUSTER_HASH_SLOTS
         for first, last, (name, port, *_), *_replicas in ranges:
             host = Host(name.decode() if name else asked.host.name, port)
-            self._slots[first : last + 1] = [self._at(host).host] * (last - first + 1)
+            self._slots[first : last + 1] = [host] * (last - first + 1)
+        self._masters = frozenset(host for host in self._slots if host is not None)
         self._stale = not ranges
+
+    async def _forget_gone(self) -> None:
+        """Those that hold nothing any more; commands under way to them end by themselves."""
+        for host in self._known.keys() - self._masters - set(self._options.location.hosts):
+            await self._known.pop(host).close()
 
 
 def key_of(words: tuple[Word, ...]) -> bytes | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from loadtests.servers import Redis
+from loadtests.servers import Redis, free_port
 from mesh.redis import RedisClient, RedisRefused, RedisUnavailable
 from mesh.telemetry import Meters
 
@@ -159,6 +160,41 @@ async def test_a_password_is_asked_for_and_kept_to_ourselves(
             with pytest.raises(RedisUnavailable) as caught:
                 await redis.execute("PING")
         assert "-one" not in str(caught.value) + caplog.text
+
+
+async def test_over_tls_only_a_server_with_a_trusted_certificate_is_talked_to(var: Path) -> None:
+    """By a CA of one's own, or those of the system."""
+    _certificate(var)
+    port = free_port()
+    files = [*("--tls-cert-file", str(var / "cert.pem")), *("--tls-key-file", str(var / "key.pem"))]
+    options = [*("--tls-port", str(port)), *files, *("--tls-auth-clients", "no")]
+    with Redis(var / "redis", *options):
+        async with RedisClient(f"rediss://127.0.0.1:{port}?ca={var / 'cert.pem'}") as redis:
+            assert await redis.execute("PING", timeout_s=5) == b"PONG"
+        async with RedisClient(f"rediss://127.0.0.1:{port}") as redis:
+            with pytest.raises(RedisUnavailable):
+                await redis.execute("PING", timeout_s=5)
+
+
+def _certificate(folder: Path) -> None:
+    """One that vouches for itself."""
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *(
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=redis",
+                "-addext",
+                "subjectAltName=IP:127.0.0.1",
+            ),
+            *("-keyout", folder / "key.pem", "-out", folder / "cert.pem"),
+        ],
+        check=True,
+        capture_output=True,
+    )
 
 
 @pytest.mark.parametrize("fault", ["kill", "pause"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from redis.crc import key_slot
 
-from loadtests.servers import Redis, RedisCluster
+from loadtests.servers import Redis, RedisCluster, free_port
 from mesh.redis import RedisClient, RedisRefused, RedisUnavailable
 
 pytestmark = pytest.mark.real
@@ -87,6 +87,43 @@ async def test_a_dead_node_takes_only_its_own_keys_along_and_comes_back_by_itsel
         dead.start()
         await _complete(redis)
         assert redis.available
+
+
+async def test_a_replica_that_takes_over_is_found_and_its_master_forgotten(
+    cluster: RedisCluster, var: Path
+) -> None:
+    """What the replica had is there again, without hands."""
+    master = next(node for node in cluster.nodes if _holds(node, KEYS[0]))
+    options = [*("--cluster-enabled", "yes"), *("--cluster-node-timeout", "500")]
+    options += ["--cluster-port", str(free_port())]
+    for node in cluster.nodes:
+        node.command("config", "set", "cluster-node-timeout", "500")
+    with Redis(var / "replica", *options) as replica:
+        await _follow(replica, master)
+        seeds = ",".join(f"127.0.0.1:{node.port}" for node in cluster.nodes if node is not master)
+        async with RedisClient(f"redis+cluster://{seeds}", timeout_s=0.5) as redis:
+            for key in KEYS:
+                await redis.execute("SET", key, "v")
+            assert master.command("wait", "1", "5000") == "1"
+            master.kill()
+            await _complete(redis)
+            assert redis.available
+            assert await redis.execute("GET", KEYS[0]) == b"v"
+
+
+async def _follow(replica: Redis, master: Redis) -> None:
+    """Make it the replica of a master of the cluster, with all that it holds."""
+    bus = master.command("config", "get", "cluster-port").split()[-1]
+    replica.command("cluster", "meet", "127.0.0.1", str(master.port), bus)
+    await _says(replica, "OK", "cluster", "replicate", _id(master))
+    await _says(replica, "master_link_status:up", "info", "replication")
+    await _says(replica, "cluster_state:ok", "cluster", "info")
+
+
+async def _says(node: Redis, expected: str, *words: str) -> None:
+    async with asyncio.timeout(30):
+        while expected not in node.command(*words):  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.05)
 
 
 async def test_a_cluster_is_found_by_any_of_its_seeds(cluster: RedisCluster) -> None:
