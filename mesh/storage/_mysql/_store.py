@@ -74,7 +74,7 @@ class MySQLStore:
         self._effects: Effects = Effects()
         self._pool = Pool(self._connect, self._options)
         self._scans = Scans(self._server, self._options)
-        self._writer = Writer(self._server, self._options, meters, self._clock)
+        self._writer = Writer(self._server, self._options, meters)
         wait_s = min(self._options.relay_wait_s, self._options.timeout_s / 2)
         self._turns = LockTurns(self._server, wait_s)
         self.outbox = TableOutbox(self, self._turns.turn)

@@ -29,7 +29,7 @@ writers: Final = sa.Table(
     metadata,
     sa.Column("writer", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("turn", sa.BigInteger, nullable=False),
-    sa.Column("seen_us", sa.BigInteger, nullable=False, comment="microseconds, UTC"),
+    sa.Column("seen_s", sa.BigInteger, nullable=False, comment="seconds, the server's clock"),
 )
 """The last turn that each writer committed: it asks here when the answer was lost."""
 
@@ -38,6 +38,10 @@ TABLES: Final = (turns, writers, records, outbox, inbox)
 LOCK_S: Final = 30
 """How long to wait for another process that makes the tables."""
 
+FORGOTTEN_S: Final = 86_400
+"""Seconds after which nobody asks any more what became of a commit."""
+
+_FORGET: Final = "DELETE FROM engine_writer WHERE seen_s < UNIX_TIMESTAMP() - %s"
 _FOUND: Final = (
     "SELECT table_name, index_name FROM information_schema.statistics "
     "WHERE table_schema = DATABASE()"
@@ -50,8 +54,12 @@ async def make_tables(connection: Connection, database: str) -> None:
     Raises:
         StorageError: it cannot be done.
     """
-    if not await _missing(connection):
-        return
+    if await _missing(connection):
+        await _make_alone(connection, database)
+    await connection.command(_FORGET, (FORGOTTEN_S,))
+
+
+async def _make_alone(connection: Connection, database: str) -> None:
     lock = f"{database}.store"
     ((held,),) = await connection.command("SELECT GET_LOCK(%s, %s)", (lock, LOCK_S))
     if held != 1:

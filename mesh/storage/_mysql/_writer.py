@@ -16,11 +16,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Sequence
-from itertools import count
+from collections.abc import Iterator, Sequence
+from itertools import chain, count
 from typing import Final
 
-from mesh.clock import Clock, to_micros
 from mesh.storage._errors import OutcomeUnknown, StorageError, StoreUnavailable
 from mesh.storage._groups import GroupWriter, Turn
 from mesh.storage._mysql._errors import ConnectionLost
@@ -37,8 +36,8 @@ _EVENT: Final = "(%s, %s)"
 _EVENTS: Final = "INSERT INTO engine_outbox (position, event) VALUES "
 _POSITION: Final = "UPDATE engine_turn SET position = %s WHERE id = 1"
 _COMMITTED: Final = (
-    "INSERT INTO engine_writer (writer, turn, seen_us) VALUES (%s, %s, %s) "
-    "ON DUPLICATE KEY UPDATE turn = VALUES(turn), seen_us = VALUES(seen_us)"
+    "INSERT INTO engine_writer (writer, turn, seen_s) VALUES (%s, %s, UNIX_TIMESTAMP()) "
+    "ON DUPLICATE KEY UPDATE turn = VALUES(turn), seen_s = VALUES(seen_s)"
 )
 _LOCK: Final = "UPDATE engine_turn SET turn = turn WHERE id = 1"
 _LAST: Final = "SELECT turn FROM engine_writer WHERE writer = %s"
@@ -49,14 +48,12 @@ class Writer(GroupWriter):
 
     Args:
         server: opens it.
-        clock: dates what the writer leaves in `engine_writer`.
     """
 
-    def __init__(self, server: Server, options: MySQLOptions, meters: Meters, clock: Clock) -> None:
+    def __init__(self, server: Server, options: MySQLOptions, meters: Meters) -> None:
         super().__init__(options, meters)
         self._server = server
         self._options = options
-        self._clock = clock
         self._id = secrets.randbits(62)
         self._connection: WritingConnection | None = None
         self._turn = self._position = 0
@@ -95,7 +92,7 @@ class Writer(GroupWriter):
                 return None
 
     async def _ended(self, turn: Turn, *, kept: bool) -> None:
-        if turn.under_way is not None:
+        if turn.under_way is not None and not turn.under_way.done():
             # Its task was cancelled; the statement may hold the connection still.
             await asyncio.wait([turn.under_way])
         if not kept:
@@ -123,22 +120,18 @@ class Writer(GroupWriter):
         """Statements that keep the events, in packets of bounded size."""
         if not events:
             return []
-        places = count(self._position + 1)
-        rows = [connection.written(_EVENT, (next(places), event)) for event in events]
-        texts: list[str] = []
-        while rows:
-            size, taken = 0, 0
-            while taken < len(rows) and (not taken or size < self._options.max_packet_bytes):
-                size += len(rows[taken])
-                taken += 1
-            texts.append(_EVENTS + ", ".join(rows[:taken]))
-            del rows[:taken]
-        return [*texts, connection.written(_POSITION, (self._position + len(events),))]
+        texts = []
+        position = self._position
+        for batch in _batches(events, self._options.max_packet_bytes):
+            rows = ", ".join([_EVENT] * len(batch))
+            places = zip(count(position + 1), batch, strict=False)
+            texts.append(connection.written(_EVENTS + rows, [*chain.from_iterable(places)]))
+            position += len(batch)
+        return [*texts, connection.written(_POSITION, (position,))]
 
     def _mark(self, connection: WritingConnection) -> str:
         """Leaves in the database that this turn was committed."""
-        now = to_micros(self._clock.now())
-        return connection.written(_COMMITTED, (self._id, self._turn, now))
+        return connection.written(_COMMITTED, (self._id, self._turn))
 
     async def _settle(self, error: StorageError) -> StorageError | None:
         """Learn from the database what became of a commit whose answer did not come.
@@ -171,3 +164,14 @@ class Writer(GroupWriter):
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _batches(events: Sequence[bytes], most_bytes: int) -> Iterator[Sequence[bytes]]:
+    """The events in batches of bounded size; a larger event has one of its own."""
+    start = size = 0
+    for end, event in enumerate(events):
+        if end > start and size + len(event) > most_bytes:
+            yield events[start:end]
+            start, size = end, 0
+        size += len(event)
+    yield events[start:]
