@@ -148,17 +148,15 @@ class Giving:
 
     async def _task(self, asked: Claim) -> Task | None:
         """The task that the claim is part of, once it is known here."""
-        task_id, waited = asked.chain.task_id, timedelta()
+        task_id, wait_s = asked.chain.task_id, TASK_WAIT.total_seconds()
+        last = self._clock.monotonic() + wait_s
         while task_id:
             found = await self._tasks.find(task_id)
             if found is not None:
                 return found
-            if waited >= TASK_WAIT:
-                raise MeshError(
-                    BenefitsReason.TASK_UNKNOWN, retry_after_s=TASK_WAIT.total_seconds()
-                )
+            if self._clock.monotonic() >= last:
+                raise MeshError(BenefitsReason.TASK_UNKNOWN, retry_after_s=wait_s)
             await self._clock.sleep(TASK_LOOK.total_seconds())
-            waited += TASK_LOOK
         return None
 
     async def _moved(self, tx: Transaction, before: Grant, state: State, *, why: str = "") -> Grant:

@@ -19,7 +19,7 @@ from mesh.storage import Row, Store, Transaction
 _CHANGED: Final = action_pb2.TaskChanged.DESCRIPTOR.full_name
 
 _ONE: Final = sa.select(task).where(task.c.task_id == sa.bindparam("of_task"))
-_DROP: Final = sa.delete(task).where(task.c.task_id == sa.bindparam("of_task"))
+_CHANGE: Final = sa.update(task).where(task.c.task_id == sa.bindparam("of_task"))
 _ADD: Final = sa.insert(task)
 
 WITHDRAWN: Final = frozenset(
@@ -89,8 +89,10 @@ async def learn(tx: Transaction, learned: Task) -> None:
         "contact_id": learned.chain.contact_id,
         "update_us": to_micros(learned.update_time),
     }
-    await tx.execute(_DROP, place)
-    await tx.execute(_ADD, row)
+    if rows:
+        await tx.execute(_CHANGE, row | place)
+    else:
+        await tx.execute(_ADD, row)
 
 
 def _told(message: action_pb2.Task) -> Task:

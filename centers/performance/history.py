@@ -31,9 +31,9 @@ _OPPORTUNITIES: Final = _of_customers(opportunity)
 _TASKS: Final = _of_customers(task, task.c.task_id)
 _CONTACTS: Final = _of_customers(contact)
 
-_DROP_OPPORTUNITY: Final = sa.delete(opportunity).where(opportunity.c.opportunity_id == _of("id"))
+_CHANGE_OPPORTUNITY: Final = sa.update(opportunity).where(opportunity.c.opportunity_id == _of("id"))
 _ADD_OPPORTUNITY: Final = sa.insert(opportunity)
-_DROP_TASK: Final = sa.delete(task).where(task.c.task_id == _of("id"))
+_CHANGE_TASK: Final = sa.update(task).where(task.c.task_id == _of("id"))
 _ADD_TASK: Final = sa.insert(task)
 _DROP_LATER_CONTACT: Final = sa.delete(contact).where(
     contact.c.contact_id == _of("id"), contact.c.reached_us > _of("reached")
@@ -77,8 +77,8 @@ async def learn_opportunity(tx: Transaction, told: Opportunity) -> None:
         "acted_on": int(told.acted_on),
         "occurred_us": to_micros(told.occurred_time),
     }
-    await tx.execute(_DROP_OPPORTUNITY, {"id": told.opportunity_id})
-    await tx.execute(_ADD_OPPORTUNITY, row)
+    if not await tx.execute(_CHANGE_OPPORTUNITY, row | {"id": told.opportunity_id}):
+        await tx.execute(_ADD_OPPORTUNITY, row)
 
 
 async def learn_task(
@@ -86,8 +86,8 @@ async def learn_task(
 ) -> None:
     """Remember which opportunity a task is about."""
     row = {"task_id": task_id, "customer_id": customer_id, "opportunity_id": opportunity_id}
-    await tx.execute(_DROP_TASK, {"id": task_id})
-    await tx.execute(_ADD_TASK, row)
+    if not await tx.execute(_CHANGE_TASK, row | {"id": task_id}):
+        await tx.execute(_ADD_TASK, row)
 
 
 async def learn_contact(tx: Transaction, told: Contact) -> None:

@@ -191,12 +191,12 @@ class Admissions:
         return self._clock.now() - rules.memory - HOLDS_FOR
 
     async def _await_task(self, task_id: int) -> None:
-        waited = timedelta()
+        wait_s = TASK_WAIT.total_seconds()
+        last = self._clock.monotonic() + wait_s
         while task_id and not await self._tasks.is_known(task_id):
-            if waited >= TASK_WAIT:
-                raise MeshError(ReachReason.TASK_UNKNOWN, retry_after_s=TASK_WAIT.total_seconds())
+            if self._clock.monotonic() >= last:
+                raise MeshError(ReachReason.TASK_UNKNOWN, retry_after_s=wait_s)
             await self._clock.sleep(TASK_LOOK.total_seconds())
-            waited += TASK_LOOK
 
 
 def _judged(

@@ -125,28 +125,30 @@ class Dispatcher(Background):
         async with asyncio.TaskGroup() as group:
             while True:
                 self._news.clear()
-                for due in await self._due():
+                for due, rules in await self._due():
                     self._in_hand.add(due.contact_id)
-                    group.create_task(self._handle(due))
+                    group.create_task(self._handle(due, rules))
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_S):
                         await self._news.wait()
 
-    async def _due(self) -> list[Due]:
-        """What is due and not in hand, as far as there are hands free."""
+    async def _due(self) -> list[tuple[Due, Rules]]:
+        """What is due and not in hand, as far as there are hands free, and the policy."""
         free = CONCURRENCY - len(self._in_hand)
         if not free:
             return []
         try:
             found = await self._store.due(self._clock.now(), CONCURRENCY)
+            fresh = [due for due in found if due.contact_id not in self._in_hand][:free]
+            rules = await self._rules() if fresh else None
         except StorageError as error:
             _log.warning("errands_unread", error=type(error).__name__)
             return []
-        return [due for due in found if due.contact_id not in self._in_hand][:free]
+        return [(due, rules) for due in fresh if rules is not None]
 
-    async def _handle(self, due: Due) -> None:
+    async def _handle(self, due: Due, rules: Rules) -> None:
         try:
-            await self._run_errand(due)
+            await self._run_errand(due, rules)
             self._in_hand.discard(due.contact_id)
             self._news.set()
         except Exception as error:  # noqa: BLE001 - the outermost frame of an errand
@@ -156,8 +158,8 @@ class Dispatcher(Background):
         finally:
             self._in_hand.discard(due.contact_id)
 
-    async def _run_errand(self, due: Due) -> None:
-        rules, now = await self._rules(), self._clock.now()
+    async def _run_errand(self, due: Due, rules: Rules) -> None:
+        now = self._clock.now()
 
         def judge(contact: Contact, errand: Errand, found: Circumstances) -> Step:
             return step(contact, errand, rules, found, now)

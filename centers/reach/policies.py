@@ -52,7 +52,7 @@ class Policies:
 
     async def in_force(self) -> Rules:
         """The rules that hold now, whichever process approved them: one point read."""
-        published = await self._published()
+        published = await self._definitions.in_force(POLICY_ID)
         if published is None:
             return self._built_in
         if self._known.version != published.version:
@@ -67,7 +67,7 @@ class Policies:
         """
         if version:
             return _shown(await self._definitions.get(POLICY_ID, version))
-        published = await self._published()
+        published = await self._definitions.in_force(POLICY_ID)
         return policy_wire.policy(self._built_in) if published is None else _shown(published)
 
     async def draft(self, policy: Policy, actor: str, respond: Respond[Answer]) -> Answer:
@@ -133,16 +133,6 @@ class Policies:
             if error.reason is not DefinitionReason.OPEN_VERSION_EXISTS:
                 raise
         return await self._definitions.edit(tx, POLICY_ID, lambda _: body, actor=actor)
-
-    async def _published(self) -> Version[Policy] | None:
-        """The newest published version; None when there is none."""
-        try:
-            return await self._definitions.published(POLICY_ID)
-        except MeshError as error:
-            missing = (DefinitionReason.DEFINITION_NOT_FOUND, DefinitionReason.NOT_PUBLISHED)
-            if error.reason not in missing:
-                raise
-            return None
 
 
 def _expected(made: Version[Policy], version: int) -> Version[Policy]:

@@ -27,7 +27,7 @@ _of: Final = sa.bindparam
 
 _TASK = sa.select(tables.task).where(_t.task_id == _of("id"))
 _ADD_TASK = sa.insert(tables.task)
-_DROP_TASK = sa.delete(tables.task).where(_t.task_id == _of("id"))
+_CHANGE_TASK = sa.update(tables.task).where(_t.task_id == _of("id"))
 _TASK_WITH_HOLD = (
     sa.select(tables.task, _h.held)
     .select_from(tables.task.outerjoin(tables.scene_hold, _h.scene_version == _t.scene_version))
@@ -95,11 +95,13 @@ async def task_with_hold(tx: Transaction, task_id: int) -> tuple[Task | None, bo
 
 async def learn_task(tx: Transaction, task: Task) -> bool:
     """Remember a task, unless something newer is known of it; whether it was remembered."""
-    known = await task_of(tx, task.task_id)
-    if known is not None and known.update_time > task.update_time:
+    known, values = await task_of(tx, task.task_id), _task_values(task)
+    if known is None:
+        await tx.execute(_ADD_TASK, values)
+    elif known.update_time > task.update_time:
         return False
-    await tx.execute(_DROP_TASK, {"id": task.task_id})
-    await tx.execute(_ADD_TASK, _task_values(task))
+    else:
+        await tx.execute(_CHANGE_TASK, values | {"id": task.task_id})
     return True
 
 

@@ -57,8 +57,9 @@ class Facts:
         place = {_KEY: key}
         flags = {f"to_{name}": values[name] for name in self._ever}
         said = {f"to_{name}": values[name] for name in self._latest}
-        if await tx.execute(self._newer, {**place, _EVENT: event_id, **flags, **said}):
-            return
+        own = {**place, _EVENT: event_id, **flags, **said}
+        if event_id != NOBODY and await tx.execute(self._newer, own):
+            return  # others never know more than what is known
         if await tx.execute(self._older, {**place, **flags}):
             return
         row = {name: values[name] for name in (*self._first, *self._latest, *self._ever)}

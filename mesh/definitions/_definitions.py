@@ -170,11 +170,16 @@ class Definitions(Generic[M]):
         Raises:
             MeshError: DEFINITION_NOT_FOUND, or NOT_PUBLISHED when none is.
         """
-        found = await self._read(rows.NEWEST_PUBLISHED, self._place(definition_id))
-        if not found:
+        found = await self.in_force(definition_id)
+        if found is None:
             await self.get(definition_id)
             raise MeshError(DefinitionReason.NOT_PUBLISHED)
-        return found[0]
+        return found
+
+    async def in_force(self, definition_id: int) -> Version[M] | None:
+        """The newest published version; None when there is none, or no such definition."""
+        found = await self._read(rows.NEWEST_PUBLISHED, self._place(definition_id))
+        return found[0] if found else None
 
     async def by_version_id(self, version_id: int) -> Version[M]:
         """The version of that id. A published one is read once and then remembered.

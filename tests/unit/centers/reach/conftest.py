@@ -227,7 +227,7 @@ class Desk:
         while fresh := [due for due in await store.due(self.clock.now(), 100) if due not in seen]:
             seen.update(fresh)
             for due in fresh:
-                await dispatcher._handle(due)
+                await dispatcher._handle(due, self.rules)
 
     async def told(self) -> list[reach_pb2.Contact]:
         """The contacts of all events so far, in their order."""
