@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import resource
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from gateway import filters, openapi, surface
 from gateway.contracts import Contracts
 from gateway.http import Limits, Listener, Request, Response
-from gateway.leases import Sharing, shared_limiters
-from gateway.limits import local_limiters
+from gateway.limits import OpenLimiter, local_limiters
 from gateway.pages import pages
 from gateway.problems import of_error
 from gateway.reflection import Contract
@@ -32,11 +31,8 @@ class Gateway:
         settings = parts.settings
         self._parts = parts
         self._document: bytes | None = None
-        self.sharing = Sharing(parts.clock, parts.telemetry.meters)
-        limiter = local_limiters(parts.clock)
-        if parts.redis is not None:
-            limiter = shared_limiters(parts.redis, self.sharing)
-        self._chain = filters.chain(settings, parts.telemetry, parts.verifier, limiter)
+        self.sharing: list[AbstractAsyncContextManager[object]] = []
+        self._chain = filters.chain(settings, parts.telemetry, parts.verifier, self._limiters())
         self.contracts = Contracts(
             parts.registry, parts.channel, self._take_on, own_name=parts.name
         )
@@ -68,6 +64,16 @@ class Gateway:
             self._document = openapi.document(self._surface.bindings, version=_version())
         return self._document
 
+    def _limiters(self) -> OpenLimiter:
+        redis = self._parts.redis
+        if redis is None:
+            return local_limiters(self._parts.clock)
+        from gateway.leases import Sharing, shared_limiters  # noqa: PLC0415 - loads the client
+
+        sharing = Sharing(self._parts.clock, self._parts.telemetry.meters)
+        self.sharing.append(sharing)
+        return shared_limiters(redis, sharing)
+
     def _take_on(self, contracts: Mapping[str, Contract]) -> None:
         self._surface = surface.build(contracts, self._parts.channel, self._pages)
         self._document = None
@@ -88,7 +94,7 @@ def build(parts: Parts) -> Service:
     return Service(
         servicers=(),
         resources=(
-            gateway.sharing,
+            *gateway.sharing,
             gateway.contracts,
             _listening(gateway.listener, parts.settings),
         ),

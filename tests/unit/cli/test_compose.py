@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from cli import compose
 from cli.names import LOADER, OPERATOR
 
@@ -27,3 +30,15 @@ def test_command_lines_of_this_machine_may_plan_what_outside_parties_do() -> Non
     rights = compose.rights(compose.blueprints(demo=True))
     planners = {name for name, held in rights.items() if "simulator.plan" in held}
     assert planners == {LOADER, OPERATOR}
+
+
+def test_who_embeds_everything_loads_neither_driver_nor_client() -> None:
+    """The start of `make run` pays for no server that it does not use."""
+    script = (
+        "import sys; from cli import compose, up; compose.blueprints(demo=True); "
+        "print({'asyncmy', 'redis', 'mesh.redis'} & sys.modules.keys())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
