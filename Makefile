@@ -6,7 +6,7 @@ STAMPS := .venv/.stamps
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 ENGINE := .venv/bin/engine
 
-.PHONY: help setup setup-real generate run test verify lint fix load bench stubs clean
+.PHONY: help setup setup-real generate run test verify chaos lint fix load bench stubs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ test: setup $(STAMPS)/dev $(STAMPS)/bench ## Run the tests (under 8 minutes on t
 verify: setup $(STAMPS)/dev $(STAMPS)/bench ## Run all tests, those of services on MariaDB and Redis too
 	@$(PYTEST)
 	@$(PYTEST) $(QUICK) --store mariadb --bus redis tests/integration
+
+chaos: setup $(STAMPS)/dev $(STAMPS)/bench ## Kill and cut off at random for MINUTES=8, repeatable by SEED
+	@$(PY) -m tests.fault.rounds --minutes $(or $(MINUTES),8) --seed $(or $(SEED),0)
 
 lint: setup $(STAMPS)/dev $(STAMPS)/bench ## Check style, types, layers and contracts
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
