@@ -121,6 +121,14 @@ async def test_foreign_keys_hold(store: SQLiteStore) -> None:
     assert caught.value.kind == "foreign_key"
 
 
+async def test_a_changing_statement_can_answer_rows(store: SQLiteStore, item: sa.Table) -> None:
+    """RETURNING gives the new values; only here: MySQL does not have it."""
+    async with store.transaction() as tx:
+        await tx.execute(sa.insert(item), {"id": 1, "n": 5})
+        changed = sa.update(item).values(n=item.c.n + 1).returning(item.c.id, item.c.n)
+        assert [tuple(row) for row in await tx.fetch_all(changed)] == [(1, 6)]
+
+
 async def test_numbers_are_counted(store: SQLiteStore, item: sa.Table, meters: Meters) -> None:
     """Transactions that were kept, commits, and the size of the log."""
     before = meters.counter("storage.transactions").value
