@@ -14,6 +14,7 @@ from types import ModuleType
 
 from cli.names import LOADER, OPERATOR
 from mesh.service import RIGHTS_OF_ALL, Blueprint
+from mesh.settings import Settings
 
 PLATFORM = ("observability.ums.app", "mesh.bus.app", "sequencer.app", "gateway.app")
 _LOCAL_RIGHTS = {
@@ -49,6 +50,16 @@ def blueprints(*, demo: bool) -> dict[str, Blueprint]:
         found[blueprint.name] = blueprint
     order = TopologicalSorter({b.name: b.after for b in found.values()}).static_order()
     return {name: found[name] for name in order}
+
+
+def import_for_services(settings: Settings) -> None:
+    """Load what each service would load by itself, so that processes forked later share it."""
+    for name in ("alembic.script", "alembic.migration", "alembic.operations"):
+        import_module(name)
+    if settings.database_url:
+        import_module("asyncmy")
+    if settings.redis_url:
+        import_module("mesh.redis.bus")
 
 
 def _apps(folder: ModuleType) -> list[str]:

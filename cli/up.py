@@ -34,6 +34,7 @@ def run(settings: Settings, *, load: bool = True) -> None:
     except SettingsError as error:
         fail(str(error), code=2)
     services = compose.blueprints(demo=settings.demo)
+    compose.import_for_services(settings)
     write_trust(settings.key_dir, compose.rights(services))
     programs = fleet.programs(settings, services)
     with (
