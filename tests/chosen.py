@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadtests.servers import MariaDb, Redis
+from mesh.settings import Settings
+from mesh.storage import Address, address
 
 REDIS_DATABASES: Final = 4_096
 """Each mesh has one of its own."""
@@ -38,6 +40,10 @@ class Stores:
         if self.redis:
             chosen |= {"redis_url": f"{self.redis.url}/{number % REDIS_DATABASES}", "bus": "redis"}
         return chosen
+
+    def address(self, folder: Path, service: str) -> Address:
+        """The database of a service that runs in a folder."""
+        return address(Settings(var=folder, **self.settings(folder)), service)
 
     def environ(self, folder: Path) -> Mapping[str, str]:
         """The same for a platform in processes of its own."""

@@ -8,25 +8,26 @@ from pathlib import Path
 import pytest
 
 from centers.action.app import BLUEPRINT
-from mesh.storage import SQLiteStore, migrations
+from mesh.storage import Address, Store, migrations, open_store
 from mesh.telemetry import NullTracer
+from tests.chosen import Stores
 from tests.unit.centers.action.office import Office
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Path:
-    path = tmp_path / "action.db"
+def database(tmp_path: Path, stores: Stores) -> Address:
+    place = stores.address(tmp_path, "action")
     assert BLUEPRINT.migrations is not None
-    migrations.upgrade(path, BLUEPRINT.migrations)
-    return path
+    migrations.upgrade(place, BLUEPRINT.migrations)
+    return place
 
 
 @pytest.fixture
-async def store(database: Path) -> AsyncIterator[SQLiteStore]:
-    async with SQLiteStore(database, tracer=NullTracer()) as store:
+async def store(database: Address) -> AsyncIterator[Store]:
+    async with open_store(database, tracer=NullTracer()) as store:
         yield store
 
 
 @pytest.fixture
-async def office(store: SQLiteStore) -> Office:
+async def office(store: Store) -> Office:
     return Office(store)

@@ -45,7 +45,7 @@ from mesh.definitions import Definitions
 from mesh.events import event
 from mesh.ownership import Owner
 from mesh.paging import PageRequest
-from mesh.storage import SQLiteStore
+from mesh.storage import Store
 
 RM, OTHER_RM, AGENT, ROBOT = 7, 8, 900, 980
 BRANCH, OTHER_BRANCH = 3, 4
@@ -133,7 +133,7 @@ class Ids:
 class Office:
     """The use cases, and short ways to bring them where a test begins."""
 
-    def __init__(self, store: SQLiteStore) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
         self.clock = ManualClock()
         self.world = World()

@@ -65,6 +65,7 @@ async def test_an_owner_sees_his_own_open_tasks(office: Office) -> None:
     assert [task.task_id for task in await listed(office, OTHER_RM)] == [three.task_id]
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize(
     ("where", "index"),
     [

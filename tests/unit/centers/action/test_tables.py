@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from centers.action.tables import metadata
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("name", sorted(metadata.tables))
 def test_the_revision_makes_the_table(database: Path, name: str) -> None:
     """Columns, keys and indexes are those of `tables`."""

@@ -15,8 +15,9 @@ from centers.decision.models import Shown
 from engine.decision.v1 import decision_pb2 as pb
 from engine.mesh.v1.event_pb2 import Event
 from mesh.clock import ManualClock
-from mesh.storage import SQLiteStore, migrations
+from mesh.storage import Address, Store, migrations, open_store
 from mesh.telemetry import NullTracer
+from tests.chosen import Stores
 
 NOON = datetime(2026, 3, 1, 4, tzinfo=UTC)
 """Noon in the bank's zone."""
@@ -36,16 +37,16 @@ class CountedIds:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Path:
-    path = tmp_path / "decision.db"
+def database(tmp_path: Path, stores: Stores) -> Address:
+    place = stores.address(tmp_path, "decision")
     assert BLUEPRINT.migrations is not None
-    migrations.upgrade(path, BLUEPRINT.migrations)
-    return path
+    migrations.upgrade(place, BLUEPRINT.migrations)
+    return place
 
 
 @pytest.fixture
-async def store(database: Path) -> AsyncIterator[SQLiteStore]:
-    async with SQLiteStore(database, tracer=NullTracer()) as store:
+async def store(database: Address) -> AsyncIterator[Store]:
+    async with open_store(database, tracer=NullTracer()) as store:
         yield store
 
 
@@ -55,7 +56,7 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def centre(store: SQLiteStore, clock: ManualClock) -> Decision:
+def centre(store: Store, clock: ManualClock) -> Decision:
     return Decision(store, CountedIds(), CountedIds(), clock)
 
 
@@ -75,7 +76,7 @@ def launch(centre: Decision) -> Callable[[pb.Model], Awaitable[int]]:
 
 
 @pytest.fixture
-def published(store: SQLiteStore) -> Callable[[], Awaitable[list[Event]]]:
+def published(store: Store) -> Callable[[], Awaitable[list[Event]]]:
     """Answers the events that wait in the outbox, in their order."""
 
     async def events() -> list[Event]:

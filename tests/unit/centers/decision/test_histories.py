@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from centers.decision.histories import Histories
 from centers.decision.tables import business_event
-from mesh.storage import SQLiteStore
+from mesh.storage import Store
 
 INFLOW = "core.inflow"
 SINCE, UNTIL = 10, 40
@@ -38,7 +38,7 @@ def places(found: Mapping[int, Sequence[Any]]) -> dict[int, list[tuple[int, str]
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 7, 1_000])
 async def test_a_history_longer_than_a_statement_may_read_is_read_in_parts(
-    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch, rows: int
+    store: Store, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
     """No event is left out or comes twice, at the ends of the time and of parts alike."""
     monkeypatch.setattr("centers.decision.histories.ROWS", rows)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from engine.decision.v1 import decision_pb2 as pb
 from engine.mesh.v1.event_pb2 import Event as Told
 from mesh.clock import ManualClock, to_micros
 from mesh.errors import MeshError
-from mesh.storage import SQLiteStore, migrations
+from mesh.storage import Address, Store, migrations
 
 Launch = Callable[[pb.Model], Awaitable[int]]
 Published = Callable[[], Awaitable[list[Told]]]
@@ -70,7 +69,7 @@ async def verdicts(centre: Decision, model_id: int) -> dict[str, int]:
     return dict(found.verdicts)
 
 
-def test_migrations_make_the_tables_that_statements_use(database: Path) -> None:
+def test_migrations_make_the_tables_that_statements_use(database: Address) -> None:
     """Columns, types and indexes."""
     assert BLUEPRINT.migrations is not None
     migrations.check(database, BLUEPRINT.migrations, tables.metadata)
@@ -265,9 +264,7 @@ async def test_two_models_of_one_type_decide_each_for_itself(
     assert undone == fired
 
 
-async def test_refused_request_leaves_nothing(
-    centre: Decision, store: SQLiteStore, now: int
-) -> None:
+async def test_refused_request_leaves_nothing(centre: Decision, store: Store, now: int) -> None:
     """All or none of a request."""
     wrong = inflow("b", now, kind="GIFT")
     with pytest.raises(MeshError) as error:
@@ -277,7 +274,7 @@ async def test_refused_request_leaves_nothing(
 
 
 async def test_amounts_lie_with_the_event_and_nowhere_else(
-    centre: Decision, launch: Launch, store: SQLiteStore, clock: ManualClock, now: int
+    centre: Decision, launch: Launch, store: Store, clock: ManualClock, now: int
 ) -> None:
     """X7: neither decisions, triggers, counts nor the outbox hold one."""
     import sqlalchemy as sa

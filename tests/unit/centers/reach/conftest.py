@@ -36,8 +36,9 @@ from engine.mesh.v1.event_pb2 import Event
 from engine.reach.v1 import reach_pb2
 from mesh.clock import ManualClock
 from mesh.events import event
-from mesh.storage import SQLiteStore, migrations
+from mesh.storage import Address, Store, migrations, open_store
 from mesh.telemetry import Meters, NullTracer
+from tests.chosen import Stores
 
 STAFF = 7
 TEXT = "您好，您关注的产品今日起售。"
@@ -99,7 +100,7 @@ class Party:
 class Desk:
     """The centre without its door."""
 
-    def __init__(self, store: SQLiteStore, clock: ManualClock) -> None:
+    def __init__(self, store: Store, clock: ManualClock) -> None:
         self.store, self.clock = store, clock
         self.rules: Rules = DEMO
         self.gate = Gate()
@@ -248,11 +249,11 @@ class Desk:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Path:
-    path = tmp_path / "reach.db"
+def database(tmp_path: Path, stores: Stores) -> Address:
+    place = stores.address(tmp_path, "reach")
     assert BLUEPRINT.migrations is not None
-    migrations.upgrade(path, BLUEPRINT.migrations)
-    return path
+    migrations.upgrade(place, BLUEPRINT.migrations)
+    return place
 
 
 @pytest.fixture
@@ -261,11 +262,11 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-async def store(database: Path, clock: ManualClock) -> AsyncIterator[SQLiteStore]:
-    async with SQLiteStore(database, tracer=NullTracer(), clock=clock) as store:
+async def store(database: Address, clock: ManualClock) -> AsyncIterator[Store]:
+    async with open_store(database, tracer=NullTracer(), clock=clock) as store:
         yield store
 
 
 @pytest.fixture
-def desk(store: SQLiteStore, clock: ManualClock) -> Desk:
+def desk(store: Store, clock: ManualClock) -> Desk:
     return Desk(store, clock)

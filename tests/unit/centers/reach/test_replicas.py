@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -12,14 +11,14 @@ import pytest
 
 from centers.reach.domain import State
 from mesh.clock import ManualClock
-from mesh.storage import SQLiteStore
+from mesh.storage import Address, open_store
 from mesh.telemetry import NullTracer
 
 
 @pytest.fixture
-async def other(desk: Any, database: Path, clock: ManualClock) -> AsyncIterator[Any]:
+async def other(desk: Any, database: Address, clock: ManualClock) -> AsyncIterator[Any]:
     """Another process: a store of its own over the same database, and the same parties."""
-    async with SQLiteStore(database, tracer=NullTracer(), clock=clock) as store:
+    async with open_store(database, tracer=NullTracer(), clock=clock) as store:
         other = type(desk)(store, clock)
         other.sms, other.ids = desk.sms, desk.ids
         yield other

@@ -11,30 +11,31 @@ from centers.review.app import BLUEPRINT
 from centers.review.behavior_rows import BehaviorRows
 from centers.review.events import subscriptions
 from engine.mesh.v1.event_pb2 import Event
-from mesh.storage import SQLiteStore, migrations
+from mesh.storage import Address, Store, migrations, open_store
 from mesh.telemetry import NullTracer
+from tests.chosen import Stores
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Path:
-    path = tmp_path / "review.db"
+def database(tmp_path: Path, stores: Stores) -> Address:
+    place = stores.address(tmp_path, "review")
     assert BLUEPRINT.migrations is not None
-    migrations.upgrade(path, BLUEPRINT.migrations)
-    return path
+    migrations.upgrade(place, BLUEPRINT.migrations)
+    return place
 
 
 @pytest.fixture
-async def store(database: Path) -> AsyncIterator[SQLiteStore]:
-    async with SQLiteStore(database, tracer=NullTracer()) as store:
+async def store(database: Address) -> AsyncIterator[Store]:
+    async with open_store(database, tracer=NullTracer()) as store:
         yield store
 
 
 @pytest.fixture
-def log(store: SQLiteStore) -> BehaviorRows:
+def log(store: Store) -> BehaviorRows:
     return BehaviorRows(store)
 
 
-async def hear(store: SQLiteStore, events: Iterable[Event]) -> None:
+async def hear(store: Store, events: Iterable[Event]) -> None:
     """Let the effects of events take place, all in one transaction, without an inbox."""
     react = {one.topic: one.react for one in subscriptions(BehaviorRows(store))}
     effects = [await react[event.topic](event) for event in events]

@@ -51,6 +51,12 @@ async def test_positions_have_no_gaps(store: SQLiteStore, log: BehaviorRows) -> 
     assert (await Behaviors(log).check()).broken_at is None
 
 
+@pytest.fixture
+def sql_rules() -> None:
+    """What only SQLite understands is tried, too."""
+
+
+@pytest.mark.embedded
 @pytest.mark.parametrize(
     "statement",
     [
@@ -102,6 +108,7 @@ def _repeat(raw: sqlite3.Connection) -> None:
     )
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize(
     "touch",
     [_change, _change_key, _remove, _remove_and_close_up, _repeat],

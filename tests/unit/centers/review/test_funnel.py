@@ -18,7 +18,7 @@ from centers.review.tally import Tallies
 from engine.mesh.v1.event_pb2 import Event
 from mesh.errors import MeshError
 from mesh.events import event
-from mesh.storage import SQLiteStore
+from mesh.storage import Store
 from tests.unit.centers.review.conftest import hear
 from tests.unit.centers.review.stories import STORIES, Story, counted, delivered, told
 from tests.unit.centers.review.telling import (
@@ -36,7 +36,7 @@ _versions = count(1_000)
 
 
 @pytest.fixture
-def review(store: SQLiteStore) -> Review:
+def review(store: Store) -> Review:
     return Review(Tallies(store))
 
 
@@ -47,7 +47,7 @@ def stages(funnel: Funnel) -> dict[str, int]:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(stories=STORIES, seed=st.integers(0, 2**32))
 async def test_counts_are_monotone_and_reconcile_to_the_sources(
-    store: SQLiteStore, review: Review, stories: list[Story], seed: int
+    store: Store, review: Review, stories: list[Story], seed: int
 ) -> None:
     """After all is told, in any order, some of it twice; and never a part above its whole."""
     version = next(_versions)
@@ -71,9 +71,7 @@ def assert_monotone(funnel: Funnel) -> None:
         assert not stage.denominator or stage.count <= counts[stage.denominator], stage
 
 
-async def test_intention_to_treat_counts_all_who_were_drawn(
-    store: SQLiteStore, review: Review
-) -> None:
+async def test_intention_to_treat_counts_all_who_were_drawn(store: Store, review: Review) -> None:
     """Those without a task and those whose task was cancelled count with the treated."""
     told = [
         scene(holdout_bp=2_500),
@@ -88,9 +86,7 @@ async def test_intention_to_treat_counts_all_who_were_drawn(
     assert effect.holdout == Arm(customers=1, converted=1)
 
 
-async def test_a_customer_is_one_however_often_he_is_drawn(
-    store: SQLiteStore, review: Review
-) -> None:
+async def test_a_customer_is_one_however_often_he_is_drawn(store: Store, review: Review) -> None:
     """With two opportunities in two windows, and two results."""
     later = NOON + timedelta(days=40)
     drawn = [opportunity(1, customer_id=9), opportunity(2, customer_id=9, at=later)]
@@ -103,7 +99,7 @@ async def test_a_customer_is_one_however_often_he_is_drawn(
 
 
 async def test_a_result_counts_for_each_version_that_drew_the_customer(
-    store: SQLiteStore, review: Review
+    store: Store, review: Review
 ) -> None:
     """By the metric of each: a loan tells nothing of a scene about inflows."""
     other = VERSION + 1
@@ -114,9 +110,7 @@ async def test_a_result_counts_for_each_version_that_drew_the_customer(
     assert (await review.effect(other)).treated.converted == 1
 
 
-async def test_a_reversed_result_is_no_conversion_any_more(
-    store: SQLiteStore, review: Review
-) -> None:
+async def test_a_reversed_result_is_no_conversion_any_more(store: Store, review: Review) -> None:
     """Whichever is told first of the two, and of the opportunity (X10)."""
     first, back = result(1, 1), result(1, 1, reversed_=True)
     await hear(store, [scene(), opportunity(1), first])
@@ -128,7 +122,7 @@ async def test_a_reversed_result_is_no_conversion_any_more(
 
 
 async def test_a_second_task_of_an_opportunity_is_no_second_customer(
-    store: SQLiteStore, review: Review
+    store: Store, review: Review
 ) -> None:
     """A scene of two nodes has more tasks than customers with one."""
     second = task(1)
@@ -138,7 +132,7 @@ async def test_a_second_task_of_an_opportunity_is_no_second_customer(
     assert (stages(found)["tasks"], found.counts["tasks_rm"]) == (1, 2)
 
 
-async def test_the_newest_fact_dates_the_funnel(store: SQLiteStore, review: Review) -> None:
+async def test_the_newest_fact_dates_the_funnel(store: Store, review: Review) -> None:
     """Also when it is one of money, and one that comes late; facts of other scenes do not."""
     await hear(store, [scene(), opportunity(1), opportunity(2, version=VERSION + 1)])
     assert (await review.funnel(VERSION))[1].as_of == NOON
@@ -147,7 +141,7 @@ async def test_the_newest_fact_dates_the_funnel(store: SQLiteStore, review: Revi
     assert (await review.funnel(VERSION))[1].as_of == NOON + timedelta(days=2)
 
 
-async def test_a_version_that_nobody_told_of_is_unknown(store: SQLiteStore, review: Review) -> None:
+async def test_a_version_that_nobody_told_of_is_unknown(store: Store, review: Review) -> None:
     """Rather than one without customers."""
     await hear(store, [opportunity(1)])
     for ask in (review.funnel, review.effect):
@@ -156,7 +150,7 @@ async def test_a_version_that_nobody_told_of_is_unknown(store: SQLiteStore, revi
         assert refused.value.reason is ReviewReason.SCENE_VERSION_UNKNOWN
 
 
-async def test_what_belongs_to_no_scene_changes_nothing(store: SQLiteStore, review: Review) -> None:
+async def test_what_belongs_to_no_scene_changes_nothing(store: Store, review: Review) -> None:
     """A contact by hand, a benefit at the counter, an event of another kind."""
     other = event(Event(), topic="action")
     await hear(store, [scene(), contact(1, 0, version=0), task(1, version=0), other])

@@ -10,14 +10,14 @@ from centers.review import wire
 from centers.review.service import Review
 from centers.review.tally import Tallies
 from engine.review.v1 import review_pb2
-from mesh.storage import SQLiteStore
+from mesh.storage import Store
 from tests.unit.centers.review.conftest import hear
 from tests.unit.centers.review.golden import COUNTS, STAGES, golden
 from tests.unit.centers.review.telling import VERSION
 
 
 @pytest.fixture
-def review(store: SQLiteStore) -> Review:
+def review(store: Store) -> Review:
     return Review(Tallies(store))
 
 
@@ -26,7 +26,7 @@ async def shown(review: Review) -> review_pb2.Funnel:
     return wire.funnel(VERSION, found, tally.as_of)
 
 
-async def test_the_funnel_of_a1(store: SQLiteStore, review: Review) -> None:
+async def test_the_funnel_of_a1(store: Store, review: Review) -> None:
     """Every stage with its denominator, and every side count, exactly."""
     await hear(store, golden())
     funnel = await shown(review)
@@ -45,7 +45,7 @@ async def test_the_funnel_of_a1(store: SQLiteStore, review: Review) -> None:
     assert funnel.stages[-1].share_bp == 812
 
 
-async def test_the_effect_of_a1(store: SQLiteStore, review: Review) -> None:
+async def test_the_effect_of_a1(store: Store, review: Review) -> None:
     """8.1 % against 3.1 %: 5.0 points more, between 1.7 and 8.4."""
     await hear(store, golden())
     assert wire.effect(await review.effect(VERSION)) == review_pb2.Effect(
@@ -61,9 +61,7 @@ async def test_the_effect_of_a1(store: SQLiteStore, review: Review) -> None:
     )
 
 
-async def test_the_order_of_keys_and_topics_does_not_matter(
-    store: SQLiteStore, review: Review
-) -> None:
+async def test_the_order_of_keys_and_topics_does_not_matter(store: Store, review: Review) -> None:
     """Only events of one topic and key come in order; some come again, long after."""
     told = list(golden())
     keys = random.Random(7).sample(range(10**6), len({(one.topic, one.key) for one in told}))

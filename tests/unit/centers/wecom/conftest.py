@@ -8,19 +8,20 @@ from pathlib import Path
 import pytest
 
 from centers.wecom.app import BLUEPRINT
-from mesh.storage import SQLiteStore, migrations
+from mesh.storage import Address, Store, migrations, open_store
 from mesh.telemetry import NullTracer
+from tests.chosen import Stores
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Path:
-    path = tmp_path / "wecom.db"
+def database(tmp_path: Path, stores: Stores) -> Address:
+    place = stores.address(tmp_path, "wecom")
     assert BLUEPRINT.migrations is not None
-    migrations.upgrade(path, BLUEPRINT.migrations)
-    return path
+    migrations.upgrade(place, BLUEPRINT.migrations)
+    return place
 
 
 @pytest.fixture
-async def store(database: Path) -> AsyncIterator[SQLiteStore]:
-    async with SQLiteStore(database, tracer=NullTracer()) as store:
+async def store(database: Address) -> AsyncIterator[Store]:
+    async with open_store(database, tracer=NullTracer()) as store:
         yield store

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import grpc
 import pytest
@@ -11,20 +10,20 @@ import pytest
 from centers.wecom.domain import CANCELLED, MEMBER_PENDING
 from centers.wecom.handover import HOLDS_FOR
 from centers.wecom.outgoing import Away
-from mesh.storage import SQLiteStore
+from mesh.storage import Address, Store, open_store
 from mesh.telemetry import NullTracer
 from tests.unit.centers.wecom.test_handover import CONTACT, NOBODY, Centre, failure
 
 
 @pytest.fixture
-def centre(store: SQLiteStore) -> Centre:
+def centre(store: Store) -> Centre:
     return Centre(store)
 
 
 @pytest.fixture
-async def other(database: Path, centre: Centre) -> AsyncIterator[Centre]:
+async def other(database: Address, centre: Centre) -> AsyncIterator[Centre]:
     """Another process: a store of its own over the same database, and a WeCom of its own."""
-    async with SQLiteStore(database, tracer=NullTracer()) as store:
+    async with open_store(database, tracer=NullTracer()) as store:
         yield Centre(store, centre.clock)
 
 
