@@ -25,7 +25,7 @@ class EventBus(Protocol):
     """
 
     async def append(self, request: AppendRequest) -> None:
-        """Take the events, all or none; they are durable on return.
+        """Take the events, all or none of a topic; they are durable on return.
 
         Raises:
             grpc.aio.AioRpcError, MeshError: the bus cannot be reached, or refuses.

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.servers import Redis
 from mesh.service import RIGHTS_OF_ALL
 from mesh.settings import Settings
 from mesh.tokens import write_trust
@@ -22,6 +23,7 @@ KEYS = 50
 
 PREAMBLE = """
 import asyncio, sys
+from dataclasses import replace
 from pathlib import Path
 import sqlalchemy as sa
 from google.protobuf.wrappers_pb2 import StringValue
@@ -31,9 +33,9 @@ from mesh.bus.app import BLUEPRINT as BUS
 from mesh.events import Subscription, event
 from mesh.registry import DirectoryRegistry
 from mesh.service import Blueprint, Service
-from mesh.settings import Settings
+from mesh.settings import load
 
-settings = Settings(var=Path(sys.argv[1]), drain_s=1.0, port_base=0, bus_lease_s=1.0)
+settings = replace(load(), var=Path(sys.argv[1]), drain_s=1.0, port_base=0, bus_lease_s=1.0)
 parts = None
 
 def blueprint(name, react=None):
@@ -118,6 +120,7 @@ class Start:
 
     def __init__(self, var: Path) -> None:
         self.var = var
+        self.settings: dict[str, str] = {}
         self.started: list[Process] = []
 
     def __call__(self, script: str, *arguments: object) -> Process:
@@ -126,6 +129,7 @@ class Start:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env=os.environ | self.settings,
         )
         self.started.append(process)
         return process
@@ -203,8 +207,33 @@ def test_each_effect_happens_once_though_everybody_dies(start: Start, var: Path)
     start(BUS)
     assert heard_number(consumer, EVENTS) == EVENTS
     consumer.communicate(timeout=30)
+    check(ledger(database))
 
-    numbers = ledger(database)
+
+@pytest.mark.real
+def test_each_effect_happens_once_though_everybody_dies_on_redis(start: Start, var: Path) -> None:
+    """Redis and a consumer are killed in turn; another consumer stands by, and takes over."""
+    database = var / "data" / "consumer.db"
+    make_ledger(database)
+    with Redis(var / "redis") as redis:
+        start.settings = {"ENGINE_BUS": "redis", "ENGINE_REDIS_URL": redis.url}
+        publisher = start(PUBLISHER, 0, EVENTS, KEYS)
+        consumer = start(CONSUMER, EVENTS)
+        heard_number(consumer, 200)
+        stand_by = start(CONSUMER, EVENTS)
+        redis.restart()
+        heard_number(consumer, 500)
+        kill(consumer)
+        heard_number(stand_by, EVENTS // 2)
+        redis.restart()
+        heard(publisher, "published")
+        assert heard_number(stand_by, EVENTS) == EVENTS
+        stand_by.communicate(timeout=30)
+    check(ledger(database))
+
+
+def check(numbers: list[int]) -> None:
+    """Nothing is lost or doubled, and each key is in its order."""
     assert sorted(numbers) == [*range(EVENTS)], "nothing lost, nothing doubled"
     for key in range(KEYS):
         mine = [number for number in numbers if number % KEYS == key]
