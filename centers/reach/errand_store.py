@@ -38,7 +38,7 @@ from centers.reach.errand import (
 )
 from centers.reach.policy_wire import LONGEST
 from centers.reach.preference_rows import OF_CUSTOMER, to_preferences
-from centers.reach.projection import Barred, is_barred, is_held, task_of
+from centers.reach.projection import Barred, barred_among, task_with_hold
 from centers.reach.rules import Rules
 from centers.reach.telling import contact_changed
 from mesh import context
@@ -109,14 +109,13 @@ async def _circumstances(
     tx: Transaction, contact: Contact, errand: Errand, now: datetime
 ) -> Circumstances:
     rows = await tx.fetch_all(OF_CUSTOMER, {"customer": contact.customer_id})
-    task = await task_of(tx, contact.chain.task_id)
+    task, held = await task_with_hold(tx, contact.chain.task_id)
+    barred = await barred_among(tx, contact.material_id, errand.product_ids)
     return Circumstances(
         preferences=to_preferences(rows),
-        scene_held=await is_held(tx, contact.chain.scene_version),
-        recalled=await is_barred(tx, Barred.MATERIAL, contact.material_id),
-        suspended=any(
-            [await is_barred(tx, Barred.PRODUCT, product) for product in errand.product_ids]
-        ),
+        scene_held=held,
+        recalled=Barred.MATERIAL in barred,
+        suspended=Barred.PRODUCT in barred,
         task_state=task.state if task else 0,
         others=await _others(tx, contact, now),
     )

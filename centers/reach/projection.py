@@ -25,6 +25,14 @@ _h: Final = tables.scene_hold.c
 _b: Final = tables.barred.c
 _of: Final = sa.bindparam
 
+
+class Barred(IntEnum):
+    """What may not be used. The numbers are the database's."""
+
+    MATERIAL = 1
+    PRODUCT = 2
+
+
 _TASK = sa.select(tables.task).where(_t.task_id == _of("id"))
 _ADD_TASK = sa.insert(tables.task)
 _CHANGE_TASK = sa.update(tables.task).where(_t.task_id == _of("id"))
@@ -37,20 +45,18 @@ _HOLD = sa.select(_h.held, _h.told_us).where(_h.scene_version == _of("scene"))
 _ADD_HOLD = sa.insert(tables.scene_hold)
 _DROP_HOLD = sa.delete(tables.scene_hold).where(_h.scene_version == _of("scene"))
 _subject: Final = sa.and_(_b.kind == _of("of_kind"), _b.subject_id == _of("subject"))
-_BARRED = sa.select(_b.kind).where(_subject)
+_BARRED = sa.select(_b.kind).where(
+    sa.or_(
+        sa.and_(_b.kind == int(Barred.MATERIAL), _b.subject_id == _of("material")),
+        sa.and_(_b.kind == int(Barred.PRODUCT), _b.subject_id.in_(_of("products", expanding=True))),
+    )
+)
 _UNBAR = sa.delete(tables.barred).where(_subject)
 _BAR = sa.insert(tables.barred)
 
 OPEN_TASKS: Final = frozenset(
     {int(action_pb2.TASK_STATE_ASSIGNED), int(action_pb2.TASK_STATE_IN_PROGRESS)}
 )
-
-
-class Barred(IntEnum):
-    """What may not be used. The numbers are the database's."""
-
-    MATERIAL = 1
-    PRODUCT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +111,6 @@ async def learn_task(tx: Transaction, task: Task) -> bool:
     return True
 
 
-async def is_held(tx: Transaction, scene_version: int) -> bool:
-    """Whether the version of a scene is stopped."""
-    rows = await tx.fetch_all(_HOLD, {"scene": scene_version}) if scene_version else ()
-    return bool(rows and rows[0].held)
-
-
 async def learn_hold(
     tx: Transaction, scene_versions: Collection[int], told: datetime, *, held: bool
 ) -> None:
@@ -125,9 +125,12 @@ async def learn_hold(
         await tx.execute(_ADD_HOLD, values)
 
 
-async def is_barred(tx: Transaction, kind: Barred, subject_id: int) -> bool:
-    """Whether a material, in whichever version, or a product may not be used."""
-    return bool(await tx.fetch_all(_BARRED, _subject_key(kind, subject_id)))
+async def barred_among(
+    tx: Transaction, material_id: int, product_ids: Collection[int]
+) -> Collection[Barred]:
+    """What may not be used: the material, in whichever version, or any of the products."""
+    place = {"material": material_id, "products": list(product_ids) or [0]}
+    return {Barred(row.kind) for row in await tx.fetch_all(_BARRED, place)}
 
 
 async def learn_barred(tx: Transaction, kind: Barred, subject_id: int, *, barred: bool) -> None:
