@@ -37,6 +37,12 @@ ACCOUNTS = sa.Table(
     sa.Column("balance", sa.BigInteger, sa.CheckConstraint("balance >= 0"), nullable=False),
 )
 
+NUMBERED = sa.Table(
+    "numbered",
+    METADATA,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+)
+
 ADD = sa.insert(ACCOUNTS)
 ALL = sa.select(ACCOUNTS).order_by(ACCOUNTS.c.id)
 ONE = sa.select(ACCOUNTS).where(ACCOUNTS.c.id == sa.bindparam("id"))
@@ -75,7 +81,7 @@ async def store(
 ) -> AsyncIterator[Store]:
     database = place(request.param, request, tmp_path)
     async with database.open(clock=clock) as opened:
-        await database.create(opened, ACCOUNTS)
+        await database.create(opened, ACCOUNTS, NUMBERED)
         async with opened.transaction() as tx:
             await tx.execute(ADD, account(1, balance=100))
         yield opened
@@ -137,6 +143,13 @@ async def test_one_statement_takes_many_parameter_sets(store: Store) -> None:
         assert await tx.execute(ADD, [account(number) for number in range(2, 1_502)]) == 1_500
         assert await tx.execute(ADD, []) == 0
     assert len(await store.fetch_all(ALL)) == 1_501
+
+
+async def test_a_given_number_is_kept_even_when_it_is_zero(store: Store) -> None:
+    """A column that numbers rows by itself takes the number that it is given."""
+    async with store.transaction() as tx:
+        await tx.execute(sa.insert(NUMBERED), [{"id": 0}, {"id": 7}])
+    assert [row.id for row in await store.fetch_all(sa.select(NUMBERED.c.id))] == [0, 7]
 
 
 async def test_parameter_sets_must_agree_in_their_names(store: Store) -> None:

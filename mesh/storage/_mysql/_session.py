@@ -20,9 +20,9 @@ cut off from the network.
 
 SQL_MODE: Final = (
     "STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
-    "NO_ENGINE_SUBSTITUTION"
+    "NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
 )
-"""Nothing is cut or rounded silently; backslashes escape, as the driver writes strings."""
+"""Nothing is cut, rounded or renumbered silently; backslashes escape, as the driver writes them."""
 
 
 class Kind(Enum):
