@@ -162,7 +162,7 @@ async def events_per_s(count: int, **parts: Any) -> float:
                 began = perf_counter()
                 await consumer.done.wait()
                 # An effect whose transaction was rolled back is applied again.
-                while (effects := await consumer.effects()) < count:
+                while (effects := await consumer.effects()) < count:  # noqa: ASYNC110
                     await asyncio.sleep(LOOK_S)
                 took = perf_counter() - began
             assert effects == count, "each event had its effect once"
