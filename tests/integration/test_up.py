@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 from loadtests.deployment import Platform
 
@@ -102,6 +103,33 @@ def test_taken_ports_of_services_are_replaced(var: Path) -> None:
         ports = [str(taken.getsockname()[1]) for taken in (metrics, service)]
         with up(var, ENGINE_METRICS_PORT=ports[0], ENGINE_PORT_BASE=ports[1]) as said:
             assert not re.search(rf":({'|'.join(ports)})\b", said)
+
+
+def test_several_processes_are_not_started_on_files(var: Path) -> None:
+    """It is told before anything starts, with what is missing."""
+    done = subprocess.run(
+        [ENGINE, "up"],
+        env=environ(var, ENGINE_REPLICAS="2"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "needs ENGINE_DATABASE_URL" in done.stderr
+    assert not (var / "run").exists()
+
+
+@pytest.mark.parametrize("where", [("up", "--settings"), ("--settings",)])
+def test_a_settings_file_is_refused_by_line(var: Path, where: tuple[str, ...]) -> None:
+    """Before the command or after 'up'."""
+    file = var / "production.env"
+    file.write_text("# mine\nENGINE_GATEWAY_PROT=1\n")
+    command = [*where, str(file), *(() if "up" in where else ("status",))]
+    done = subprocess.run(
+        [ENGINE, *command], env=environ(var), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert f"{file}:2: ENGINE_GATEWAY_PROT: no such setting" in done.stderr
 
 
 def test_demo_tokens_open_the_gateway(platform: Platform) -> None:
