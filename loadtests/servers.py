@@ -181,6 +181,7 @@ class MariaDb(Server):
                 _program("mariadb-install-db"),
                 "--no-defaults",
                 f"--datadir={self._data}",
+                f"--tmpdir={self.folder}",  # two at a time would share names in /tmp
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
                 *_as_user(),
@@ -198,6 +199,7 @@ class MariaDb(Server):
             "--no-defaults",
             *_as_user(),
             f"--datadir={self._data}",
+            f"--tmpdir={self.folder}",
             f"--socket={self._socket}",
             f"--port={self.port}",
             f"--pid-file={self.folder / 'pid'}",
