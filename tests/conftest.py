@@ -31,6 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Choose the stores that services under test are on."""
     parser.addoption("--store", choices=("sqlite", "mariadb"), default="sqlite")
     parser.addoption("--bus", choices=("embedded", "redis"), default="embedded")
+    parser.addoption("--replicas", type=int, default=1, help="processes of each service")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -46,7 +47,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session", autouse=True)
 def stores(pytestconfig: pytest.Config) -> Iterator[Stores]:
     """The stores that each `Mesh` of the run is on."""
-    embedded = Mesh.defaults
+    embedded, Mesh.replicas = Mesh.defaults, pytestconfig.option.replicas
     with ExitStack() as stack:
         chosen = Stores(
             database=_mariadb(stack) if pytestconfig.option.store == "mariadb" else None,
@@ -54,7 +55,7 @@ def stores(pytestconfig: pytest.Config) -> Iterator[Stores]:
         )
         Mesh.defaults = chosen.settings
         yield chosen
-        Mesh.defaults = embedded
+        Mesh.defaults, Mesh.replicas = embedded, 1
 
 
 def _mariadb(stack: ExitStack) -> MariaDb:
@@ -64,6 +65,26 @@ def _mariadb(stack: ExitStack) -> MariaDb:
 def _redis(stack: ExitStack) -> Redis:
     folder = stack.enter_context(_folder())
     return stack.enter_context(Redis(folder, "--databases", str(REDIS_DATABASES)))
+
+
+@pytest.fixture(scope="session")
+def refused_sql() -> Iterator[list[lint.Refusal]]:
+    """Statements of this process's stores that would not do on MySQL or TiDB."""
+    found: list[lint.Refusal] = []
+    with lint.watch(found):
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def sql_rules(refused_sql: list[lint.Refusal]) -> Iterator[None]:
+    """Fail a test whose statements break a rule of `mesh.storage.lint`.
+
+    Tests of what only SQLite has override this fixture.
+    """
+    refused_sql.clear()
+    yield
+    if refused_sql:
+        pytest.fail("\n".join(map(str, refused_sql)), pytrace=False)
 
 
 @pytest.fixture(scope="session")

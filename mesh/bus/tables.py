@@ -23,6 +23,7 @@ event: Final = sa.Table(
     sa.Column("append_us", sa.BigInteger, nullable=False),
     sa.Index("bus_event_topic", "topic"),
     sqlite_autoincrement=True,  # offsets outlive the events: no place is used again
+    info={"ordered": "one writer at a time"},
 )
 
 group: Final = sa.Table(
@@ -47,4 +48,5 @@ dead_letter: Final = sa.Table(
     sa.Column("replaying", sa.Boolean, nullable=False),
     sa.Index("bus_dead_letter_event", "group_name", "topic", "position", unique=True),
     sqlite_autoincrement=True,
+    info={"ordered": "one writer at a time"},
 )

@@ -28,6 +28,7 @@ seen: Final = sa.Table(
     sa.Column("event_id", sa.String(32), nullable=False),
     sa.Column("seen_us", sa.BigInteger, nullable=False, comment="microseconds, UTC"),
     sa.UniqueConstraint("consumer", "event_id", name="engine_inbox_event"),
+    info={"ordered": "one writer at a time"},
 )
 
 _RECORD: Final = sa.insert(seen)

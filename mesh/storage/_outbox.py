@@ -24,6 +24,7 @@ events: Final = sa.Table(
     sa.Column("position", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
     sa.Column("event", sa.LargeBinary, nullable=False),
     sqlite_autoincrement=True,  # a place is never used again: `remove` goes by it
+    info={"ordered": "places are SQLite's, or given: see `engine_turn`"},
 )
 
 PUBLISH: Final = sa.insert(events)

@@ -32,6 +32,9 @@ CACHED: Final = 500
 Processor = Callable[[Any], Any]
 MakeRows = Callable[[Iterable[Any]], list[Row]]
 
+watcher: Callable[[Compiled], None] | None = None
+"""Sees each statement when it is compiled; tests put `mesh.storage.lint` there."""
+
 _REQUIRED: Final = object()
 
 
@@ -44,6 +47,8 @@ class Plan:
         self._make_rows: MakeRows | None = None
         if self.sql is not None:
             _refuse_python_defaults(self.sql)
+        if watcher is not None:
+            watcher(compiled)
 
     @cached_property
     def processors(self) -> Mapping[str, Processor]:

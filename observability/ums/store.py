@@ -39,6 +39,7 @@ _span = sa.Table(
     sa.Column("attributes", sa.Text, nullable=False),
     sa.Column("received_s", sa.BigInteger, nullable=False),
     sa.Index("ix_span_entry_start_ns", "entry", "start_ns", "trace_id"),
+    info={"ordered": "only to look through the newest first"},
 )
 
 _IN_TRACES = _span.c.trace_id.in_(sa.bindparam("traces", expanding=True))

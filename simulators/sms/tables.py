@@ -30,4 +30,5 @@ message: Final = sa.Table(
     sa.Column("accept_us", sa.BigInteger, nullable=False),
     sa.Index("message_contact", "contact_id", unique=True),
     sa.Index("message_customer", "customer_id"),
+    info={"ordered": "one writer at a time"},
 )

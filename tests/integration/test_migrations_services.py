@@ -9,10 +9,9 @@ import pytest
 
 from cli import compose
 from cli.db import schema
-from loadtests.servers import MariaDb
+from loadtests.servers import MariaDb, ServerError
 from mesh.service import Blueprint
-from mesh.storage import migrations
-from mesh.storage._address import Address, MySQLAddress
+from mesh.storage import Address, MySQLAddress, migrations
 
 SERVICES = {
     name: service
@@ -47,3 +46,27 @@ def test_a_server_has_the_tables_that_the_statements_see(
         "SELECT DISTINCT table_collation FROM information_schema.tables "
         f"WHERE table_schema = '{database}'"
     ) == [["utf8mb4_nopad_bin"]]
+
+
+ENTRY = "event_id, source, record, seal, actor, branch_id, customer_id, task_id, verb"
+
+
+@pytest.mark.real
+def test_the_behaviour_log_only_grows_on_a_server(mariadb: MariaDb) -> None:
+    """Changes, removals and gaps are refused by the database, whoever tries."""
+    name = "append_only"
+    address = MySQLAddress(host="127.0.0.1", port=mariadb.port, user="root", database=name)
+    upgraded(address, SERVICES["review"])
+    values = "'e', 's', 'r', 's', 'a', 1, 1, 1, 'v'"
+    mariadb.query(
+        f"INSERT INTO behavior (position, {ENTRY}) VALUES (1, {values}), (2, {values})", name
+    )
+    for attempt in (
+        "UPDATE behavior SET actor = 'nobody'",
+        "DELETE FROM behavior",
+        f"REPLACE INTO behavior (position, {ENTRY}) VALUES (1, {values})",
+        f"INSERT INTO behavior (position, {ENTRY}) VALUES (9, {values})",
+    ):
+        with pytest.raises(ServerError, match="append-only"):
+            mariadb.query(attempt, name)
+    assert mariadb.query("SELECT COUNT(*) FROM behavior", name) == [["2"]]

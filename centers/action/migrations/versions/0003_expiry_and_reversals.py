@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0003"
 down_revision = "0002"
+changes_data = "released so; the new column follows from others of its row"
 
 _TASKED = 3
 

@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0002"
 down_revision = "0001"
+changes_data = "released so; the new column follows from others of its row"
 
 _KINDS = """
 UPDATE customer

@@ -7,6 +7,7 @@ from mesh import definitions
 
 revision = "0001"
 down_revision = None
+changes_data = "released so; the one row of a new table"
 
 _ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 

@@ -140,7 +140,9 @@ def upgrade() -> None:
 
 
 def _kind() -> str:
-    connection = op.get_bind()
-    if connection.dialect.name == "sqlite":
+    context = op.get_context()
+    if context.dialect.name == "sqlite":
         return "sqlite"
-    return "tidb" if "TiDB" in str(connection.scalar(sa.text("SELECT VERSION()"))) else "mysql"
+    if context.as_sql:
+        return "mysql"
+    return "tidb" if "TiDB" in str(op.get_bind().scalar(sa.text("SELECT VERSION()"))) else "mysql"

@@ -26,6 +26,7 @@ EFFECTS = sa.Table(
     sa.MetaData(),
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("text", sa.String(100), nullable=False),
+    info={"ordered": "one writer at a time"},
 )
 
 T = TypeVar("T")

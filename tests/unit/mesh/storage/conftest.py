@@ -17,6 +17,11 @@ OpenStore = Callable[..., SQLiteStore]
 
 
 @pytest.fixture
+def sql_rules() -> None:
+    """These tests are about SQLite itself."""
+
+
+@pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Where the database is."""
     return tmp_path / "data" / "test.db"
