@@ -65,15 +65,16 @@ def _whole(target: Path) -> Iterator[Path]:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial.unlink(missing_ok=True)
         os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        yield partial
-        _sync(partial)
-        partial.replace(target)
-        _sync(target.parent)
+        try:
+            yield partial
+            _sync(partial)
+            partial.replace(target)
+            _sync(target.parent)
+        finally:
+            partial.unlink(missing_ok=True)
+            partial.with_name(f"{partial.name}-journal").unlink(missing_ok=True)
     except OSError as error:
         raise BackupError(f"{target} cannot be written: {error.strerror}") from error
-    finally:
-        for left in (partial, partial.with_name(f"{partial.name}-journal")):
-            left.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:
