@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -29,8 +30,8 @@ class Pool:
     def __init__(self, connect: Callable[[], Awaitable[Connection]], options: MySQLOptions) -> None:
         self._connect = connect
         self._options = options
-        self._slots = asyncio.Semaphore(options.pool)
-        self._waiting = 0
+        self._free = options.pool
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._idle: list[Connection] = []
         self._closed = False
 
@@ -40,7 +41,10 @@ class Pool:
         Raises:
             StoreUnavailable: none was free in time, or too many wait.
         """
-        await self._take_slot()
+        if self._free and not self._closed:  # nobody waits then
+            self._free -= 1
+        else:
+            await self._wait()
         try:
             while True:
                 connection = await self._take()
@@ -54,7 +58,7 @@ class Pool:
                 finally:
                     self._give(connection)
         finally:
-            self._slots.release()
+            self._release()
 
     async def close(self) -> None:
         """Close those that lie idle; those in use are closed when they come back."""
@@ -62,24 +66,37 @@ class Pool:
         while self._idle:
             await self._idle.pop().leave()
 
-    async def _take_slot(self) -> None:
+    async def _wait(self) -> None:
+        """Wait for the place of one who releases it."""
         if self._closed:
             raise StoreUnavailable("the store is closed")
-        if not self._slots.locked():
-            await self._slots.acquire()  # at once
-            return
-        if self._waiting >= self._options.queue_size:
+        if len(self._waiting) >= self._options.queue_size:
             raise StoreUnavailable("too many reads wait for a connection")
-        self._waiting += 1
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
         try:
             async with asyncio.timeout(self._options.timeout_s):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise StoreUnavailable("no connection to the database was free in time") from None
-        finally:
-            self._waiting -= 1
+                await place
+        except BaseException as error:
+            if place.done() and not place.cancelled():
+                self._release()
+            elif place in self._waiting:
+                self._waiting.remove(place)
+            if isinstance(error, TimeoutError):
+                raise StoreUnavailable("no connection was free in time") from None
+            raise
+
+    def _release(self) -> None:
+        while self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
+        self._free += 1
 
     async def _take(self) -> Connection:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
         while self._idle:
             connection = self._idle.pop()
             if connection.is_open:
