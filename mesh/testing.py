@@ -43,8 +43,11 @@ class Mesh:
     with `mesh.service.RIGHTS_OF_ALL`; without a bus events stay in their outboxes.
 
     `defaults` says which settings a mesh in a folder has when the test names none:
-    by it one run of all tests is on other stores than the next.
+    by it one run of all tests is on other stores than the next. In the same way
+    `replicas` says how many processes of each service with a database are started.
     """
+
+    replicas: ClassVar[int] = 1
 
     defaults: ClassVar[Callable[[Path], Mapping[str, Any]]] = staticmethod(lambda _: {})
 
@@ -99,6 +102,9 @@ class Mesh:
             keys=None if self._serves_identity else [self._public_key()],
         )
         await self._stack.enter_async_context(app)
+        if replica < self.replicas and blueprint.migrations is not None and not blueprint.single:
+            further = {"clock": clock, "replica": replica + 1, **settings}
+            await self.start(blueprint, telemetry=telemetry, **further)
         return app
 
     def store(self, service: str) -> AbstractAsyncContextManager[Store]:
