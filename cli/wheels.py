@@ -34,6 +34,7 @@ CLIENT: Final = (
     "mesh/deadline.py",
     "mesh/errors.py",
     "mesh/py.typed",
+    "mesh/second_try.py",
     "mesh/telemetry.py",
     "sequencer/__init__.py",
     "sequencer/py.typed",
