@@ -73,6 +73,7 @@ async def bury(shop: BusServiceAsyncStub, *ids: str) -> None:
     await shop.Poll(request)
 
 
+@pytest.mark.embedded  # the places of Redis Streams are no small numbers
 async def test_tail_shows_the_newest_events(engine: Engine, shop: BusServiceAsyncStub) -> None:
     """One a line with the payload as JSON; of one topic, or from a place on, when asked."""
     await append(shop, "a", "b", "c")
