@@ -18,7 +18,7 @@ BATCH: Final = 5_000
 """Customers asked for in one call, as the contract bounds it."""
 
 SCREEN_S: Final = 1.5
-"""The longest that asking for refusals takes, whoever waits for it."""
+"""The longest that one call for refusals takes; who comes while it is under way waits for two."""
 
 HOLD_S: Final = 0.9
 """The longest that stopping a scene waits for the reach centre: the whole takes 1 s at most."""
@@ -32,6 +32,7 @@ class ReachClient:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = reach_pb2_grpc.ReachServiceStub(channel)
         self._boarding: _Flight | None = None
+        self._runway = asyncio.Lock()
 
     async def opted_out(self, customer_ids: Collection[int]) -> AbstractSet[int]:
         """Those of the customers, 5,000 at most, who refuse every channel of marketing.
@@ -51,7 +52,7 @@ class ReachClient:
     async def refuses(self, customer_id: int) -> bool:
         """Whether the customer refuses every channel of marketing.
 
-        What is asked within one turn of the loop goes out as one call.
+        What is asked within one turn of the loop, or while a call is under way, goes out as one.
 
         Raises:
             grpc.aio.AioRpcError: the reach centre cannot be asked.
@@ -102,12 +103,13 @@ class ReachClient:
             )
 
     async def _fly(self, flight: _Flight) -> AbstractSet[int]:
-        """Ask for all who boarded; begins in the turn of the loop after the first did."""
-        if self._boarding is flight:
-            self._boarding = None
-        # Many may wait for the answer: neither the actor nor the deadline of one counts.
-        with context.using(context.EMPTY):
-            return await self.opted_out(flight.customer_ids)
+        """Ask for all who boarded, in a turn of the loop after the first did."""
+        async with self._runway:
+            if self._boarding is flight:
+                self._boarding = None
+            # Many may wait for the answer: neither the actor nor the deadline of one counts.
+            with context.using(context.EMPTY):
+                return await self.opted_out(flight.customer_ids)
 
 
 class _Flight:

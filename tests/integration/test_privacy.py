@@ -176,6 +176,7 @@ async def refused(call: Any) -> None:
     assert not [value for value in PERSONAL if value in said]
 
 
+@pytest.mark.embedded  # it searches files
 async def test_personal_data_rests_in_the_ark_alone(logged: None, var: Path) -> None:
     """No file but the Ark's own holds a name or number of a customer, in use or after it."""
     async with services(var) as mesh:

@@ -49,6 +49,7 @@ async def test_a_service_shares_its_cache_when_there_is_a_redis(var: Path, serve
     assert server.command("client", "list").count("\n") == 0
 
 
+@pytest.mark.embedded
 async def test_without_a_redis_the_cache_is_that_of_the_process(var: Path) -> None:
     """And no code asks which it is."""
     given = Given()
