@@ -67,7 +67,13 @@ def test_the_chinese_page_names_the_same_programs() -> None:
 
 def test_make_lists_few_targets_with_their_meaning() -> None:
     """`make help` is the way in; more than fifteen targets nobody reads."""
-    done = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        ["make", "--no-print-directory", "help"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     lines = done.stdout.splitlines()
     assert 10 <= len(lines) <= 15
     assert all(len(line.split(maxsplit=1)) == 2 for line in lines)
