@@ -56,11 +56,12 @@ class Relay(Background):
 
     async def _run(self) -> None:
         backoff = Backoff()
+        told = False
         while True:
             try:
-                if await self._is_due():
+                if told or await self._is_due():
                     await self._have_turn(backoff)
-                await self._news()
+                told = await self._news()
             except Exception as error:  # noqa: BLE001 - nothing may end it: events wait
                 if not is_passing(error):
                     _log.error("relay_refused", error=kind(error))
@@ -91,7 +92,10 @@ class Relay(Background):
             self._removed = self._taken
         return bool(found)
 
-    async def _news(self) -> None:
+    async def _news(self) -> bool:
+        """Wait for what this process publishes, not for ever; whether it did."""
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_S):
                 await self._outbox.wait()
+                return True
+        return False

@@ -20,7 +20,7 @@ from mesh.storage._inbox import Inbox, purge_inbox
 from mesh.storage._open import open_store
 from mesh.storage._options import MySQLOptions, SQLiteOptions, StoreOptions
 from mesh.storage._record import CallRecord, call_record
-from mesh.storage._sqlite import SQLiteStore
+from mesh.storage._sqlite._store import SQLiteStore
 
 __all__ = [
     "Address",

@@ -95,7 +95,7 @@ class GroupWriter(ABC):
 
     @property
     @abstractmethod
-    def _is_whole(self) -> bool:
+    def is_whole(self) -> bool:
         """Whether the group's transaction still has all that its units did."""
 
     @abstractmethod
@@ -211,14 +211,14 @@ class GroupWriter(ABC):
             if keeps := await turn.left:
                 kept.append(turn)
             await self._ended(turn, kept=keeps)
-            if self._closing or not self._is_whole:
+            if self._closing or not self.is_whole:
                 break
             if queued <= 0 and time.monotonic() > until:
                 break
         return kept
 
     async def _end(self, kept: Sequence[Turn]) -> StorageError | None:
-        if not self._is_whole:
+        if not self.is_whole:
             await self._roll_back()
             return StoreUnavailable("a statement of the same group made the database roll back")
         if not kept:

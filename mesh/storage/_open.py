@@ -8,7 +8,7 @@ from mesh.clock import Clock
 from mesh.storage._address import Address, MySQLAddress
 from mesh.storage._base import Store
 from mesh.storage._options import MySQLOptions, SQLiteOptions
-from mesh.storage._sqlite import SQLiteStore
+from mesh.storage._sqlite._store import SQLiteStore
 from mesh.telemetry import Meters, Tracer
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import IO, Final
 
 from mesh.storage._address import Address, MySQLAddress
-from mesh.storage._errors import FOREIGN, StorageError, translate
+from mesh.storage._errors import StorageError
+from mesh.storage._sqlite._errors import FOREIGN, translate
 from mesh.storage.migrations import current
 
 BUSY_S: Final = 30.0

@@ -19,7 +19,7 @@ TOP = (
     "observability",
     "mesh",
 )
-NOT_NAMED = re.compile(r"migrations|alembic_env|_assets|_protos")
+NOT_NAMED = re.compile(r"migrations|_assets|_protos")
 
 
 def packages() -> set[str]:

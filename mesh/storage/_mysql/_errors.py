@@ -16,8 +16,8 @@ from mesh.storage._errors import (
     StatementTooSlow,
     StorageError,
     StoreUnavailable,
+    unwritable,
 )
-from mesh.storage._errors import translate as translate_general
 
 
 class ConnectionLost(StoreUnavailable):
@@ -84,7 +84,7 @@ def translate(error: Exception, table: sa.Table | None = None) -> StorageError:
         table: the one that the statement changes.
     """
     if not isinstance(error, errors.MySQLError):
-        return translate_general(error)
+        return unwritable(error)
     code = code_of(error)
     name = f"{_NAMES.get(code, type(error).__name__)} ({code})"
     if code in _KINDS:

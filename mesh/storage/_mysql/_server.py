@@ -72,17 +72,15 @@ class Server:
     async def make_database(self) -> None:
         """Make the database when the server does not have it."""
         try:
-            raw = await self._open(Kind.PLAIN)
+            connection = await self.connect(Kind.PLAIN, Connection)
         except UnknownDatabase:
             raw = await self._open(Kind.PLAIN, database=None)
-        connection = Connection(raw, self._means)
-        try:
+            connection = Connection(raw, self._means)
             await connection.command(
                 f"CREATE DATABASE IF NOT EXISTS `{self.database}` "
                 f"CHARACTER SET utf8mb4 COLLATE {collation(raw.get_server_info())}"
             )
-        finally:
-            await connection.leave()
+        await connection.leave()
 
     async def _open(self, kind: Kind, database: str | None = "") -> Any:
         limit_s = self._means.options.timeout_s

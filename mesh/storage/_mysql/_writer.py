@@ -73,7 +73,7 @@ class Writer(GroupWriter):
         return self._connection
 
     @property
-    def _is_whole(self) -> bool:
+    def is_whole(self) -> bool:
         return self._connection is not None and self._connection.is_whole
 
     async def _begin(self) -> StorageError | None:

@@ -13,17 +13,13 @@ from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from mesh.storage._address import Address, MySQLAddress
-from mesh.storage._errors import (
-    FOREIGN,
-    SchemaMismatch,
-    StorageError,
-    StoreUnavailable,
-    translate,
-)
-from mesh.storage._file import MODE, create
+from mesh.storage._errors import SchemaMismatch, StorageError, StoreUnavailable, unwritable
+from mesh.storage._mysql._session import collation
+from mesh.storage._sqlite._errors import FOREIGN, translate
+from mesh.storage._sqlite._file import MODE, create
 
 BUSY_TIMEOUT_S: Final = 30.0
 """How long a migration waits for a process that is writing."""
@@ -133,8 +129,8 @@ def _server(address: MySQLAddress, database: str = "") -> Iterator[sa.Connection
                 yield connection
         except DBAPIError as error:
             raise _refusal(error, address) from error
-        except FOREIGN as error:
-            raise translate(error) from error
+        except (SQLAlchemyError, OverflowError, UnicodeError) as error:
+            raise unwritable(error) from error
         finally:
             engine.dispose()
 
@@ -152,7 +148,7 @@ def _engine(runner: asyncio.Runner, address: MySQLAddress, database: str) -> sa.
 
 def _create_database(server: sa.Connection, name: str) -> None:
     version = str(server.scalar(sa.text("SELECT VERSION()")))
-    wanted = "utf8mb4_nopad_bin" if "mariadb" in version.lower() else "utf8mb4_0900_bin"
+    wanted = collation(version)
     found = _collation(server, name)
     if found is None:
         quoted = name.replace("`", "``")

@@ -15,7 +15,7 @@ from mesh.storage import (
     StorageError,
     StoreUnavailable,
 )
-from mesh.storage._errors import translate
+from mesh.storage._sqlite._errors import translate
 
 
 def coded(kind: type[sqlite3.Error], code: int, text: str = "told") -> sqlite3.Error:

@@ -9,7 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from mesh.storage._errors import FOREIGN, StoreUnavailable, primary_code, translate
+from mesh.storage._errors import StoreUnavailable
+from mesh.storage._sqlite._errors import FOREIGN, primary_code, translate
 
 MODE: Final = 0o600
 RETRY_S: Final = 0.001

@@ -13,21 +13,21 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from mesh.clock import Clock, SystemClock
 from mesh.storage._base import Parameters, Row, Statement, Transaction
-from mesh.storage._connection import Connection
-from mesh.storage._file import create, wal_bytes
 from mesh.storage._idempotency import records
 from mesh.storage._inbox import seen as inbox_table
 from mesh.storage._options import SQLiteOptions
 from mesh.storage._outbox import TableOutbox
 from mesh.storage._outbox import events as outbox_table
 from mesh.storage._purge import Purge
-from mesh.storage._relay_turn import FileTurns
-from mesh.storage._scan import Scans
 from mesh.storage._slow import SlowStatements
+from mesh.storage._sqlite._connection import Connection
+from mesh.storage._sqlite._file import create, wal_bytes
+from mesh.storage._sqlite._relay_turn import FileTurns
+from mesh.storage._sqlite._scan import Scans
+from mesh.storage._sqlite._transaction import SQLiteTransaction
+from mesh.storage._sqlite._writer import Writer
 from mesh.storage._statements import Statements
-from mesh.storage._transaction import SQLiteTransaction
 from mesh.storage._unit import Effects, Unit
-from mesh.storage._writer import Writer
 from mesh.telemetry import Meters, Tracer
 
 

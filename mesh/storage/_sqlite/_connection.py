@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 from mesh.storage._base import Parameters, Row, Statement
-from mesh.storage._errors import FOREIGN, StorageError, primary_code, translate
+from mesh.storage._errors import StorageError
 from mesh.storage._options import SQLiteOptions
 from mesh.storage._slow import SlowStatements
+from mesh.storage._sqlite._errors import FOREIGN, primary_code, translate
 from mesh.storage._statements import CACHED, Plan, Prepared, Statements
 from mesh.telemetry import SpanKind, Tracer, current_trace
 

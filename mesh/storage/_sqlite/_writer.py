@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Self
 
-from mesh.storage._connection import Connection
 from mesh.storage._errors import StorageError, StoreUnavailable
-from mesh.storage._file import wal_bytes
 from mesh.storage._groups import GroupWriter, Turn
 from mesh.storage._options import SQLiteOptions
+from mesh.storage._sqlite._connection import Connection
+from mesh.storage._sqlite._file import wal_bytes
 from mesh.telemetry import Meters
 
 RETRY_S: Final = 0.001
@@ -43,7 +43,7 @@ class Writer(GroupWriter):
             self._thread.shutdown()
 
     @property
-    def _is_whole(self) -> bool:
+    def is_whole(self) -> bool:
         return self.connection.in_transaction
 
     async def _begin(self) -> StorageError | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from mesh.storage._errors import StoreUnavailable
-from mesh.storage._file import MODE
+from mesh.storage._sqlite._file import MODE
 
 RETRY_S: Final = 0.01
 """Between two looks whether another process has given the turn back."""

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from mesh.storage._base import Parameters, Row, Statement
-from mesh.storage._connection import Connection
 from mesh.storage._errors import StorageError, StoreUnavailable
 from mesh.storage._options import SQLiteOptions
+from mesh.storage._sqlite._connection import Connection
 
 BLOCK: Final = 1_000
 """Rows of a block, at most."""
