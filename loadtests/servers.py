@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
 
+from loadtests.processes import OwnProcess
+
 START_S: Final = 30.0
-STOP_S: Final = 30.0
 CLUSTER_NODES: Final = 3
 
 _LOOK_S: Final = 0.02
@@ -46,29 +46,17 @@ def free_port() -> int:
     return port
 
 
-class Server(ABC):
-    """One server process; a context manager that starts and ends it.
-
-    `port` stays the same over restarts.
-    """
+class Server(OwnProcess):
+    """One server process. `port` stays the same over restarts."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._prepare()
-        try:
-            self.start()
-        except BaseException:
-            self._end()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end()
+        return super().__enter__()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -76,9 +64,12 @@ class Server(ABC):
         return "127.0.0.1", self.port
 
     def start(self) -> None:
-        """Start it on its data; returns once it answers."""
-        log = (self.folder / "server.log").open("ab")
-        with log:
+        """Start it on its data; returns once it answers.
+
+        Raises:
+            ServerError: it does not.
+        """
+        with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - a server of our own
                 self._command(), stdout=log, stderr=log, cwd=self.folder, start_new_session=True
             )
@@ -87,29 +78,6 @@ class Server(ABC):
             if self._process.poll() is not None or time.monotonic() > until:
                 raise ServerError(f"{type(self).__name__} did not start:\n{self._log()}")
             time.sleep(_LOOK_S)
-
-    def stop(self) -> None:
-        """End it in good order; returns once it has ended."""
-        self._signal(signal.SIGTERM)
-        self._wait()
-
-    def kill(self) -> None:
-        """End it at once, as a loss of its process does."""
-        self._signal(signal.SIGKILL)
-        self._wait()
-
-    def restart(self) -> None:
-        """Kill it and start it again on the same data."""
-        self.kill()
-        self.start()
-
-    def pause(self) -> None:
-        """Freeze it: its connections stay open and nothing answers."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let a frozen one go on."""
-        self._signal(signal.SIGCONT)
 
     @abstractmethod
     def _prepare(self) -> None:
@@ -122,20 +90,6 @@ class Server(ABC):
     @abstractmethod
     def _answers(self) -> bool:
         """Whether it takes commands now."""
-
-    def _signal(self, number: int) -> None:
-        if self._process is not None and self._process.poll() is None:
-            os.kill(self._process.pid, number)
-
-    def _wait(self) -> None:
-        if self._process is not None:
-            self._process.wait(STOP_S)
-            self._process = None
-
-    def _end(self) -> None:
-        self._signal(signal.SIGCONT)
-        self._signal(signal.SIGKILL)
-        self._wait()
 
     def _log(self) -> str:
         text = (self.folder / "server.log").read_text(errors="replace")
@@ -150,7 +104,11 @@ class MariaDb(Server):
     @property
     def url(self) -> str:
         """For `ENGINE_DATABASE_URL`."""
-        return f"mysql://{self.user}@127.0.0.1:{self.port}"
+        return self.url_by(self.port)
+
+    def url_by(self, port: int) -> str:
+        """The same by another port that leads here."""
+        return f"mysql://{self.user}@127.0.0.1:{port}"
 
     def query(self, sql: str, database: str = "") -> list[list[str]]:
         """Rows of a statement by the command-line client, as text."""
@@ -229,7 +187,11 @@ class Redis(Server):
     @property
     def url(self) -> str:
         """For `ENGINE_REDIS_URL`."""
-        return f"redis://127.0.0.1:{self.port}"
+        return self.url_by(self.port)
+
+    def url_by(self, port: int) -> str:
+        """The same by another port that leads here."""
+        return f"redis://127.0.0.1:{port}"
 
     def command(self, *words: str) -> str:
         """What the command-line client prints for a command."""

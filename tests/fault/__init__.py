@@ -7,7 +7,6 @@ against what is found in the end. docs/howto/faults.md shows one in ten lines.
 
 from tests.fault.checkers import (
     Checker,
-    Counted,
     EachOnce,
     NothingLost,
     Unique,
@@ -21,7 +20,6 @@ from tests.fault.victims import Victim, Worker
 
 __all__ = [
     "Checker",
-    "Counted",
     "EachOnce",
     "Fault",
     "History",

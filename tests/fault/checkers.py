@@ -62,22 +62,6 @@ class EachOnce:
         ]
 
 
-class Counted:
-    """A counter holds every acknowledged increment, and none that failed."""
-
-    def __init__(self, total: int, *, kind: str = "add") -> None:
-        self._total = total
-        self._kind = kind
-
-    def __call__(self, history: Sequence[Operation]) -> list[str]:
-        outcomes = Counter(o.outcome for o in history if o.kind == self._kind)
-        least = outcomes[Outcome.OK]
-        most = least + outcomes[Outcome.UNKNOWN]
-        if least <= self._total <= most:
-            return []
-        return [f"the counter is {self._total}, not from {least} to {most}"]
-
-
 class Unique:
     """No value was given out twice by operations of a kind; answers are lists of values."""
 

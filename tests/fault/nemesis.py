@@ -108,9 +108,15 @@ class Nemesis:
             raise self._error
 
     def stop(self) -> None:
-        """End the fault under way, and do no other."""
+        """End the fault under way, and do no other.
+
+        Raises:
+            TimeoutError: it does not end.
+        """
         self._enough.set()
         self._thread.join(JOIN_S)
+        if self._thread.is_alive():
+            raise TimeoutError(f"a fault is not healed after {JOIN_S:g} s")
 
     def schedule(self) -> Iterator[Step]:
         """What it does, without end."""

@@ -54,6 +54,7 @@ PER_ROW: Final = 10
 
 WRITERS: Final = 8
 RETRY_S: Final = 0.05
+LAST: Final = -1
 LIFE: Final = 1_000_000
 """Numbers of one life of a producer; the next life begins behind them."""
 
@@ -96,6 +97,10 @@ class Plan:
     servers: Mapping[str, Victim]
     faults: tuple[Fault, ...] = ()
     again: str = ""
+    every_s: tuple[float, float] = (0.3, 2.0)
+    hurt: tuple[str, ...] = ("bus", "consumer", "producer")
+    careless: bool = False
+    """Have a consumer that breaks the promise: the harness must find out."""
 
 
 def run(plan: Plan) -> int:
@@ -109,14 +114,22 @@ def run(plan: Plan) -> int:
     )
     _prepare(settings)
     environ = {**to_environ(settings), "FAULT_EVENTS": str(plan.events)}
+    if plan.careless:
+        environ["FAULT_CARELESS"] = "1"
     log = plan.folder / "nemesis.jsonl"
-    with History(log, seed=plan.seed, again=plan.again) as history, ExitStack() as stack:
+    head: dict[str, Any] = {
+        "seed": plan.seed,
+        "again": plan.again,
+        "python": sys.version.split()[0],
+    }
+    with History(log, **head) as history, ExitStack() as stack:
         workers: dict[str, Worker] = {
             role: stack.enter_context(_worker(role, plan.folder, environ))
             for role in (*(("bus",) if settings.bus == "embedded" else ()), "consumer", "producer")
         }
-        faults = [*process_faults({**workers, **plan.servers}), *plan.faults]
-        with Nemesis(faults, seed=plan.seed, history=history, every_s=(0.3, 2.0)):
+        hurt = {role: worker for role, worker in workers.items() if role in plan.hurt}
+        faults = [*process_faults({**hurt, **plan.servers}), *plan.faults]
+        with Nemesis(faults, seed=plan.seed, history=history, every_s=plan.every_s):
             asyncio.run(_until_nearly_all(plan, settings))
         asyncio.run(_judge(plan, settings))
     return log.read_text().count("healed")
@@ -149,16 +162,32 @@ async def _until_nearly_all(plan: Plan, settings: Settings) -> None:
 
 
 async def _judge(plan: Plan, settings: Settings) -> None:
-    """Wait until all has arrived, and look whether it is right."""
+    """Wait until all has arrived, and look whether it is right.
+
+    A last event behind all others tells that nothing more comes, doubled or not.
+    """
     history = operations([plan.folder / "producer.jsonl"])
     async with _opened(settings, "producer") as producer, _opened(settings, "consumer") as consumer:
+        async with producer.transaction() as tx:
+            tx.publish(_told(LAST))
         rows = [row.number for row in await _all(producer)]
-        expected = {row * PER_ROW + number for row in rows for number in range(PER_ROW)}
-        until = time.monotonic() + SETTLE_S
-        while await _size(consumer) < len(expected) and time.monotonic() < until:  # noqa: ASYNC110
-            await asyncio.sleep(0.2)
+        effects = await _until_the_last(consumer)
+    expected = {row * PER_ROW + number for row in rows for number in range(PER_ROW)}
+    check(history, NothingLost(rows), EachOnce(effects, {*expected, LAST}), again=plan.again)
+
+
+async def _until_the_last(consumer: Store) -> list[int]:
+    """The effects, once the last is among them or is overdue."""
+    until = time.monotonic() + SETTLE_S
+    while True:
         effects = [row.number for row in await _all(consumer)]
-    check(history, NothingLost(rows), EachOnce(effects, expected), again=plan.again)
+        if LAST in effects or time.monotonic() > until:
+            return effects
+        await asyncio.sleep(LOOK_S)
+
+
+def _told(number: int) -> Event:
+    return event(Revocation(session_id=str(number)), key=number % 97 + 1, topic="faults")
 
 
 def _opened(settings: Settings, service: str) -> Any:
@@ -219,7 +248,7 @@ class _Writing(Background):
         async with self._store.transaction() as tx:
             await tx.execute(_ADD, {"number": number})
             for each in range(number * PER_ROW, (number + 1) * PER_ROW):
-                tx.publish(event(Revocation(session_id=str(each)), key=each % 97, topic="faults"))
+                tx.publish(_told(each))
 
 
 def _producer(parts: Parts) -> Service:
@@ -227,14 +256,18 @@ def _producer(parts: Parts) -> Service:
     return Service(servicers=[], resources=[writing])
 
 
-def _consumer(_parts: Parts) -> Service:
-    async def react(told: Event) -> Effect:
+def _consumer(parts: Parts) -> Service:
+    async def react(told: Event) -> Effect | None:
         number = int(Revocation.FromString(told.payload).session_id)
 
         async def effect(tx: Transaction) -> None:
             await tx.execute(_ADD, {"number": number})
 
-        return effect
+        if "FAULT_CARELESS" not in os.environ:
+            return effect
+        async with parts.store.transaction() as tx:  # not with the knowledge that it was had
+            await effect(tx)
+        return None
 
     subscription = Subscription(group="faults", topic="faults", react=react)
     return Service(servicers=[], subscriptions=[subscription])

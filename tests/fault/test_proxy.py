@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from tests.fault import Proxy
+from tests.fault.proxy import Way
 
 WAIT_S = 10.0
 
@@ -89,6 +90,19 @@ def test_half_open_connections_stay_silent_until_healed(proxy: Proxy) -> None:
         assert client.recv(1) == b"l"
 
 
+def test_one_direction_alone_may_be_silent(proxy: Proxy) -> None:
+    """The server hears what the client says, and is not heard."""
+    with connected(proxy, 0.2) as client:
+        proxy.hold(Way.BACK)
+        client.sendall(b"said")
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+        assert proxy.passed == {Way.THERE: 4, Way.BACK: 0}
+        proxy.heal()
+        client.settimeout(WAIT_S)
+        assert client.recv(4) == b"said"
+
+
 def test_refused_connections_end_at_once(proxy: Proxy) -> None:
     """A new connection is closed without an answer, until healed."""
     proxy.refuse()
@@ -109,6 +123,15 @@ def test_delay_holds_each_piece_up(proxy: Proxy) -> None:
             client.recv(1)
         client.settimeout(WAIT_S)
         assert client.recv(1) == b"d"
+
+
+def test_a_narrow_link_takes_its_time(proxy: Proxy) -> None:
+    """What is more than it carries in a time does not come within it."""
+    with connected(proxy, 0.2) as client:
+        proxy.delay(0.0, bytes_per_s=10)
+        client.sendall(b"narrow")
+        with pytest.raises(TimeoutError):
+            client.recv(1)
 
 
 def test_counts_connections(proxy: Proxy) -> None:

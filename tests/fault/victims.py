@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Protocol
 
-STOP_S: Final = 30.0
+from loadtests.processes import OwnProcess
 
 
 class Victim(Protocol):
@@ -32,8 +31,8 @@ class Victim(Protocol):
         """Let it go on."""
 
 
-class Worker:
-    """A Python module as a process, as a context manager and a `Victim`.
+class Worker(OwnProcess):
+    """A Python module as a process.
 
     The module calls `serving()` once it serves. `said` has what it printed in all its
     lives. It ends on SIGTERM.
@@ -43,7 +42,7 @@ class Worker:
         arguments: for it.
         environ: settings beside those of this process.
         log: where its standard output goes, appended over restarts.
-        prefix: a command to run it under, as ("faketime", "-f", "+1h").
+        prefix: a command to run it under, as `clocks.shifted` answers one.
     """
 
     def __init__(
@@ -57,15 +56,6 @@ class Worker:
         self._command = (*prefix, sys.executable, "-m", module, *arguments)
         self._environ = {**os.environ, **(environ or {})}
         self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.resume()
-        self.kill()
 
     @property
     def said(self) -> list[str]:
@@ -92,38 +82,6 @@ class Worker:
             if not ready.read(1):
                 self.kill()
                 raise RuntimeError(f"{self._command} ended before it served")
-
-    def stop(self) -> None:
-        """End it by SIGTERM and wait until it has."""
-        self._signal(signal.SIGTERM)
-        self._wait()
-
-    def kill(self) -> None:
-        """End it by SIGKILL."""
-        self._signal(signal.SIGKILL)
-        self._wait()
-
-    def pause(self) -> None:
-        """Freeze it."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it go on."""
-        self._signal(signal.SIGCONT)
-
-    def wait(self, timeout_s: float) -> int:
-        """Wait until it ends by itself; its exit code."""
-        assert self._process is not None
-        return self._process.wait(timeout_s)
-
-    def _signal(self, number: int) -> None:
-        if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, number)
-
-    def _wait(self) -> None:
-        if self._process is not None:
-            self._process.wait(STOP_S)
-            self._process = None
 
 
 def serving() -> None:
