@@ -20,6 +20,9 @@ from mesh.telemetry import SpanKind, Tracer, current_trace
 STEPS_BETWEEN_CHECKS: Final = 2_000
 """Instructions of SQLite's machine between two looks at the clock: some 20 µs."""
 
+LEAST_CHECKS: Final = 2_000
+"""Looks before a statement may be ended: it did 40 ms of work. What took longer was the machine."""
+
 STARVED: Final = 20
 """How many times its bound a statement may take on the clock when the machine is busy."""
 
@@ -35,8 +38,9 @@ class Connection:
     """A connection whose statements end within a bound of processor time.
 
     The clock would count what other processes take of a busy machine, too; it only
-    ends what has stood still for long. A connection may be used from any thread, by
-    one at a time. What it raises is a `StorageError`.
+    ends what has stood still for long. And the processor time of a virtual machine counts
+    what its host takes: a statement that did little is not ended by it. A connection may
+    be used from any thread, by one at a time. What it raises is a `StorageError`.
 
     Args:
         path: the database file; it must exist.
@@ -64,6 +68,7 @@ class Connection:
         self._limit_s = options.statement_limit_s
         self._until = math.inf
         self._cpu_until = math.inf
+        self._checks = 0
         self._raw = _connect(path, 0.0 if synchronous else self._limit_s)
         self._raw.set_progress_handler(self._is_overdue, STEPS_BETWEEN_CHECKS)
         self.command("PRAGMA foreign_keys = ON")
@@ -145,6 +150,7 @@ class Connection:
         began = time.monotonic()
         self._until = began + STARVED * self._limit_s
         self._cpu_until = time.thread_time() + self._limit_s
+        self._checks = 0
         found: Any = 0
         try:
             found = self._traced(act, prepared, given)
@@ -194,7 +200,9 @@ class Connection:
             raise translate(error) from error
 
     def _is_overdue(self) -> bool:
-        return time.thread_time() > self._cpu_until or time.monotonic() > self._until
+        self._checks += 1
+        worked = self._checks > LEAST_CHECKS and time.thread_time() > self._cpu_until
+        return worked or time.monotonic() > self._until
 
 
 def _connect(path: Path, busy_timeout_s: float) -> sqlite3.Connection:

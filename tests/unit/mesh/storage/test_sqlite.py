@@ -98,6 +98,20 @@ async def test_a_runaway_read_is_stopped(open_store: OpenStore) -> None:
         assert (await store.fetch_all(sa.text("SELECT 1")))[0][0] == 1
 
 
+async def test_a_statement_that_did_little_is_not_ended(open_store: OpenStore) -> None:
+    """However much time the machine took for it; one that did more is."""
+    async with open_store(options=SQLiteOptions(statement_limit_s=0.02)) as store:
+        assert (await store.fetch_all(sa.text(counting_to(200_000))))[0][0] == 200_000
+        with pytest.raises(StatementTooSlow):
+            await store.fetch_all(sa.text(counting_to(10_000_000)))
+
+
+def counting_to(last: int) -> str:
+    """A statement that takes some ten steps for each number."""
+    steps = f"SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {last}"
+    return f"WITH RECURSIVE numbers (n) AS ({steps}) SELECT MAX(n) FROM numbers"
+
+
 async def test_a_runaway_read_within_a_transaction_keeps_its_changes(
     open_store: OpenStore, item: sa.Table
 ) -> None:
