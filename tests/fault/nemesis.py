@@ -26,16 +26,17 @@ class Fault:
     end: Callable[[], None]
 
 
-def process_faults(victims: Mapping[str, Victim]) -> list[Fault]:
+def process_faults(victims: Mapping[str, Victim], *, kills_alone: bool = False) -> list[Fault]:
     """Killing each victim until it is started again, and freezing it for a time."""
-    return [
-        fault
+    kills = [
+        Fault(name=f"kill {name}", begin=victim.kill, end=victim.start)
         for name, victim in victims.items()
-        for fault in (
-            Fault(name=f"kill {name}", begin=victim.kill, end=victim.start),
-            Fault(name=f"pause {name}", begin=victim.pause, end=victim.resume),
-        )
     ]
+    pauses = [
+        Fault(name=f"pause {name}", begin=victim.pause, end=victim.resume)
+        for name, victim in victims.items()
+    ]
+    return kills if kills_alone else [*kills, *pauses]
 
 
 def link_faults(links: Mapping[str, Proxy]) -> list[Fault]:

@@ -98,7 +98,6 @@ class Plan:
     faults: tuple[Fault, ...] = ()
     again: str = ""
     every_s: tuple[float, float] = (0.3, 2.0)
-    hurt: tuple[str, ...] = ("bus", "consumer", "producer")
     careless: bool = False
     """Have a consumer that breaks the promise: the harness must find out."""
 
@@ -127,8 +126,10 @@ def run(plan: Plan) -> int:
             role: stack.enter_context(_worker(role, plan.folder, environ))
             for role in (*(("bus",) if settings.bus == "embedded" else ()), "consumer", "producer")
         }
-        hurt = {role: worker for role, worker in workers.items() if role in plan.hurt}
-        faults = [*process_faults({**hurt, **plan.servers}), *plan.faults]
+        if plan.careless:  # nothing else matters then
+            faults = process_faults({"consumer": workers["consumer"]}, kills_alone=True)
+        else:
+            faults = [*process_faults({**workers, **plan.servers}), *plan.faults]
         with Nemesis(faults, seed=plan.seed, history=history, every_s=plan.every_s):
             asyncio.run(_until_nearly_all(plan, settings))
         asyncio.run(_judge(plan, settings))

@@ -23,11 +23,10 @@ def test_each_life_serves_before_start_returns(tmp_path: Path) -> None:
 def test_a_frozen_worker_stands_still_and_goes_on(tmp_path: Path) -> None:
     """It is the same process before and after; one that is left frozen ends as well."""
     with Worker(MODULE, log=tmp_path / "log") as worker:
-        assert state(worker) != "T"
         worker.pause()
-        assert state(worker) == "T"
+        until_it_is(worker, frozen=True)
         worker.resume()
-        assert state(worker) != "T"
+        until_it_is(worker, frozen=False)
         worker.pause()
     assert len(worker.said) == 1
 
@@ -41,7 +40,9 @@ def test_one_that_cannot_start_says_so(tmp_path: Path) -> None:
         raise AssertionError("it serves")
 
 
-def state(worker: Worker) -> str:
-    """How the system calls what the process does; T when it is frozen."""
+def until_it_is(worker: Worker, *, frozen: bool) -> None:
+    """Return once the system says so; the test's time-out bounds the wait."""
     (number,) = worker.said
-    return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+    stat = Path(f"/proc/{number}/stat")
+    while (stat.read_text().rpartition(")")[2].split()[0] == "T") != frozen:
+        pass
