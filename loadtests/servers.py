@@ -178,7 +178,7 @@ class MariaDb(Server):
 
 
 class Redis(Server):
-    """A Redis server that keeps every command in its append-only file."""
+    """A Redis server that has every command on disk before it answers."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         super().__init__(folder)
@@ -215,7 +215,7 @@ class Redis(Server):
             *("--dir", str(self.folder)),
             *("--save", ""),
             *("--appendonly", "yes"),
-            *("--appendfsync", "everysec"),
+            *("--appendfsync", "always"),
             *self._options,
         ]
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from cli.checkup.clocks import compared
 from cli.checkup.finding import Finding, fail, graded, ok
-from mesh.redis import RedisClient, open_redis
+from mesh.redis import RedisClient, RedisRefused, open_redis
 from mesh.settings import Settings
 
 OLDEST: Final = (7, 0)
@@ -50,6 +50,21 @@ async def _node(name: str, redis: RedisClient, settings: Settings) -> AsyncItera
     carries = settings.bus == "redis"
     for finding in _server(name, info, carries_events=carries):
         yield finding
+    yield await _sync(name, redis, carries_events=carries)
+
+
+async def _sync(name: str, redis: RedisClient, *, carries_events: bool) -> Finding:
+    try:
+        _, found = await redis.execute("CONFIG", "GET", "appendfsync")
+    except (RedisRefused, ValueError):
+        found = b"not told"
+    return graded(
+        f"{name} sync",
+        f"appendfsync is {found.decode()}",
+        "Set appendfsync always: otherwise events that it took are lost when it is killed.",
+        bad=False,
+        worse=carries_events and found != b"always",
+    )
 
 
 def _server(name: str, info: Mapping[str, str], *, carries_events: bool) -> Iterator[Finding]:

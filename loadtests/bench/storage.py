@@ -1,7 +1,7 @@
 """Suite `storage`: what the store and the cache add to their drivers, and events on real parts.
 
 It starts a MariaDB and a Redis of its own (`make setup-real`); both wait for the disk as in
-production: MariaDB at each commit, Redis once a second.
+production: MariaDB at each commit, Redis at each command that writes.
 """
 
 from __future__ import annotations

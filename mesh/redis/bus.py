@@ -1,8 +1,8 @@
 """The bus on Redis Streams: each topic a stream, each group a consumer group of it.
 
-What Redis acknowledged is as durable as it keeps its append-only file: `appendfsync
-everysec` survives the loss of its process, `always` that of its machine. Redis 7 or
-later, one or a cluster, with `maxmemory-policy noeviction`.
+Redis 7 or later, one or a cluster, with `appendonly yes`, `appendfsync always` and
+`maxmemory-policy noeviction`. With `everysec` it may answer before it has written anything,
+while the disk is busy: what it acknowledged is lost when its process is killed then.
 """
 
 from __future__ import annotations

@@ -86,7 +86,14 @@ async def test_good_servers_are_well(settings: Settings) -> None:
     found = by_name(findings)
     well = {"database", "database version", "database clock", "database rights", "collation"}
     well |= {"database locks", "database packet", "database durability", "database connections"}
-    well |= {"redis", "redis version", "redis clock", "redis durability", "redis eviction"}
+    well |= {
+        "redis",
+        "redis version",
+        "redis clock",
+        "redis durability",
+        "redis sync",
+        "redis eviction",
+    }
     assert {name for name in well if found[name].verdict is not Verdict.OK} == set()
     assert "will be made by their services" in found["schema"].found
 
@@ -155,15 +162,18 @@ async def test_settings_of_the_database_server_that_lose_data_are_told(
 @pytest.mark.real
 async def test_a_redis_that_drops_events_is_told(settings: Settings, redis_server: Redis) -> None:
     """To make room, or when it ends; caches alone could live with the first."""
-    redis_server.command("config", "set", "maxmemory-policy", "allkeys-lru", "appendonly", "no")
+    good = ("maxmemory-policy", "noeviction", "appendonly", "yes", "appendfsync", "always")
+    bad = ("maxmemory-policy", "allkeys-lru", "appendonly", "no", "appendfsync", "everysec")
+    redis_server.command("config", "set", *bad)
     try:
         found = by_name(await examine(settings))
         caches = Settings(var=settings.var, redis_url=settings.redis_url)
         spared = by_name(await examine(caches))
     finally:
-        redis_server.command("config", "set", "maxmemory-policy", "noeviction", "appendonly", "yes")
+        redis_server.command("config", "set", *good)
     assert found["redis eviction"].verdict is Verdict.FAIL
     assert found["redis durability"].verdict is Verdict.FAIL
+    assert found["redis sync"].verdict is Verdict.FAIL
     assert spared["redis eviction"].verdict is Verdict.WARN
     assert spared["redis durability"].verdict is Verdict.OK
 

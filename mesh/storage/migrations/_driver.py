@@ -8,6 +8,7 @@ anyway: here each call runs an event loop of its own until it has its answer.
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Coroutine, Sequence
 from importlib.metadata import version
@@ -169,6 +170,8 @@ async def _within(limit_s: float, answer: Coroutine[Any, Any, T]) -> T:
 
 
 async def _connect(address: MySQLAddress, database: str) -> Any:
+    # It would warn of what a statement found done already.
+    logging.getLogger("asyncmy").setLevel(logging.ERROR)
     return await asyncmy.connect(
         host=address.host,
         port=address.port,
