@@ -82,7 +82,7 @@ async def test_without_redis_a_gateway_limits_by_itself_and_shares_again_by_itse
     server: Redis, fault: str
 ) -> None:
     """What was spent meanwhile is not held against anybody."""
-    async with RedisClient(server.url, timeout_s=0.2) as redis, AsyncExitStack() as stack:
+    async with RedisClient(server.url, timeout_s=3) as redis, AsyncExitStack() as stack:
         meters = Meters()
         sharing = await stack.enter_async_context(Sharing(SystemClock(), meters))
         limiter = shared_limiters(redis, sharing)("user", Rate(per_s=SLOW, burst=20))
