@@ -125,6 +125,22 @@ class Store(Protocol):
         collector does.
         """
 
+    async def execute(self, statement: Statement, parameters: Parameters | None = None) -> int:
+        """Run one writing statement that is a transaction of its own; the rows hit.
+
+        Durable when it returns. On a server it takes no turn and one round trip: it runs
+        beside transactions, so it relies on nothing that it does not check itself (a key,
+        a compare-and-set). It is bookkeeping, not the effect of the call that the task
+        serves: neither the call's `request_id` nor its record is looked at. Cancelled, it
+        took effect or not.
+
+        Raises:
+            IntegrityViolation: a constraint refused it; nothing was kept.
+            OutcomeUnknown: the connection was lost while it ran.
+            StoreUnavailable: nothing was kept.
+            RuntimeError: the task is within a transaction of this store.
+        """
+
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """A writing transaction.
 

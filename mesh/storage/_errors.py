@@ -39,7 +39,7 @@ class OutcomeUnknown(StoreUnavailable):
     """The answer to a commit was lost, and the database cannot be asked what became of it.
 
     All of the transaction was kept, or nothing. A call with a request id may come again:
-    it is answered if it had its effect.
+    it is answered if it had its effect. After `Store.execute`, look for what it wrote.
     """
 
 

@@ -151,15 +151,19 @@ class GroupWriter(ABC):
             raise StoreUnavailable(str(refusal)) from refusal
         return turn
 
+    def refuse_nested(self) -> None:
+        """Raise a RuntimeError when the task is within a transaction of this store."""
+        holder = self._group[-1] if self._group else None
+        if holder and not holder.left.done() and holder.task is asyncio.current_task():
+            raise RuntimeError("a transaction within a transaction of the same store")
+
     def _queue_up(self) -> Turn:
         if self._closing or self._task.done():
             raise StoreUnavailable("the store is closed")
         if len(self._waiting) >= self._bounds.queue_size:
             raise StoreUnavailable("too many transactions wait for the writer")
+        self.refuse_nested()
         turn = Turn()
-        holder = self._group[-1] if self._group else None
-        if holder and holder.task is turn.task and not holder.left.done():
-            raise RuntimeError("a transaction within a transaction of the same store")
         self._waiting.append(turn)
         self._wake.set()
         return turn

@@ -58,7 +58,7 @@ class MySQLOptions(StoreOptions):
     """Bounds of a store on MariaDB, MySQL or TiDB; the defaults suit a service.
 
     Args:
-        pool: connections for reads.
+        pool: connections for reads, and as many for statements that write by themselves.
         timeout_s: seconds until a connection counts as lost. A statement is ended by
             the server somewhat before that.
         scan_block_s: seconds that a block of a scan may take to come.

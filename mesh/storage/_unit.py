@@ -25,14 +25,19 @@ class Unit:
     """The call, its record and the events of one transaction.
 
     Made where the transaction is: it takes the call that the task serves.
+
+    Args:
+        effects: the calls that had their effect.
+        clock: dates the answer.
+        is_bookkeeping: it is not the effect of a call, whatever the task serves.
     """
 
-    def __init__(self, effects: Effects, clock: Clock) -> None:
+    def __init__(self, effects: Effects, clock: Clock, *, is_bookkeeping: bool = False) -> None:
         self.events: list[bytes] = []
         self._effects = effects
         self._clock = clock
-        self._call = idempotent_call.get()
-        self._record = call_record.get()
+        self._call = None if is_bookkeeping else idempotent_call.get()
+        self._record = None if is_bookkeeping else call_record.get()
         self._has_record = False
         self._counts = False
         self._answer: bytes | None = None

@@ -264,7 +264,7 @@ async def test_reads_wait_for_a_connection_within_bounds(database: MySQLPlace) -
         )
         refused = [str(end) for end in ended if isinstance(end, StoreUnavailable)]
         # The store looks for old entries meanwhile, which may take a place, too.
-        assert refused[:3] == ["too many reads wait for a connection"] * 3
+        assert refused[:3] == ["too many wait for a connection"] * 3
         assert len(refused) <= 4
         assert await store.fetch_all(sleep)
     with pytest.raises(StoreUnavailable, match="closed"):

@@ -60,6 +60,10 @@ _KEY: Final = re.compile(r"for key '([^']*)'\s*$")
 _COLUMN: Final = re.compile(r"^(?:Column|Field) '([^']*)'")
 
 
+UNDETERMINED: Final = frozenset({1180, 8501})
+"""A commit failed, and what became of it the server does not know."""
+
+
 def code_of(error: BaseException) -> int:
     """The server's or the driver's number of an error; 0 when it has none."""
     code = error.args[0] if isinstance(error, errors.MySQLError) and error.args else 0

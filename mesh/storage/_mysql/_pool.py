@@ -1,50 +1,48 @@
-"""A bounded number of connections for reads, shared by all tasks."""
+"""A bounded number of connections, shared by all tasks."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-from mesh.storage._errors import StoreUnavailable
+from mesh.storage._errors import OutcomeUnknown, StoreUnavailable
 from mesh.storage._mysql._connection import Connection
 from mesh.storage._mysql._errors import ConnectionLost
 from mesh.storage._options import MySQLOptions
 
+C = TypeVar("C", bound=Connection)
 T = TypeVar("T")
 
 
-class Pool:
+class Pool(Generic[C]):
     """Lends connections, the one used last first.
 
     A connection that is closed when it comes back is forgotten: one whose user was
     cancelled, for instance. One that the server closed while nobody used it shows when
-    it is used; then all that lay idle are closed, and the read runs on a new one.
+    it is used; then all that lay idle are closed, and a read runs on a new one.
 
     Args:
         connect: opens a connection.
         options: how many connections there may be, and how many tasks may wait for one.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[Connection]], options: MySQLOptions) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[C]], options: MySQLOptions) -> None:
         self._connect = connect
         self._options = options
         self._free = options.pool
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._idle: list[Connection] = []
+        self._idle: list[C] = []
         self._closed = False
 
-    async def read(self, act: Callable[[Connection], Awaitable[T]]) -> T:
+    async def read(self, act: Callable[[C], Awaitable[T]]) -> T:
         """Run what only reads on a connection; it may run twice.
 
         Raises:
             StoreUnavailable: none was free in time, or too many wait.
         """
-        if self._free and not self._closed:  # nobody waits then
-            self._free -= 1
-        else:
-            await self._wait()
+        await self._enter()
         try:
             while True:
                 connection = await self._take()
@@ -60,18 +58,43 @@ class Pool:
         finally:
             self._release()
 
+    async def write(self, act: Callable[[C], Awaitable[T]]) -> T:
+        """Run what must not run twice on a connection.
+
+        Raises:
+            StoreUnavailable: none was free in time, or too many wait.
+        """
+        await self._enter()
+        try:
+            connection = await self._take()
+            try:
+                return await act(connection)
+            except OutcomeUnknown:
+                self._close_idle()
+                raise
+            finally:
+                self._give(connection)
+        finally:
+            self._release()
+
     async def close(self) -> None:
         """Close those that lie idle; those in use are closed when they come back."""
         self._closed = True
         while self._idle:
             await self._idle.pop().leave()
 
+    async def _enter(self) -> None:
+        if self._free and not self._closed:  # nobody waits then
+            self._free -= 1
+        else:
+            await self._wait()
+
     async def _wait(self) -> None:
         """Wait for the place of one who releases it."""
         if self._closed:
             raise StoreUnavailable("the store is closed")
         if len(self._waiting) >= self._options.queue_size:
-            raise StoreUnavailable("too many reads wait for a connection")
+            raise StoreUnavailable("too many wait for a connection")
         place = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
         try:
@@ -94,20 +117,21 @@ class Pool:
                 return
         self._free += 1
 
-    async def _take(self) -> Connection:
+    async def _take(self) -> C:
         if self._closed:
             raise StoreUnavailable("the store is closed")
         while self._idle:
             connection = self._idle.pop()
             if connection.is_open:
                 return connection
+            connection.close()
         return await self._connect()
 
-    def _give(self, connection: Connection) -> None:
-        if self._closed:
-            connection.close()
-        elif connection.is_open:
+    def _give(self, connection: C) -> None:
+        if connection.is_open and not self._closed:
             self._idle.append(connection)
+        else:
+            connection.close()
 
     def _close_idle(self) -> None:
         while self._idle:

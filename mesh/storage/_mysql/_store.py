@@ -17,6 +17,7 @@ from mesh.storage._mysql._relay_turn import LockTurns
 from mesh.storage._mysql._scan import Scans
 from mesh.storage._mysql._server import Dialect, Server
 from mesh.storage._mysql._session import Kind
+from mesh.storage._mysql._single import SingleConnection
 from mesh.storage._mysql._tables import make_tables
 from mesh.storage._mysql._transaction import MySQLTransaction
 from mesh.storage._mysql._writer import Writer
@@ -35,7 +36,8 @@ class MySQLStore:
     It keeps what `SQLiteStore` promises: the transactions of all processes run one after
     another, so that what one has read stays true until it ends. That costs a round trip
     for each group of transactions, and writers of one database wait for each other: see
-    `mesh.storage._mysql._writer`. Reads run beside each other, on a pool of connections.
+    `mesh.storage._mysql._writer`. Reads run beside each other, on a pool of connections,
+    and so do statements that are transactions of their own.
 
     Entering makes the database and the store's own tables when they are not there. The
     server may be restarted while it is open: what was not acknowledged raises
@@ -73,6 +75,9 @@ class MySQLStore:
         self._server = Server(address, means)
         self._effects: Effects = Effects()
         self._pool = Pool(self._connect, self._options)
+        self._singles = Pool(self._connect_single, self._options)
+        self._transactions = meters.counter("storage.transactions")
+        self._commits = meters.counter("storage.commits")
         self._scans = Scans(self._server, self._options)
         self._writer = Writer(self._server, self._options, meters)
         wait_s = min(self._options.relay_wait_s, self._options.timeout_s / 2)
@@ -83,6 +88,7 @@ class MySQLStore:
         await self._make()
         async with AsyncExitStack() as opened:
             opened.push_async_callback(self._pool.close)
+            opened.push_async_callback(self._singles.close)
             opened.callback(self._scans.close)
             opened.push_async_callback(self._turns.close)
             await opened.enter_async_context(self._writer)
@@ -108,12 +114,22 @@ class MySQLStore:
     ) -> AsyncGenerator[Sequence[Row], None]:
         return self._scans.blocks(statement, parameters)
 
+    async def execute(self, statement: Statement, parameters: Parameters | None = None) -> int:
+        self._writer.refuse_nested()
+        hit = await self._singles.write(lambda single: single.execute(statement, parameters))
+        self._transactions.add()
+        self._commits.add()
+        return hit
+
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         unit = Unit(self._effects, self._clock)
         return MySQLTransaction(self._writer, unit, self._tracer, self.outbox.published)
 
     async def _connect(self) -> Connection:
         return await self._server.connect(Kind.READ, Connection)
+
+    async def _connect_single(self) -> SingleConnection:
+        return await self._server.connect(Kind.SINGLE, SingleConnection)
 
     async def _make(self) -> None:
         await self._server.make_database()

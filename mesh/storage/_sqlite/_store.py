@@ -110,8 +110,15 @@ class SQLiteStore:
     ) -> AsyncGenerator[Sequence[Row], None]:
         return self._scans.blocks(statement, parameters)
 
+    async def execute(self, statement: Statement, parameters: Parameters | None = None) -> int:
+        unit = Unit(self._effects, self._clock, is_bookkeeping=True)
+        async with self._transaction(unit) as transaction:
+            return await transaction.execute(statement, parameters)
+
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        unit = Unit(self._effects, self._clock)
+        return self._transaction(Unit(self._effects, self._clock))
+
+    def _transaction(self, unit: Unit) -> SQLiteTransaction:
         return SQLiteTransaction(self._writer, unit, self._tracer, self.outbox.published)
 
     def _connect(self, *, synchronous: str | None = None) -> Connection:

@@ -133,7 +133,7 @@ async def test_waiting_is_bounded_in_number_and_time() -> None:
     ended = await asyncio.gather(*(pool.read(use) for _ in range(2)), return_exceptions=True)
     assert [str(end) for end in ended] == [
         "no connection was free in time",
-        "too many reads wait for a connection",
+        "too many wait for a connection",
     ]
     holder.cancel()
     await asyncio.wait([holder])
