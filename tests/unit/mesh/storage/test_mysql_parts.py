@@ -169,7 +169,7 @@ def test_every_server_gets_a_session_it_knows(version: str) -> None:
         assert "STRICT_ALL_TABLES" in text
         assert "time_zone = '+00:00'" in text
         assert ("utf8mb4_nopad_bin" in text) == mariadb
-        bounded = kind in (Kind.READ, Kind.WRITE)
+        bounded = kind in (Kind.READ, Kind.WRITE, Kind.SINGLE)
         assert ("max_statement_time = 1.600" in text) == (bounded and mariadb)
         assert ("max_execution_time = 1600" in text) == (bounded and not mariadb)
         assert ("READ ONLY" in text) == (kind in (Kind.READ, Kind.SCAN) and not tidb)

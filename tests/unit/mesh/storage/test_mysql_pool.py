@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from mesh.storage import MySQLOptions, StoreUnavailable
+from mesh.storage import MySQLOptions, OutcomeUnknown, StoreUnavailable
 from mesh.storage._mysql._connection import Connection
 from mesh.storage._mysql._errors import ConnectionLost
 from mesh.storage._mysql._pool import Pool
@@ -106,6 +106,35 @@ async def test_those_that_the_server_closed_are_replaced() -> None:
         fake.is_gone = True
     await pool.read(use)
     assert [fake.is_open for fake in opened.all] == [False, False, False, True]
+
+
+async def test_a_write_is_not_tried_on_those_that_the_server_closed() -> None:
+    """Closed ones are left aside before it begins."""
+    opened = Opened()
+    pool = Pool(opened.connect, MySQLOptions(pool=3))
+    await asyncio.gather(*(pool.write(use) for _ in range(9)))
+    for fake in opened.all:
+        fake.is_open = False
+    await pool.write(use)
+    assert [fake.is_open for fake in opened.all] == [False, False, False, True]
+
+
+async def test_a_write_whose_outcome_is_unknown_does_not_run_again() -> None:
+    """It raises, and those that lie idle are not tried either."""
+    tried: list[Connection] = []
+
+    async def lose(connection: Connection) -> None:
+        tried.append(connection)
+        connection.close()
+        raise OutcomeUnknown("lost")
+
+    opened = Opened()
+    pool = Pool(opened.connect, MySQLOptions(pool=3))
+    await asyncio.gather(*(pool.write(use) for _ in range(9)))
+    with pytest.raises(OutcomeUnknown):
+        await pool.write(lose)
+    assert len(tried) == 1
+    assert not any(fake.is_open for fake in opened.all)
 
 
 async def test_a_server_that_is_away_is_told_at_once() -> None:
