@@ -23,6 +23,7 @@ _LOCAL_RIGHTS = {
             "sequencer.read",
             "sequencer.create",
             "sequencer.lease",
+            "sequencer.operate",
             "ums.read",
             "bus.read",
             "bus.replay",

@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 from engine.sequencer.v1 import sequencer_pb2
 from mesh.service import Blueprint, Parts, Service, Servicer
+from sequencer.allocation import Allocator
+from sequencer.directory import Directory
+from sequencer.journal import WitnessJournal
+from sequencer.peers import MeshPeers
+from sequencer.plans import Plans
 from sequencer.rpc import SequencerRpc
 from sequencer.service import Sequencer
-from sequencer.store import SqlSequenceStore
+from sequencer.store import SqlCatalogue, SqlLog
+from sequencer.witnesses import Witnesses
 
 
 def build(parts: Parts) -> Service:
     """The service, given its parts."""
-    store = SqlSequenceStore(parts.store)
-    sequencer = Sequencer(store, parts.clock, parts.telemetry.meters)
+    catalogue, log = SqlCatalogue(parts.store), SqlLog(parts.store)
+    journal = WitnessJournal(parts.settings.data_dir / f"{parts.name}-witness.db")
+    peers = MeshPeers(parts.name, parts.registry, parts.key)
+    witnesses = Witnesses(log, journal, peers)
+    directory = Directory(catalogue, parts.clock)
+    allocator = Allocator(directory, log, witnesses, parts.telemetry.meters)
+    plans = Plans(log, witnesses)
+    sequencer = Sequencer(catalogue, log, allocator, plans, parts.clock)
     contract = sequencer_pb2.DESCRIPTOR.services_by_name["SequencerService"]
+    servicer = SequencerRpc(sequencer, parts.clock)
     return Service(
-        servicers=[Servicer(descriptor=contract, implementation=SequencerRpc(sequencer))]
+        servicers=[Servicer(descriptor=contract, implementation=servicer)],
+        resources=[_opened(journal), allocator],
     )
+
+
+@asynccontextmanager
+async def _opened(journal: WitnessJournal) -> AsyncIterator[None]:
+    with journal:
+        yield
 
 
 BLUEPRINT: Final = Blueprint(
@@ -27,4 +49,5 @@ BLUEPRINT: Final = Blueprint(
     build=build,
     migrations=Path(__file__).parent / "migrations",
     synchronous="FULL",
+    rights=frozenset({"sequencer.witness"}),
 )

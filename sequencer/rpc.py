@@ -3,94 +3,166 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from engine.sequencer.v1 import sequencer_pb2 as pb
 from engine.sequencer.v1 import sequencer_pb2_grpc as pb_grpc
+from mesh.clock import Clock
 from mesh.context import current
 from mesh.paging import PageRequest
-from sequencer import domain
-from sequencer.service import Sequencer
+from sequencer import messages
+from sequencer.definition import State, invalid
+from sequencer.entry import Action
+from sequencer.ledger import Wish
+from sequencer.log import EntryFilter
+from sequencer.service import STREAMED, Sequencer
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _ABOVE_ALL: Final = 2**63 - 1
+_CHANGEABLE: Final = frozenset({"callers", "retention_days"})
+_DAY: Final = timedelta(days=1)
 
 
 class SequencerRpc(pb_grpc.SequencerServiceServicer):
     """Serves `engine.sequencer.v1.SequencerService`."""
 
-    def __init__(self, sequencer: Sequencer) -> None:
+    def __init__(self, sequencer: Sequencer, clock: Clock) -> None:
         self._sequencer = sequencer
+        self._clock = clock
 
     async def CreateSequence(
         self, request: pb.CreateSequenceRequest, context: Context
     ) -> pb.CreateSequenceResponse:
-        wanted = request.sequence
-        sequence = await self._sequencer.create(
-            wanted.name, start=wanted.start, max_value=wanted.max_value
-        )
-        return pb.CreateSequenceResponse(sequence=_sequence(sequence))
+        wanted = messages.definition(request.sequence, self._clock.now())
+        standing = await self._sequencer.create(wanted, holder("rpc"))
+        return pb.CreateSequenceResponse(sequence=messages.sequence(standing))
 
     async def GetSequence(
         self, request: pb.GetSequenceRequest, context: Context
     ) -> pb.GetSequenceResponse:
-        sequence = await self._sequencer.get(request.name)
-        return pb.GetSequenceResponse(sequence=_sequence(sequence))
+        standing = await self._sequencer.get(request.name)
+        return pb.GetSequenceResponse(sequence=messages.sequence(standing))
 
     async def ListSequences(
         self, request: pb.ListSequencesRequest, context: Context
     ) -> pb.ListSequencesResponse:
         asked = PageRequest(listing="sequences", size=request.page_size, token=request.page_token)
-        found = await self._sequencer.sequences(after=asked.after_text(), limit=asked.limit)
-        page = asked.page(found, lambda sequence: sequence.name)
+        found = await self._sequencer.page(after=asked.after_text(), limit=asked.limit)
+        page = asked.page(found, lambda standing: standing.definition.name)
         return pb.ListSequencesResponse(
-            sequences=map(_sequence, page.entries), next_page_token=page.next_token
+            sequences=map(messages.sequence, page.entries), next_page_token=page.next_token
         )
+
+    async def UpdateSequence(
+        self, request: pb.UpdateSequenceRequest, context: Context
+    ) -> pb.UpdateSequenceResponse:
+        wanted, paths = request.sequence, frozenset(request.update_mask.paths) or _CHANGEABLE
+        if unknown := paths - _CHANGEABLE:
+            raise invalid("update_mask", f"{', '.join(sorted(unknown))} cannot be changed")
+        standing = await self._sequencer.update(
+            wanted.name,
+            holder("rpc"),
+            callers=messages.callers(wanted) if "callers" in paths else None,
+            retention_days=wanted.retention_days if "retention_days" in paths else None,
+            revision=messages.revision(wanted.etag),
+        )
+        return pb.UpdateSequenceResponse(sequence=messages.sequence(standing))
+
+    async def RenameSequence(
+        self, request: pb.RenameSequenceRequest, context: Context
+    ) -> pb.RenameSequenceResponse:
+        standing = await self._sequencer.rename(request.name, request.new_name, holder("rpc"))
+        return pb.RenameSequenceResponse(sequence=messages.sequence(standing))
+
+    async def SetSequenceState(
+        self, request: pb.SetSequenceStateRequest, context: Context
+    ) -> pb.SetSequenceStateResponse:
+        state = State(request.state)
+        standing = await self._sequencer.set_state(request.name, state, holder("rpc"))
+        return pb.SetSequenceStateResponse(sequence=messages.sequence(standing))
 
     async def LeaseRange(
         self, request: pb.LeaseRangeRequest, context: Context
     ) -> pb.LeaseRangeResponse:
-        demand = domain.Demand(
-            client_id=_holder(request.client_id),
+        wish = Wish(
+            holder=holder(request.client_id),
             size=request.size,
-            last_lease_number=request.last_lease_number,
-            last_id=request.last_id,
+            last=messages.witness(request.last) if request.HasField("last") else None,
+            kind=messages.kind(request.kind),
             is_believed=_is_service(),
         )
-        lease = await self._sequencer.lease(request.name, demand)
-        return pb.LeaseRangeResponse(lease=_lease(lease))
+        definition, entry = await self._sequencer.lease(request.name, wish)
+        return pb.LeaseRangeResponse(lease=messages.lease(definition, entry))
+
+    async def StreamRanges(
+        self, request: pb.StreamRangesRequest, context: Context
+    ) -> AsyncIterator[pb.StreamRangesResponse]:
+        wish = Wish(holder=holder(request.client_id), size=request.range_size or STREAMED)
+        async for definition, entry in self._sequencer.stream(request.name, wish, request.count):
+            yield pb.StreamRangesResponse(lease=messages.lease(definition, entry))
 
     async def ReturnRange(
         self, request: pb.ReturnRangeRequest, context: Context
     ) -> pb.ReturnRangeResponse:
         returned = await self._sequencer.take_back(
             request.name,
-            client_id=_holder(request.client_id),
-            lease_number=request.lease_number,
-            first_unused=request.first_unused,
+            holder(request.client_id),
+            (request.lease_number, request.mark),
+            request.used,
         )
         return pb.ReturnRangeResponse(returned=returned)
 
     async def ListLeases(
         self, request: pb.ListLeasesRequest, context: Context
     ) -> pb.ListLeasesResponse:
-        listing = f"leases of {request.name} {request.id}"
-        asked = PageRequest(listing=listing, size=request.page_size, token=request.page_token)
+        asked = PageRequest(
+            listing=_listing(request), size=request.page_size, token=request.page_token
+        )
         (before,) = asked.after_numbers(1) or (_ABOVE_ALL,)
-        if request.id:
-            lease = await self._sequencer.lease_of(request.name, request.id)
-            return pb.ListLeasesResponse(leases=[_lease(lease)] if lease else [])
-        found = await self._sequencer.leases(request.name, before=before, limit=asked.limit)
-        page = asked.page(found, lambda lease: (lease.number,))
+        if request.HasField("id"):
+            definition, found = await self._sequencer.holding(
+                request.name, request.id, before=before, limit=asked.limit
+            )
+        else:
+            definition, found = await self._sequencer.entries(
+                request.name, before=before, limit=asked.limit, only=_filter(request)
+            )
+        page = asked.page(found, lambda entry: (entry.number,))
         return pb.ListLeasesResponse(
-            leases=map(_lease, page.entries), next_page_token=page.next_token
+            leases=[messages.lease(definition, entry) for entry in page.entries],
+            next_page_token=page.next_token,
         )
 
+    async def GetUsage(self, request: pb.GetUsageRequest, context: Context) -> pb.GetUsageResponse:
+        until = _moment(request, "until_time") or self._clock.now()
+        since = _moment(request, "from_time") or until - _DAY
+        usage = await self._sequencer.usage(request.name, since, until)
+        lines = [
+            pb.Usage(caller=name, leases=one.leases, granted=one.granted, returned=one.returned)
+            for name, one in usage.items()
+        ]
+        return pb.GetUsageResponse(usage=sorted(lines, key=lambda line: -line.granted))
 
-def _holder(client_id: str) -> str:
+    async def FenceSequence(
+        self, request: pb.FenceSequenceRequest, context: Context
+    ) -> pb.FenceSequenceResponse:
+        standing = await self._sequencer.fence(request.name, request.at_least, holder("rpc"))
+        return pb.FenceSequenceResponse(sequence=messages.sequence(standing))
+
+    async def GetWitness(
+        self, request: pb.GetWitnessRequest, context: Context
+    ) -> pb.GetWitnessResponse:
+        found = await self._sequencer.witness(request.name)
+        return pb.GetWitnessResponse(witness=messages.proof(found) if found else None)
+
+
+def holder(client_id: str) -> str:
     """Who holds a lease: client ids are free text, and known to all who may list leases."""
     return f"{current().actor}/{client_id}"
 
@@ -101,26 +173,25 @@ def _is_service() -> bool:
     return bool(context.service and not context.principal and not context.on_behalf_of)
 
 
-def _sequence(sequence: domain.Sequence) -> pb.Sequence:
-    message = pb.Sequence(
-        name=sequence.name,
-        kind=pb.SEQUENCE_KIND_SEGMENT,
-        start=sequence.start,
-        max_value=sequence.max_value,
-        next_value=sequence.next_value,
-        lease_number=sequence.lease_number,
+def _filter(request: pb.ListLeasesRequest) -> EntryFilter:
+    return EntryFilter(
+        caller=request.caller,
+        since=_moment(request, "from_time"),
+        until=_moment(request, "until_time"),
+        actions=frozenset(Action(action) for action in request.actions if action),
     )
-    message.create_time.FromDatetime(sequence.create_time)
-    return message
 
 
-def _lease(lease: domain.Lease) -> pb.Lease:
-    message = pb.Lease(
-        lease_number=lease.number,
-        first=lease.first,
-        size=lease.size,
-        client_id=lease.client_id,
-        state=pb.LeaseState.ValueType(lease.state.value),
-    )
-    message.lease_time.FromDatetime(lease.lease_time)
-    return message
+def _listing(request: pb.ListLeasesRequest) -> str:
+    plain = pb.ListLeasesRequest()
+    plain.CopyFrom(request)
+    plain.ClearField("page_token")
+    plain.ClearField("page_size")
+    return f"leases {plain.SerializeToString(deterministic=True).hex()}"
+
+
+def _moment(request: Any, field: str) -> datetime | None:
+    if not request.HasField(field):
+        return None
+    stamp: Timestamp = getattr(request, field)
+    return stamp.ToDatetime(UTC)

@@ -1,175 +1,273 @@
-"""What the sequencer does: create, look up, lease, take back."""
+"""What can be done with sequences: make them, look at them, change them, take ids."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
 from collections.abc import Sequence as ListOf
-from contextlib import AbstractAsyncContextManager
-from typing import Final, Protocol
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
 
 from mesh.clock import Clock
 from mesh.errors import MeshError
-from mesh.log import get_logger
-from mesh.telemetry import Meters
-from sequencer import domain
-from sequencer.domain import Change, Demand, Lease, Sequence
+from mesh.storage import IntegrityViolation
+from sequencer.allocation import Allocator
+from sequencer.definition import Caller, Definition, State, check
+from sequencer.directory import Catalogue, Directory
+from sequencer.entry import Entry, Tip, Witness
 from sequencer.errors import SequencerReason
+from sequencer.ledger import Wish
+from sequencer.log import EntryFilter, SequenceLog, Usage
+from sequencer.plans import Plans
 
-_log: Final = get_logger(__name__)
+WEEK: Final = timedelta(days=7)
+DAY_S: Final = 86_400.0
+STREAMED: Final = 1_000_000
+"""Ids of each range of a stream that does not say."""
 
-
-class Unit(Protocol):
-    """One transaction over one sequence; nobody else changes the sequence meanwhile."""
-
-    async def sequence(self) -> Sequence | None:
-        """The sequence; None when there is none."""
-
-    async def lease(self, number: int) -> Lease | None:
-        """One lease of the sequence."""
-
-    async def returned(self) -> Lease | None:
-        """The lowest returned range that still holds ids."""
-
-    async def create(self, sequence: Sequence) -> None:
-        """Add the sequence, which must not exist."""
-
-    async def apply(self, change: Change) -> None:
-        """Store the change."""
+_STEPS: Final = frozenset(
+    {
+        (State.ACTIVE, State.DRAINING),
+        (State.DRAINING, State.ACTIVE),
+        (State.DRAINING, State.RETIRED),
+    }
+)
 
 
-class SequenceStore(Protocol):
-    """Sequences and their leases."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A sequence and what is true of it now.
 
-    def unit(self, name: str) -> AbstractAsyncContextManager[Unit]:
-        """A transaction over the sequence `name`; durable when the block has ended."""
+    `days_left` is how long its ids last at the pace of the last week; None when
+    none were taken, or when they never end.
+    """
 
-    async def sequence(self, name: str) -> Sequence | None:
-        """One sequence."""
+    definition: Definition
+    tip: Tip
+    days_left: float | None = None
 
-    async def sequences(self, *, after: str, limit: int) -> ListOf[Sequence]:
-        """Sequences in the order of their names, beginning after one."""
-
-    async def leases(self, name: str, *, before: int, limit: int) -> ListOf[Lease]:
-        """Leases with ids, newest first, beginning below a number."""
-
-    async def lease_of(self, name: str, id_: int) -> Lease | None:
-        """The lease that holds an id."""
+    @property
+    def remaining(self) -> int | None:
+        """Ids left; None when they never end."""
+        if self.definition.cycle:
+            return None
+        return self.definition.capacity - self.tip.position
 
 
 class Sequencer:
     """The use cases of the sequencer. Ids are safe once a call has returned."""
 
-    def __init__(self, store: SequenceStore, clock: Clock, meters: Meters) -> None:
-        self._store = store
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        log: SequenceLog,
+        allocator: Allocator,
+        plans: Plans,
+        clock: Clock,
+    ) -> None:
+        self._catalogue = catalogue
+        self._log = log
+        self._allocator = allocator
+        self._plans = plans
+        self._directory = Directory(catalogue, clock)
         self._clock = clock
-        self._ids_leased = meters.counter("sequencer.ids_leased")
-        self._ids_returned = meters.counter("sequencer.ids_returned")
-        self._fence_jumps = meters.counter("sequencer.fence_jumps")
 
-    async def create(self, name: str, *, start: int = 0, max_value: int = 0) -> Sequence:
+    async def create(self, wanted: Definition, holder: str) -> Standing:
         """Create a sequence, or answer the existing one with the same settings.
 
         Raises:
             MeshError: SEQUENCE_EXISTS, INVALID_ARGUMENT.
         """
-        wanted = domain.new_sequence(name, start=start, max_value=max_value, now=self._clock.now())
-        async with self._store.unit(name) as unit:
-            existing = await unit.sequence()
-            if existing is None:
-                await unit.create(wanted)
-                return wanted
-        if (existing.start, existing.max_value) != (wanted.start, wanted.max_value):
-            raise MeshError(
-                SequencerReason.SEQUENCE_EXISTS,
-                metadata={"start": str(existing.start), "max_value": str(existing.max_value)},
-            )
-        return existing
+        made = await self._directory.add(check(wanted), holder)
+        if made is None:
+            made = await self._catalogue.find(wanted.name)
+            if made is None or not made.same_ids(wanted) or made.name != wanted.name:
+                raise MeshError(SequencerReason.SEQUENCE_EXISTS, metadata={"sequence": wanted.name})
+        return await self._standing(made)
 
-    async def get(self, name: str) -> Sequence:
-        """One sequence.
+    async def get(self, name: str) -> Standing:
+        """One sequence, with the days that its ids last.
 
         Raises:
             MeshError: SEQUENCE_NOT_FOUND.
         """
-        return _known(name, await self._store.sequence(name))
+        standing = await self._standing(await self._directory.definition(name))
+        return replace(standing, days_left=await self.days_left(standing))
 
-    async def sequences(self, *, after: str, limit: int) -> ListOf[Sequence]:
+    async def page(self, *, after: str, limit: int) -> ListOf[Standing]:
         """Sequences in the order of their names, beginning after one."""
-        return await self._store.sequences(after=after, limit=limit)
+        found = await self._catalogue.page(after=after, limit=limit)
+        return [await self._standing(definition) for definition in found]
 
-    async def leases(self, name: str, *, before: int, limit: int) -> ListOf[Lease]:
-        """Leases of a sequence, newest first, beginning below a number.
+    async def update(
+        self,
+        name: str,
+        holder: str,
+        *,
+        callers: tuple[Caller, ...] | None,
+        retention_days: int | None,
+        revision: int | None,
+    ) -> Standing:
+        """Change who may take ids, and for how long entries are kept; None leaves it.
 
         Raises:
-            MeshError: SEQUENCE_NOT_FOUND.
+            MeshError: SEQUENCE_NOT_FOUND, SEQUENCE_CHANGED when `revision` is not its newest.
         """
-        await self.get(name)
-        return await self._store.leases(name, before=before, limit=limit)
+        known = await self._directory.definition(name)
+        if revision is not None and revision != known.revision:
+            raise MeshError(SequencerReason.SEQUENCE_CHANGED)
+        changed = replace(
+            known,
+            callers=known.callers if callers is None else callers,
+            retention_days=retention_days or known.retention_days,
+            revision=known.revision + 1,
+        )
+        return await self._changed(changed, "settings", holder)
 
-    async def lease_of(self, name: str, id_: int) -> Lease | None:
-        """The lease that holds an id: who got it when. None when it was never granted.
+    async def rename(self, name: str, new_name: str, holder: str) -> Standing:
+        """Give a sequence another name; the old one goes on leading to it.
 
         Raises:
-            MeshError: SEQUENCE_NOT_FOUND.
+            MeshError: SEQUENCE_NOT_FOUND, NAME_TAKEN, SEQUENCE_CHANGED.
         """
-        await self.get(name)
-        return await self._store.lease_of(name, id_)
+        known = await self._directory.definition(name)
+        if known.name == new_name:
+            return await self._standing(known)
+        changed = replace(known, name=new_name, revision=known.revision + 1)
+        return await self._changed(changed, f"renamed from {known.name}", holder)
 
-    async def lease(self, name: str, demand: Demand) -> Lease:
+    async def set_state(self, name: str, state: State, holder: str) -> Standing:
+        """Drain a sequence and its periods, retire it, or open it again.
+
+        Once more changes nothing, but tells all servers again.
+
+        Raises:
+            MeshError: SEQUENCE_NOT_FOUND, STATE_REFUSED, SEQUENCE_CHANGED.
+        """
+        known = await self._directory.definition(name)
+        if known.state is not state and (known.state, state) not in _STEPS:
+            raise MeshError(
+                SequencerReason.STATE_REFUSED,
+                metadata={"from": known.state.name, "to": state.name},
+            )
+        changed = replace(known, state=state, revision=known.revision + 1)
+        standing = await self._changed(changed, state.name, holder)
+        for child in await self._catalogue.children(known.uid):
+            if child.state is not State.RETIRED:
+                moved = replace(child, state=state, revision=child.revision + 1)
+                await self._changed(moved, state.name, holder)
+        return standing
+
+    async def lease(self, name: str, wish: Wish) -> tuple[Definition, Entry]:
         """Grant a range: a returned one to a client without any, else the next ids.
 
         Raises:
-            MeshError: SEQUENCE_NOT_FOUND, SEQUENCE_EXHAUSTED, FENCE_REFUSED,
-                INVALID_ARGUMENT.
+            MeshError: SEQUENCE_NOT_FOUND, SEQUENCE_EXHAUSTED, SEQUENCE_CLOSED, KIND_MISMATCH,
+                CALLER_NOT_ALLOWED, QUOTA_EXHAUSTED, FENCE_REFUSED, INVALID_ARGUMENT.
         """
-        async with self._store.unit(name) as unit:
-            sequence = _known(name, await unit.sequence())
-            fenced = domain.fence(sequence, demand)
-            tail = await unit.returned() if demand.is_first else None
-            if tail is None:
-                change = domain.grant(fenced, demand, self._clock.now())
-            else:
-                change = domain.regrant(fenced, tail, demand, self._clock.now())
-            await unit.apply(change)
-        self._ids_leased.add(change.added.size)
-        if fenced != sequence:
-            self._alarm(sequence, fenced)
-        return change.added
+        definition, entry = await self._allocator.append(name, self._plans.grant(wish))
+        assert entry is not None
+        return definition, entry
 
-    async def take_back(
-        self, name: str, *, client_id: str, lease_number: int, first_unused: int
-    ) -> int:
-        """Take back the tail of a lease; answers how many ids came back.
+    async def stream(
+        self, name: str, wish: Wish, count: int
+    ) -> AsyncIterator[tuple[Definition, Entry]]:
+        """Ranges of at most `wish.size` ids, each granted when it is asked for, `count` in all."""
+        while count:
+            definition, entry = await self.lease(name, replace(wish, size=min(wish.size, count)))
+            yield definition, entry
+            count -= entry.size
+            wish = replace(wish, last=entry.tip.witness)
+
+    async def take_back(self, name: str, holder: str, lease: tuple[int, int], used: int) -> int:
+        """Take back all of a lease but its first `used` ids; answers how many came back.
+
+        `lease` is its number and mark.
 
         Raises:
             MeshError: SEQUENCE_NOT_FOUND, LEASE_NOT_FOUND, INVALID_ARGUMENT.
         """
-        async with self._store.unit(name) as unit:
-            sequence = _known(name, await unit.sequence())
-            lease = await unit.lease(lease_number)
-            if lease is None or lease.client_id != client_id:
-                raise MeshError(SequencerReason.LEASE_NOT_FOUND)
-            change = domain.take_back(sequence, lease, first_unused, self._clock.now())
-            if change is None:
-                return 0
-            await unit.apply(change)
-        self._ids_returned.add(change.added.size)
-        return change.added.size
+        plan = self._plans.take_back(holder, *lease, used)
+        _, entry = await self._allocator.append(name, plan)
+        return entry.size if entry is not None else 0
 
-    def _alarm(self, stored: Sequence, fenced: Sequence) -> None:
-        self._fence_jumps.add()
-        _log.error(
-            "sequence_store_behind_client",
-            sequence=stored.name,
-            ids_jumped=fenced.last_value - stored.last_value,
-            leases_jumped=fenced.lease_number - stored.lease_number,
-        )
+    async def fence(self, name: str, at_least: int, holder: str) -> Standing:
+        """Jump over all ids up to one, which may have been used.
 
+        Raises:
+            MeshError: SEQUENCE_NOT_FOUND, INVALID_ARGUMENT.
+        """
+        plan = self._plans.fence(at_least, holder)
+        definition, _ = await self._allocator.append(name, plan)
+        return await self._standing(definition)
 
-def _known(name: str, sequence: Sequence | None) -> Sequence:
-    if sequence is None:
-        raise MeshError(
-            SequencerReason.SEQUENCE_NOT_FOUND,
-            f"There is no sequence '{name}'",
-            metadata={"sequence": name},
-        )
-    return sequence
+    async def entries(
+        self, name: str, *, before: int, limit: int, only: EntryFilter
+    ) -> tuple[Definition, ListOf[Entry]]:
+        """What a log has, newest first, beginning below a number.
+
+        Raises:
+            MeshError: SEQUENCE_NOT_FOUND.
+        """
+        definition = await self._directory.definition(name)
+        found = await self._log.entries(definition.uid, before=before, limit=limit, only=only)
+        return definition, found
+
+    async def holding(
+        self, name: str, id_: int, *, before: int, limit: int
+    ) -> tuple[Definition, ListOf[Entry]]:
+        """The entries whose range holds an id, newest first: who got it when.
+
+        Raises:
+            MeshError: SEQUENCE_NOT_FOUND.
+        """
+        standing = await self._standing(await self._directory.definition(name))
+        definition = standing.definition
+        position = definition.position_of(id_, standing.tip.position)
+        if position is None:
+            return definition, []
+        found = await self._log.holding(definition.uid, position, before=before, limit=limit)
+        return definition, found
+
+    async def usage(self, name: str, since: datetime, until: datetime) -> Mapping[str, Usage]:
+        """What each caller took from `since` on and before `until`.
+
+        Raises:
+            MeshError: SEQUENCE_NOT_FOUND.
+        """
+        definition = await self._directory.definition(name)
+        return await self._log.usage(definition.uid, since, until)
+
+    async def witness(self, name: str) -> Witness | None:
+        """The newest entry that this server has seen; None when it has seen none."""
+        found = await self._catalogue.find(name)
+        return self._allocator.witness(found.uid) if found else None
+
+    async def days_left(self, standing: Standing) -> float | None:
+        """How many days the ids of a sequence last at the pace of the last week."""
+        if standing.remaining is None:
+            return None
+        now = self._clock.now()
+        begin = max(now - WEEK, standing.definition.create_time)
+        usage = await self._log.usage(standing.definition.uid, begin, now)
+        taken = sum(one.granted - one.returned for one in usage.values())
+        days = max((now - begin).total_seconds() / DAY_S, 1 / 24)
+        return standing.remaining * days / taken if taken > 0 else None
+
+    async def _changed(self, changed: Definition, note: str, holder: str) -> Standing:
+        """Keep a new revision, then have every server look at it before it appends again."""
+        try:
+            kept = await self._catalogue.change(changed, renamed=note.startswith("renamed"))
+        except IntegrityViolation:
+            raise MeshError(
+                SequencerReason.NAME_TAKEN, metadata={"sequence": changed.name}
+            ) from None
+        if not kept:
+            raise MeshError(SequencerReason.SEQUENCE_CHANGED)
+        await self._allocator.append(changed.name, self._plans.announce(note, holder))
+        return await self._standing(changed)
+
+    async def _standing(self, definition: Definition) -> Standing:
+        tip = await self._log.tip(definition.uid)
+        assert tip is not None, "a sequence has a log from its beginning"
+        return Standing(definition=definition, tip=tip)

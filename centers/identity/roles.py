@@ -146,6 +146,7 @@ ROLES: Final[Mapping[str, Role]] = {
             "sequencer.read",
             "sequencer.create",
             "sequencer.lease",
+            "sequencer.operate",
             "ums.read",
             "bus.read",
             "bus.replay",

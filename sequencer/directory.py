@@ -1,0 +1,117 @@
+"""Sequences by name. The periods of a serial come into being when they are first asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final, Protocol
+
+from mesh.clock import Clock
+from mesh.errors import MeshError
+from sequencer import ledger
+from sequencer.definition import Definition, Reset, State, split
+from sequencer.entry import Entry
+from sequencer.errors import SequencerReason
+from sequencer.ledger import Stamp
+
+MARK_BITS: Final = 63
+SELF: Final = "mesh:sequencer"
+"""The sequencer, where it acts for itself."""
+
+
+class Catalogue(Protocol):
+    """The sequences that there are."""
+
+    async def find(self, name: str) -> Definition | None:
+        """The sequence that has or had a name."""
+
+    async def get(self, uid: int) -> Definition | None:
+        """The sequence of an identity."""
+
+    async def page(self, *, after: str, limit: int) -> Sequence[Definition]:
+        """Sequences in the order of their names, beginning after one."""
+
+    async def children(self, uid: int) -> Sequence[Definition]:
+        """The periods of a serial."""
+
+    async def create(self, definition: Definition, first: Entry) -> bool:
+        """Add a sequence and the beginning of its log; False when its name is taken."""
+
+    async def change(self, definition: Definition, *, renamed: bool = False) -> bool:
+        """Keep a new revision; False when the one before it is not the newest any more."""
+
+
+class Directory:
+    """Finds sequences by name, and makes the periods of serials."""
+
+    def __init__(self, catalogue: Catalogue, clock: Clock) -> None:
+        self._catalogue = catalogue
+        self._clock = clock
+
+    async def definition(self, name: str) -> Definition:
+        """The sequence that has or had a name; a period of a serial is made if need be.
+
+        Raises:
+            MeshError: SEQUENCE_NOT_FOUND, SEQUENCE_CLOSED, INVALID_ARGUMENT.
+        """
+        if (found := await self._catalogue.find(name)) is not None:
+            return found
+        base, period = split(name)
+        if not period or (parent := await self._catalogue.find(base)) is None:
+            raise not_found(name)
+        return await self._period(parent, name, period)
+
+    async def again(self, known: Definition) -> Definition | None:
+        """The sequence as it is now; None when it is gone."""
+        return await self._catalogue.get(known.uid)
+
+    async def add(self, wanted: Definition, holder: str) -> Definition | None:
+        """Add a sequence; None when its name is taken."""
+        first = ledger.created(wanted, holder, self.stamp())
+        return wanted if await self._catalogue.create(wanted, first) else None
+
+    def stamp(self) -> Stamp:
+        """The stamp of an append that happens now."""
+        return Stamp(mark=secrets.randbits(MARK_BITS), time=self._clock.now())
+
+    async def _period(self, parent: Definition, name: str, period: str) -> Definition:
+        reset = parent.serial.reset if parent.serial else Reset.NEVER
+        if len(period) != reset.value:
+            raise not_found(name)
+        if parent.state is not State.ACTIVE:
+            raise MeshError(
+                SequencerReason.SEQUENCE_CLOSED,
+                metadata={"sequence": parent.name, "state": parent.state.name},
+            )
+        wanted = replace(
+            parent,
+            uid=identity(name),
+            name=name,
+            parent=parent.uid,
+            revision=1,
+            create_time=self._clock.now(),
+        )
+        made = await self.add(wanted, f"{SELF}/period")
+        if made is None and (made := await self._catalogue.find(name)) is None:
+            raise not_found(name)
+        return made
+
+
+def identity(name: str) -> int:
+    """The identity of a sequence made under a name: 63 bits that follow from it.
+
+    So what journals know of a sequence is found again when its store has lost it.
+    """
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def not_found(name: str) -> MeshError:
+    """The refusal of a name that no sequence has."""
+    return MeshError(
+        SequencerReason.SEQUENCE_NOT_FOUND,
+        f"There is no sequence '{name}'",
+        metadata={"sequence": name},
+    )

@@ -1,0 +1,52 @@
+"""The other servers of the sequencer, asked what they have seen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import grpc
+
+from engine.sequencer.v1 import sequencer_pb2 as pb
+from engine.sequencer.v1.sequencer_pb2_grpc import SequencerServiceStub
+from mesh.channel import Channel
+from mesh.context import CALLER, Metadata
+from mesh.log import get_logger
+from mesh.registry import Registry
+from mesh.tokens import ServiceKey
+from sequencer.entry import Witness
+from sequencer.messages import witness
+
+TIMEOUT_S: Final = 0.5
+"""How long a server is waited for. One that is silent may know more than the others."""
+
+_log: Final = get_logger(__name__)
+
+
+class MeshPeers:
+    """`Peers` by the registry; this server is among them, and answers like all others."""
+
+    def __init__(self, service: str, registry: Registry, key: ServiceKey) -> None:
+        self._service = service
+        self._registry = registry
+        self._key = key
+
+    async def witnesses(self, name: str) -> Sequence[Witness]:
+        addresses = [entry.address for entry in self._registry.lookup(self._service)]
+        found = await asyncio.gather(*(self._asked(address, name) for address in addresses))
+        return [one for one in found if one is not None]
+
+    async def _asked(self, address: str, name: str) -> Witness | None:
+        async with Channel(self._service, lambda: [address], self._proofs) as channel:
+            try:
+                answer = await SequencerServiceStub(channel).GetWitness(
+                    pb.GetWitnessRequest(name=name), timeout=TIMEOUT_S
+                )
+            except grpc.RpcError as error:
+                _log.warning("peer_silent", address=address, code=str(error.code()))
+                return None
+        return witness(answer.witness) if answer.HasField("witness") else None
+
+    def _proofs(self) -> Metadata:
+        return ((CALLER, self._key.token()),)

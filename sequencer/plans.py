@@ -1,0 +1,112 @@
+"""What can be asked of a sequence: each is planned as the entry that it would append."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from mesh.errors import MeshError
+from sequencer import ledger
+from sequencer.definition import MAX_POSITION, Kind, invalid
+from sequencer.entry import Action, Entry, Witness
+from sequencer.errors import SequencerReason
+from sequencer.hand import Draft, Plan
+from sequencer.ledger import Wish
+from sequencer.log import SequenceLog
+from sequencer.witnesses import Witnesses
+
+DAY: Final = timedelta(days=1)
+
+
+class Plans:
+    """Makes plans; what they look up in the log is the only thing that they wait for."""
+
+    def __init__(self, log: SequenceLog, witnesses: Witnesses) -> None:
+        self._log = log
+        self._witnesses = witnesses
+
+    def grant(self, wish: Wish) -> Plan:
+        """Grant a range, behind a jump of the fence when the client's witness asks for one."""
+
+        async def plan(draft: Draft) -> Entry:
+            ledger.admit(draft.definition, wish)
+            last = wish.last
+            if last is not None and await self._witnesses.speaks_of_lost(draft, last):
+                if not wish.is_believed:
+                    raise MeshError(SequencerReason.FENCE_REFUSED)
+                await self._witnesses.jump(draft, [last], wish.holder)
+            entry = ledger.grant(draft.definition, draft.tip, wish, draft.stamp)
+            await self._check_quota(draft, wish.caller, entry.size)
+            return draft.add(entry)
+
+        return plan
+
+    def take_back(self, holder: str, number: int, mark: int, used: int) -> Plan:
+        """Take back all of a lease but its first `used` ids."""
+
+        async def plan(draft: Draft) -> Entry | None:
+            uid = draft.definition.uid
+            lease = await self._log.entry(uid, number)
+            if (
+                lease is None
+                or (lease.number, lease.tip.mark) != (number, mark)
+                or (lease.holder, lease.action) != (holder, Action.GRANTED)
+            ):
+                raise MeshError(SequencerReason.LEASE_NOT_FOUND)
+            if draft.definition.kind is not Kind.SEGMENT or await self._is_back(draft, number):
+                return None
+            entry = ledger.take_back(draft.tip, lease, used, draft.stamp)
+            return draft.add(entry) if entry is not None else None
+
+        return plan
+
+    def fence(self, at_least: int, holder: str) -> Plan:
+        """Jump over all ids up to one."""
+
+        async def plan(draft: Draft) -> Entry | None:
+            draft.demand_fresh()
+            definition, tip = draft.definition, draft.tip
+            if definition.cycle or definition.kind not in (Kind.SEGMENT, Kind.STRICT):
+                raise invalid("name", "this sequence has no fence to move")
+            steps = (at_least - definition.start) // definition.increment + 1
+            position = min(steps, MAX_POSITION)
+            if position > definition.capacity:
+                raise invalid("at_least", "is beyond the sequence")
+            if position <= tip.position:
+                return None
+            known = Witness(number=tip.number, mark=tip.mark, epoch=tip.epoch, position=position)
+            note = f"operator: at least {at_least}"
+            return draft.add(ledger.fenced(tip, [known], draft.stamp, holder=holder, note=note))
+
+        return plan
+
+    def announce(self, note: str, holder: str) -> Plan:
+        """Have every server look at the definition before it appends again."""
+
+        async def plan(draft: Draft) -> Entry:
+            draft.demand_fresh()
+            return draft.add(ledger.changed(draft.tip, holder, note, draft.stamp))
+
+        return plan
+
+    async def _is_back(self, draft: Draft, number: int) -> bool:
+        """Whether the tail of a lease came back before."""
+        if any(entry.source == number for entry in draft.entries):
+            return True
+        return await self._log.returned(draft.definition.uid, number) is not None
+
+    async def _check_quota(self, draft: Draft, caller: str, size: int) -> None:
+        hand = draft.hand
+        if not (quota := draft.definition.quota(caller)):
+            return
+        midnight = draft.stamp.time.replace(hour=0, minute=0, second=0, microsecond=0)
+        if hand.day != midnight:
+            usage = await self._log.usage(draft.definition.uid, midnight, midnight + DAY)
+            hand.taken = {name: one.granted - one.returned for name, one in usage.items()}
+            hand.day = midnight
+        planned = sum(entry.size for entry in draft.entries if entry.caller == caller)
+        if hand.taken.get(caller, 0) + planned + size > quota:
+            raise MeshError(
+                SequencerReason.QUOTA_EXHAUSTED,
+                metadata={"caller": caller, "daily_quota": str(quota)},
+            )

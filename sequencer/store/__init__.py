@@ -1,0 +1,6 @@
+"""Where sequences and their logs are kept."""
+
+from sequencer.store._catalogue import SqlCatalogue
+from sequencer.store._log import SqlLog
+
+__all__ = ["SqlCatalogue", "SqlLog"]

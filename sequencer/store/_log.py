@@ -1,0 +1,199 @@
+"""The logs of sequences in the service's database.
+
+To append is one INSERT, and the whole of an allocation. It takes its rows from the
+entry that they follow: without that, as after a store was put back to an older
+copy, there are none. Who was first with a number has it; everybody else's INSERT
+meets the primary key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from mesh.clock import to_micros
+from mesh.storage import IntegrityViolation, Store
+from sequencer.entry import Action, Entry, Tip
+from sequencer.log import EntryFilter, Superseded, Usage
+from sequencer.store._tables import as_entry, as_tip, entries, entry_values
+
+PURGE_BLOCK = 1_000
+
+_OF = entries.c.sequence == sa.bindparam("of")
+_TIP = sa.select(entries).where(_OF).order_by(entries.c.number.desc()).limit(1)
+_FROM = (
+    sa.select(entries)
+    .where(_OF, entries.c.number >= sa.bindparam("at"))
+    .order_by(entries.c.number)
+    .limit(1)
+)
+_CUT_FROM = (
+    sa.select(entries)
+    .where(
+        _OF,
+        entries.c.source == sa.bindparam("at"),
+        entries.c.action == Action.RETURNED.value,
+    )
+    .limit(1)
+)
+_FIRST_GRANT = (
+    sa.select(entries)
+    .where(
+        _OF,
+        entries.c.position <= sa.bindparam("at"),
+        entries.c.action == Action.GRANTED.value,
+        entries.c.source == 0,
+    )
+    .order_by(entries.c.position.desc())
+    .limit(1)
+)
+_AROUND = (
+    sa.select(entries)
+    .where(
+        _OF,
+        entries.c.position >= sa.bindparam("first"),
+        entries.c.position <= sa.bindparam("at"),
+        entries.c.position + entries.c.size > sa.bindparam("at"),
+        entries.c.number < sa.bindparam("before"),
+    )
+    .order_by(entries.c.number.desc())
+    .limit(sa.bindparam("most"))
+)
+_SUM_GRANTED = sa.func.sum(
+    sa.case((entries.c.action == Action.GRANTED.value, entries.c.size), else_=0)
+)
+_SUM_RETURNED = sa.func.sum(
+    sa.case((entries.c.action == Action.RETURNED.value, entries.c.size), else_=0)
+)
+_LEASES = sa.func.sum(sa.case((entries.c.action == Action.GRANTED.value, 1), else_=0))
+_USAGE = (
+    sa.select(
+        entries.c.caller,
+        _LEASES.label("leases"),
+        _SUM_GRANTED.label("granted"),
+        _SUM_RETURNED.label("returned"),
+    )
+    .where(
+        _OF,
+        entries.c.time_us >= sa.bindparam("since"),
+        entries.c.time_us < sa.bindparam("until"),
+        entries.c.size > 0,
+        entries.c.action != Action.FENCED.value,
+    )
+    .group_by(entries.c.caller)
+)
+_OLD = (
+    sa.select(entries.c.number)
+    .where(
+        _OF,
+        entries.c.time_us < sa.bindparam("old"),
+        entries.c.number < sa.bindparam("before"),
+    )
+    .order_by(entries.c.number)
+    .limit(PURGE_BLOCK)
+)
+_PURGE = sa.delete(entries).where(
+    _OF, entries.c.number < sa.bindparam("before"), entries.c.time_us < sa.bindparam("old")
+)
+
+
+class SqlLog:
+    """A `SequenceLog` in a service's database."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def tip(self, uid: int) -> Tip | None:
+        rows = await self._store.fetch_all(_TIP, {"of": uid})
+        return as_tip(rows[0]) if rows else None
+
+    async def append(self, uid: int, after: Tip, new: Sequence[Entry]) -> None:
+        values = {"sequence": uid, "after_number": after.number, "after_mark": after.mark}
+        for place, entry in enumerate(new):
+            values.update({f"{key}_{place}": one for key, one in entry_values(entry).items()})
+        try:
+            hit = await self._store.execute(_append(len(new)), values)
+        except IntegrityViolation:
+            raise Superseded from None
+        if not hit:
+            raise Superseded
+
+    async def entry(self, uid: int, number: int) -> Entry | None:
+        rows = await self._store.fetch_all(_FROM, {"of": uid, "at": number})
+        return as_entry(rows[0]) if rows else None
+
+    async def returned(self, uid: int, number: int) -> Entry | None:
+        rows = await self._store.fetch_all(_CUT_FROM, {"of": uid, "at": number})
+        return as_entry(rows[0]) if rows else None
+
+    async def entries(
+        self, uid: int, *, before: int, limit: int, only: EntryFilter
+    ) -> Sequence[Entry]:
+        statement = _filtered(only)
+        rows = await self._store.fetch_all(statement, {"of": uid, "before": before, "most": limit})
+        return [as_entry(row) for row in rows]
+
+    async def holding(self, uid: int, position: int, *, before: int, limit: int) -> Sequence[Entry]:
+        found = await self._store.fetch_all(_FIRST_GRANT, {"of": uid, "at": position})
+        first = found[0].position if found else 0
+        parameters = {"of": uid, "at": position, "first": first, "before": before, "most": limit}
+        return [as_entry(row) for row in await self._store.fetch_all(_AROUND, parameters)]
+
+    async def usage(self, uid: int, since: datetime, until: datetime) -> Mapping[str, Usage]:
+        parameters = {"of": uid, "since": to_micros(since), "until": to_micros(until)}
+        rows = await self._store.fetch_all(_USAGE, parameters)
+        return {
+            row.caller: Usage(
+                leases=int(row.leases), granted=int(row.granted), returned=int(row.returned)
+            )
+            for row in rows
+        }
+
+    async def purge(self, uid: int, before: datetime, tip: int) -> int:
+        old = to_micros(before)
+        rows = await self._store.fetch_all(_OLD, {"of": uid, "old": old, "before": tip})
+        if not rows:
+            return 0
+        end = rows[-1].number + 1
+        return await self._store.execute(_PURGE, {"of": uid, "before": end, "old": old})
+
+
+@cache
+def _append(count: int) -> sa.Insert:
+    """The INSERT of so many entries behind one that must be there."""
+    columns = [column for column in entries.c if column.name != "sequence"]
+    previous = entries.alias("previous")
+    is_there = (
+        previous.c.sequence == sa.bindparam("sequence"),
+        previous.c.number == sa.bindparam("after_number"),
+        previous.c.mark == sa.bindparam("after_mark"),
+    )
+    arms = [
+        sa.select(
+            sa.bindparam("sequence", type_=entries.c.sequence.type),
+            *(sa.bindparam(f"{one.name}_{place}", type_=one.type) for one in columns),
+        ).where(*is_there)
+        for place in range(count)
+    ]
+    names = ["sequence", *(column.name for column in columns)]
+    return sa.insert(entries).from_select(
+        names, sa.union_all(*arms) if count > 1 else arms[0], include_defaults=False
+    )
+
+
+def _filtered(only: EntryFilter) -> sa.Select[Any]:
+    statement = sa.select(entries).where(_OF, entries.c.number < sa.bindparam("before"))
+    if only.caller:
+        statement = statement.where(entries.c.caller == only.caller)
+    if only.since is not None:
+        statement = statement.where(entries.c.time_us >= to_micros(only.since))
+    if only.until is not None:
+        statement = statement.where(entries.c.time_us < to_micros(only.until))
+    if only.actions:
+        actions = [action.value for action in only.actions]
+        statement = statement.where(entries.c.action.in_(actions))
+    return statement.order_by(entries.c.number.desc()).limit(sa.bindparam("most"))
