@@ -19,16 +19,18 @@ from sequencer.sdk._errors import (
     SequencerUnavailable,
 )
 from sequencer.sdk._grpc import GrpcRangeSource, mesh_source
+from sequencer.sdk._link import Link
 from sequencer.sdk._local import LocalRangeSource
 from sequencer.sdk._sequence import Sequence, SequenceStats
-from sequencer.sdk._source import Lease, LeaseRequest, RangeSource
-from sequencer.sdk.permutation import KeyedPermutation
+from sequencer.sdk._source import Lease, LeaseRequest, RangeSource, Tail, Witness
+from sequencer.sdk.serial.permutation import KeyedPermutation
 
 __all__ = [
     "GrpcRangeSource",
     "KeyedPermutation",
     "Lease",
     "LeaseRequest",
+    "Link",
     "LocalRangeSource",
     "RangeSource",
     "Sequence",
@@ -39,5 +41,7 @@ __all__ = [
     "Sequencer",
     "SequencerError",
     "SequencerUnavailable",
+    "Tail",
+    "Witness",
     "mesh_source",
 ]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Condition, RLock
+from enum import IntEnum
+from threading import RLock
 
+from sequencer.sdk._arrival import Arrival
 from sequencer.sdk._chain import IdChain, RangeIterator
+from sequencer.sdk._demand import MAX_HELD
 from sequencer.sdk._errors import SequenceEmpty, SequencerError
-from sequencer.sdk._holdings import Holdings
+from sequencer.sdk._holdings import PIECE, Holdings, Note
 from sequencer.sdk._lock import exclusive, owned
-from sequencer.sdk._source import Lease
+from sequencer.sdk._source import Lease, Witness
 
 REFUSED_S = 1.0
 """How long a refusal stands before the source is asked again, in seconds."""
@@ -20,15 +23,28 @@ REFUSED_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """What a buffer holds and has been through; `wanted` is what its users wait for."""
+    """What a buffer holds and has been through.
+
+    `wanted` is what its users wait for, `last` the newest lease that it was given;
+    at each of `jumps` fences it dropped ids, `dropped` in all.
+    """
 
     held: int
     used: int
     waits: int
     leases: int
     wanted: int
-    last_lease_number: int
-    last_id: int
+    last: Witness | None
+    jumps: int
+    dropped: int
+
+
+class Asked(IntEnum):
+    """How urgently more ids have been asked for."""
+
+    NOT = 0
+    IN_TIME = 1
+    WAITING = 2
 
 
 class IdBuffer:
@@ -41,40 +57,64 @@ class IdBuffer:
     Args:
         name: of the sequence, for messages.
         timeout_s: how long a thread waits for ids.
-        ask: called when more ids are needed, once until `put` or `fail`; must
-            not block.
+        ask: called when more ids are needed: once until `put` or `fail`, and once
+            again when somebody has come to wait for them; must not block.
         monotonic: seconds that never step back.
+        note: hears how many ids of a lease count as used, before they are.
     """
+
+    __slots__ = (
+        "_arrival",
+        "_ask",
+        "_asked",
+        "_chain",
+        "_closed",
+        "_dropped",
+        "_granted",
+        "_holdings",
+        "_jumps",
+        "_last",
+        "_leases",
+        "_lock",
+        "_low",
+        "_monotonic",
+        "_refused_until",
+        "_timeout_s",
+        "_trouble",
+        "_waits",
+        "_wanted",
+        "name",
+        "next_id",
+    )
 
     def __init__(
         self,
         name: str,
         *,
         timeout_s: float,
-        ask: Callable[[], None],
+        ask: Callable[[Asked], None],
         monotonic: Callable[[], float],
+        note: Note | None = None,
     ) -> None:
         self.name = name
         self._timeout_s = timeout_s
         self._ask = ask
         self._monotonic = monotonic
         self._closed = False
-        self._holdings = Holdings()
+        self._holdings = Holdings(note)
         self._chain = IdChain(self._piece)
         self.next_id = self._chain.next_id
         self._forget()
 
     def _forget(self) -> None:
         self._lock = RLock()
-        self._changed = Condition(self._lock)
-        self._watchers: set[asyncio.Future[None]] = set()
+        self._arrival = Arrival(self._lock)
         self._low = 0
         self._wanted = 1
-        self._granted = 0
-        self._waits = 0
-        self._leases = 0
-        self._last_lease = Lease(number=0, first=1, size=0)
-        self._asked = False
+        self._granted = self._dropped = 0
+        self._leases = self._jumps = self._waits = 0
+        self._last: Lease | None = None
+        self._asked = Asked.NOT
         self._trouble: SequencerError | None = None
         self._refused_until = float("-inf")
 
@@ -88,43 +128,57 @@ class IdBuffer:
         self._forget()
 
     def ranges(self, count: int) -> list[range]:
-        """Take `count` ids, rising; waits like `next_id` until that many are held."""
-        with exclusive(self._lock):
-            self._await(lambda: self._holdings.ready_for(count), count)
-            taken = self._holdings.ranges(count)
-            self._ask_when_low()
-            return taken
+        """Take `count` ids; waits like `next_id` until that many are held.
+
+        Raises:
+            ValueError: `count` is negative or above 2³².
+        """
+        lock = self._lock
+        if lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001 - `exclusive`, at speed
+            exclusive(lock)
+        with lock:
+            holdings = self._holdings
+            if 0 < count <= holdings.left and not self._closed:
+                return [holdings.cut(count)]
+            return self._ranges(count)
 
     def prefetch(self) -> None:
         """Ask for ids unless some are held or coming. Never waits."""
         with exclusive(self._lock):
             if not self._holdings.total:
-                self._request()
+                self._request(Asked.IN_TIME)
 
     def put(self, lease: Lease, *, low: int) -> None:
-        """Add a range; more are asked for once fewer than `low` ids are held."""
+        """Add a range; more are asked for once fewer than `low` ids are held.
+
+        One of a later epoch tells that the source was put back to an older copy:
+        ids held from before may be granted again to others, and are dropped.
+        """
         with self._lock:
+            if self._last is not None and lease.epoch > self._last.epoch:
+                self._dropped += self._holdings.forget()
+                self._jumps += 1
             self._holdings.put(lease)
             self._granted += lease.size
             self._leases += 1
-            self._last_lease = lease
+            self._last = lease
             self._low = low
             if self._enough():
                 self._wanted = 1
-            self._asked = False
+            self._asked = Asked.NOT
             self._trouble = None
             self._refused_until = float("-inf")
             self._ask_when_low()
-            self._notify()
+            self._arrival.tell()
 
     def fail(self, error: SequencerError, *, final: bool) -> None:
         """Note what is wrong; when `final`, nobody tries again and those who wait are told."""
         with self._lock:
             self._trouble = error
             if final:
-                self._asked = False
+                self._asked = Asked.NOT
                 self._refused_until = self._monotonic() + REFUSED_S
-                self._notify()
+                self._arrival.tell()
 
     def close(self) -> None:
         """Give out no more ids, except to a call that is interrupted for this one."""
@@ -133,15 +187,15 @@ class IdBuffer:
             return
         with self._lock:
             self._holdings.retire()
-            self._notify()
+            self._arrival.tell()
 
-    def drain(self) -> dict[int, int]:
-        """Take out all that is held: the first unused id of each lease, by its number.
+    def drain(self) -> list[tuple[Lease, int]]:
+        """Take out all that is held: each lease, and how many of its ids were used.
 
         Nothing when that interrupts a call which may be taking the same ids.
         """
         if owned(self._lock):
-            return {}
+            return []
         with self._lock:
             return self._holdings.clear()
 
@@ -151,26 +205,38 @@ class IdBuffer:
             held = self._holdings.total
             return Level(
                 held=held,
-                used=self._granted - held,
+                used=self._granted - self._dropped - held,
                 waits=self._waits,
                 leases=self._leases,
                 wanted=self._wanted,
-                last_lease_number=self._last_lease.number,
-                last_id=self._last_lease.stop - 1,
+                last=self._last.witness if self._last is not None else None,
+                jumps=self._jumps,
+                dropped=self._dropped,
             )
+
+    @property
+    def closed(self) -> bool:
+        """Whether no more ids are given out."""
+        return self._closed
+
+    @property
+    def asked(self) -> bool:
+        """Whether more ids are waited for or wanted soon."""
+        with self._lock:
+            return self._asked is not Asked.NOT
 
     @contextmanager
     def watching(self, changed: asyncio.Future[None]) -> Iterator[None]:
         """Within the block `changed` is completed, on its loop, once another try makes sense."""
         with exclusive(self._lock):
-            self._watchers.add(changed)
+            self._arrival.add(changed)
             if self._enough() or self._closed or self._refused() or not self._asked:
-                self._notify()
+                self._arrival.tell()
         try:
             yield
         finally:
             with self._lock:
-                self._watchers.discard(changed)
+                self._arrival.discard(changed)
 
     def timed_out(self) -> SequencerError:
         """What to raise after having waited in vain."""
@@ -180,13 +246,33 @@ class IdBuffer:
 
     def _piece(self) -> RangeIterator:
         with exclusive(self._lock):
-            while not self._holdings.live_size:
-                if self._holdings.has_waiting(1) and not self._closed:
-                    self._holdings.advance()
-                    self._ask_when_low()
-                else:
-                    self._await(lambda: self._holdings.total > 0, 1)
-            return self._holdings.live
+            holdings = self._holdings
+            while not holdings.live_size:
+                if self._closed or not (holdings.left or holdings.has_waiting(1)):
+                    self._await(lambda: holdings.total > 0, 1)
+                    continue
+                if not holdings.left:
+                    self._open(1)
+                holdings.revive()
+            return holdings.live
+
+    def _ranges(self, count: int) -> list[range]:
+        if not 0 <= count <= MAX_HELD:
+            raise ValueError(f"count must be between 0 and {MAX_HELD}")
+        holdings, taken = self._holdings, list[range]()
+        self._await(lambda: holdings.ready_for(count), count)
+        while count:
+            if not holdings.left:
+                self._open(count)
+            taken.append(holdings.cut(min(count, holdings.left)))
+            count -= len(taken[-1])
+        return taken
+
+    def _open(self, count: int) -> None:
+        """Open a piece that ends where more must be asked for, if it reaches as far."""
+        spare = self._holdings.waiting - max(self._low, self._wanted)
+        self._holdings.open(max(count, min(PIECE, spare) if spare > 0 else PIECE))
+        self._ask_when_low()
 
     def _enough(self) -> bool:
         return self._holdings.total >= self._wanted
@@ -201,7 +287,7 @@ class IdBuffer:
             self._wanted = max(self._wanted, wanted)
             self._refuse_or_request()
             left = give_up - self._monotonic()
-            if not self._changed.wait(left) and not ready():
+            if not self._arrival.wait(left) and not ready():
                 raise self.timed_out()
 
     def _refuse_or_request(self) -> None:
@@ -209,7 +295,7 @@ class IdBuffer:
             raise SequencerError(f"The client of sequence {self.name!r} is closed")
         if self._refused():
             raise self.timed_out()
-        self._request()
+        self._request(Asked.WAITING)
         if _on_event_loop():
             raise SequenceEmpty(f"No ids of {self.name!r} are held: await next_id_async()")
 
@@ -218,18 +304,12 @@ class IdBuffer:
 
     def _ask_when_low(self) -> None:
         if not self._holdings.has_waiting(max(self._low, self._wanted)):
-            self._request()
+            self._request(Asked.IN_TIME)
 
-    def _request(self) -> None:
-        if not (self._asked or self._closed or self._refused()):
-            self._ask()
-            self._asked = True  # last: an interruption before it has more asked for once too often
-
-    def _notify(self) -> None:
-        self._changed.notify_all()
-        for changed in tuple(self._watchers):
-            with suppress(RuntimeError):  # its loop has been closed
-                changed.get_loop().call_soon_threadsafe(_complete, changed)
+    def _request(self, asked: Asked) -> None:
+        if self._asked < asked and not (self._closed or self._refused()):
+            self._ask(asked)
+            self._asked = asked  # last: an interruption before it has more asked for once too often
 
 
 def _on_event_loop() -> bool:
@@ -244,8 +324,3 @@ def _on_event_loop() -> bool:
 def _fresh(error: SequencerError) -> SequencerError:
     """The same error for one more caller, with a traceback of its own."""
     return type(error)(*error.args)
-
-
-def _complete(changed: asyncio.Future[None]) -> None:
-    if not changed.done():
-        changed.set_result(None)

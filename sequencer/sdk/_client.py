@@ -8,6 +8,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from math import inf
 from threading import RLock
@@ -17,8 +18,9 @@ from weakref import WeakSet
 
 from sequencer.sdk._buffer import IdBuffer
 from sequencer.sdk._demand import RateMeter, Sizing
-from sequencer.sdk._errors import SequencerError
+from sequencer.sdk._errors import SequencerError, SequencerUnavailable
 from sequencer.sdk._grpc import GrpcRangeSource
+from sequencer.sdk._link import Link
 from sequencer.sdk._lock import exclusive
 from sequencer.sdk._refiller import CALL_TIMEOUT_S, Account, Refiller, Supply
 from sequencer.sdk._sequence import Sequence, SequenceStats
@@ -71,6 +73,31 @@ class Sequencer:
             if name not in self._sequences:
                 self._add(name)
             return self._sequences[name]
+
+    @property
+    def link(self) -> Link:
+        """The connections to the sequencer's servers.
+
+        Raises:
+            SequencerError: ranges come from a source that has none.
+        """
+        if isinstance(self._source, GrpcRangeSource):
+            return self._source.link
+        raise SequencerError("The client's source is not the sequencer service")
+
+    def release(self, name: str) -> None:
+        """Let one sequence go, and return its unused ids; who still has it is refused.
+
+        Takes a call to the sequencer for each lease held. Asked for again, the
+        name gives a new sequence.
+        """
+        with exclusive(self._lock):
+            account = self._accounts.pop(name, None)
+            self._sequences.pop(name, None)
+        if account is not None:
+            account.buffer.close()
+            with suppress(SequencerUnavailable):
+                self._refiller.give_back(account)
 
     def close(self) -> None:
         """Return unused ids and end the background thread. A second time does nothing.
@@ -135,7 +162,7 @@ class Sequencer:
             IdBuffer(
                 name,
                 timeout_s=self._timeout_s,
-                ask=lambda: self._refiller.ask(account),
+                ask=lambda asked: self._refiller.ask(account, asked),
                 monotonic=self._monotonic,
             ),
             RateMeter(self._monotonic()),

@@ -1,138 +1,102 @@
-"""Ranges from the sequencer service, over a blocking channel."""
+"""Ranges from the sequencer service, over blocking channels."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from typing import Protocol
-
-import grpc
+from typing import TYPE_CHECKING, Protocol
 
 from engine.sequencer.v1 import sequencer_pb2 as pb
 from engine.sequencer.v1 import sequencer_pb2_grpc as pb_grpc
-from mesh.blocking import blocking_channel
 from mesh.context import CALLER, Metadata
-from mesh.errors import ErrorView
-from sequencer.sdk._errors import (
-    SequenceExhausted,
-    SequenceNotFound,
-    SequencerError,
-    SequencerUnavailable,
-)
-from sequencer.sdk._source import Lease, LeaseRequest
+from sequencer.sdk._link import Link
+from sequencer.sdk._source import Lease, LeaseRequest, Tail
 
-_REASONS: dict[str, type[SequencerError]] = {
-    "SEQUENCE_EXHAUSTED": SequenceExhausted,
-    "SEQUENCE_NOT_FOUND": SequenceNotFound,
-}
-_REFUSALS = frozenset(
-    {
-        grpc.StatusCode.INVALID_ARGUMENT,
-        grpc.StatusCode.NOT_FOUND,
-        grpc.StatusCode.ALREADY_EXISTS,
-        grpc.StatusCode.PERMISSION_DENIED,
-        grpc.StatusCode.UNAUTHENTICATED,
-        grpc.StatusCode.FAILED_PRECONDITION,
-        grpc.StatusCode.OUT_OF_RANGE,
-        grpc.StatusCode.UNIMPLEMENTED,
-    }
-)
-"""Codes that trying again in a moment does not change; all others do."""
+if TYPE_CHECKING:
+    import grpc
 
 
 class GrpcRangeSource:
-    """A `RangeSource` that is the sequencer service.
-
-    The channel is opened at the first call, and anew in a forked child and when
-    the target has moved.
+    """A `RangeSource` that is the sequencer service; see `Link`.
 
     Args:
-        target: "host:port" or "unix:/path", or a function that answers it and
-            may raise SequencerUnavailable.
+        target: "host:port" or "unix:/path", or a function that answers one, or
+            all that serve; it may raise SequencerUnavailable.
         credentials: the metadata that proves who calls; asked at each call.
     """
 
     def __init__(
-        self, target: str | Callable[[], str], credentials: Callable[[], Metadata] = tuple
+        self,
+        target: str | Callable[[], str | Sequence[str]],
+        credentials: Callable[[], Metadata] = tuple,
     ) -> None:
-        self._target = target if callable(target) else lambda: target
-        self._credentials = credentials
-        self._channel: _Channel | None = None
-        self._abandoned: list[_Channel] = []
+        def targets() -> Sequence[str]:
+            found = target() if callable(target) else target
+            return [found] if isinstance(found, str) else found
+
+        self.link = Link(targets, credentials)
 
     def lease(self, request: LeaseRequest, *, timeout_s: float) -> Lease:
         message = pb.LeaseRangeRequest(
-            name=request.name,
-            client_id=request.client_id,
-            size=request.size,
-            last_lease_number=request.last_lease_number,
-            last_id=request.last_id,
+            name=request.name, client_id=request.client_id, size=request.size
         )
-        try:
-            lease = self._stub().LeaseRange(message, timeout=timeout_s).lease
-        except grpc.RpcError as error:
-            raise translated(error) from error
-        return Lease(number=lease.lease_number, first=lease.first, size=lease.size)
+        if (last := request.last) is not None:
+            message.last.CopyFrom(
+                pb.Witness(
+                    number=last.number, mark=last.mark, epoch=last.epoch, position=last.position
+                )
+            )
+        if request.strict:
+            message.kind = pb.SEQUENCE_KIND_STRICT
+        return _lease(
+            self.link.call(request.name, _lease_range, message, timeout_s=timeout_s).lease
+        )
 
-    def give_back(
-        self, name: str, client_id: str, lease_number: int, first_unused: int, *, timeout_s: float
-    ) -> None:
+    def give_back(self, tail: Tail, *, timeout_s: float) -> None:
         message = pb.ReturnRangeRequest(
-            name=name, client_id=client_id, lease_number=lease_number, first_unused=first_unused
+            name=tail.name,
+            client_id=tail.client_id,
+            lease_number=tail.lease_number,
+            mark=tail.mark,
+            used=tail.used,
         )
-        try:
-            self._stub().ReturnRange(message, timeout=timeout_s)
-        except grpc.RpcError as error:
-            raise translated(error) from error
+        self.link.call(tail.name, _return_range, message, timeout_s=timeout_s)
 
     def ensure(self, name: str, *, timeout_s: float) -> None:
         message = pb.CreateSequenceRequest(sequence=pb.Sequence(name=name))
-        try:
-            self._stub().CreateSequence(message, timeout=timeout_s)
-        except grpc.RpcError as error:
-            raise translated(error) from error
+        self.link.call(name, _create_sequence, message, timeout_s=timeout_s)
 
     def close(self) -> None:
-        if self._channel is not None and self._channel.pid == os.getpid():
-            self._channel.close()
-        elif self._channel is not None:
-            self._abandoned.append(self._channel)
-        self._channel = None
-
-    def _stub(self) -> pb_grpc.SequencerServiceStub:
-        target = self._target()
-        if self._channel is None or not self._channel.serves(target):
-            self.close()
-            self._channel = _Channel(target, self._credentials)
-        return self._channel.stub
+        self.link.close()
 
 
-class _Channel:
-    """An open channel. One that a parent process opened is kept, never closed, by its child."""
-
-    def __init__(self, target: str, credentials: Callable[[], Metadata]) -> None:
-        self.pid = os.getpid()
-        self._target = target
-        self._context: AbstractContextManager[grpc.Channel] = blocking_channel(target, credentials)
-        self.stub = pb_grpc.SequencerServiceStub(self._context.__enter__())
-
-    def serves(self, target: str) -> bool:
-        """Whether this process opened it to `target`."""
-        return self.pid == os.getpid() and self._target == target
-
-    def close(self) -> None:
-        """Close it; calls in flight fail."""
-        self._context.__exit__(None, None, None)
+def _lease_range(
+    channel: grpc.Channel,
+) -> grpc.UnaryUnaryMultiCallable[pb.LeaseRangeRequest, pb.LeaseRangeResponse]:
+    return pb_grpc.SequencerServiceStub(channel).LeaseRange
 
 
-def translated(error: grpc.RpcError) -> SequencerError:
-    """The SDK's error for a failed call."""
-    view = ErrorView.from_rpc(error)
-    text = f"{view.code.name}: {view.message}"
-    if view.reason in _REASONS:
-        return _REASONS[view.reason](text)
-    return SequencerError(text) if view.code in _REFUSALS else SequencerUnavailable(text)
+def _return_range(
+    channel: grpc.Channel,
+) -> grpc.UnaryUnaryMultiCallable[pb.ReturnRangeRequest, pb.ReturnRangeResponse]:
+    return pb_grpc.SequencerServiceStub(channel).ReturnRange
+
+
+def _create_sequence(
+    channel: grpc.Channel,
+) -> grpc.UnaryUnaryMultiCallable[pb.CreateSequenceRequest, pb.CreateSequenceResponse]:
+    return pb_grpc.SequencerServiceStub(channel).CreateSequence
+
+
+def _lease(lease: pb.Lease) -> Lease:
+    return Lease(
+        number=lease.lease_number,
+        mark=lease.witness.mark,
+        epoch=lease.witness.epoch,
+        position=lease.witness.position,
+        first=lease.first,
+        size=lease.size,
+        increment=lease.increment or 1,
+    )
 
 
 class _Instance(Protocol):
@@ -160,10 +124,7 @@ def mesh_source(registry: _Registry, key: _Key) -> GrpcRangeSource:
     The service needs the right "sequencer.lease", and "sequencer.create" when it
     creates missing sequences.
     """
-
-    def target() -> str:
-        for instance in registry.lookup("sequencer"):
-            return instance.address
-        raise SequencerUnavailable("No instance of the sequencer is registered")
-
-    return GrpcRangeSource(target, lambda: ((CALLER, key.token()),))
+    return GrpcRangeSource(
+        lambda: [instance.address for instance in registry.lookup("sequencer")],
+        lambda: ((CALLER, key.token()),),
+    )

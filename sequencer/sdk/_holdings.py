@@ -1,109 +1,154 @@
-"""Ids that were leased and not yet used, in rising order."""
+"""Ids that were leased and not yet used, in the order in which they were leased."""
 
 from __future__ import annotations
 
-from collections import deque
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 from sequencer.sdk._chain import RangeIterator, iterate
 from sequencer.sdk._source import Lease
 
-PIECE = 1024
-"""Ids between two looks at the level; few enough to be moved as a list (`retire`)."""
+PIECE = 65_536
+"""Most ids that are taken out of the queue at once, and so lost when the process is killed."""
+
+Note = Callable[[Lease, int], None]
+"""Hears how many ids of a lease count as used, before the first of them is."""
 
 
 @dataclass(slots=True)
 class _Span:
-    """Ids `first` … `stop - 1` of one lease."""
+    """The ids of a lease from the one after the first `used` on."""
 
-    first: int
-    stop: int
-    lease_number: int
+    lease: Lease
+    used: int
+
+    @property
+    def size(self) -> int:
+        return self.lease.size - self.used
 
 
 class Holdings:
-    """A queue of ranges, and before it the live piece that a chain takes ids from.
+    """A queue of leases, and before it the piece that ids are taken from.
 
-    All methods need a lock of their user's; the live piece shrinks without it at
-    any moment, so what is left of it can be relied on only after `retire`. An
-    exception of a signal handler may end a method anywhere: ids may be lost by
-    that, but none comes twice and the rest stays in order.
+    The piece is in one of two forms: `live`, an iterator that a chain takes
+    single ids from, or `left` ids that blocks are cut from. All methods need a
+    lock of their user's; `live` shrinks without it at any moment, so what is
+    left of it can be relied on only after `retire`. An exception of a signal
+    handler may end a method anywhere: ids may be lost by that, but none comes
+    twice and the rest stays in order.
     """
 
-    def __init__(self) -> None:
+    __slots__ = ("_end", "_lease", "_note", "_spans", "_step", "_stop", "left", "live")
+
+    def __init__(self, note: Note | None = None) -> None:
+        self._note = note
         self.live: RangeIterator = iterate(range(0))
-        self._live_lease = 0
-        self._spans: deque[_Span] = deque()
+        self.left = 0
+        self._lease: Lease | None = None  # the piece's; it ends before the lease's id number _stop
+        self._stop = 0
+        self._end = 0  # the id there
+        self._step = 1
+        self._spans: list[_Span] = []
 
     @property
     def waiting(self) -> int:
         """Ids in the queue."""
-        return sum(span.stop - span.first for span in self._spans)
+        return sum([span.size for span in self._spans])
 
     def has_waiting(self, count: int) -> bool:
-        """Whether the queue has that many ids; looks at no more of it than it must."""
-        for span in reversed(self._spans):
-            if count <= 0:
-                break
-            count -= span.stop - span.first
-        return count <= 0
+        """Whether the queue has that many ids."""
+        return self.waiting >= count
+
+    def ready_for(self, count: int) -> bool:
+        """Whether blocks of `count` ids in all can be cut."""
+        self.retire()
+        return self.left + self.waiting >= count
 
     @property
     def live_size(self) -> int:
-        """Ids left in the live piece."""
+        """Ids left in the live form of the piece."""
         return self.live.__length_hint__()
 
     @property
     def total(self) -> int:
         """All ids held."""
-        return self.waiting + self.live_size
+        return self.waiting + self.left + self.live_size
 
     def put(self, lease: Lease) -> None:
-        """Add a lease, which is above all that is held."""
-        self._spans.append(_Span(lease.first, lease.stop, lease.number))
+        """Add a lease, which is newer than all that is held."""
+        self._spans.append(_Span(lease, 0))
 
-    def advance(self) -> None:
-        """Make the next ids of the queue, which has some, the live piece, which has run out."""
-        self._live_lease = self._spans[0].lease_number
-        self.live = iterate(self._cut(PIECE))
+    def open(self, most: int) -> None:
+        """Make the next ids of the queue, which has some, the piece, which is used up."""
+        span = self._spans[0]
+        lease, used = span.lease, span.used
+        stop = min(used + most, lease.size)
+        if self._note is not None:
+            self._note(lease, stop)
+        span.used = stop
+        if stop == lease.size:
+            del self._spans[0]
+        self._lease, self._stop, self._step = lease, stop, lease.increment
+        self._end = lease.first + stop * lease.increment
+        self.left = stop - used  # last: before it nothing is taken by what stands above
 
-    def ready_for(self, count: int) -> bool:
-        """Whether `ranges(count)` can be taken."""
-        self.retire()
-        return self.waiting >= count
+    def cut(self, count: int) -> range:
+        """The first `count` of the `left` ids."""
+        left, end, step = self.left, self._end, self._step
+        self.left = rest = left - count
+        return range(end - left * step, end - rest * step, step)
 
-    def ranges(self, count: int) -> list[range]:
-        """Take out the lowest `count` ids, right after `ready_for` said so."""
-        taken = []
-        while count:
-            taken.append(self._cut(count))
-            count -= len(taken[-1])
-        return taken
+    def revive(self) -> None:
+        """Give the piece, which has ids `left`, its live form."""
+        self.live = iterate(self.cut(self.left))
 
     def retire(self) -> None:
-        """Put the rest of the live piece back, so that ids taken in blocks rise as well."""
-        rest = list(self.live)  # one step in C: no other thread takes an id meanwhile
-        if rest:
-            self._spans.appendleft(_Span(rest[0], rest[-1] + 1, self._live_lease))
+        """Give the piece the form that blocks are cut from, so that they rise with single ids."""
+        left = emptied(self.live)
+        if left:
+            self.left = left
 
-    def clear(self) -> dict[int, int]:
-        """Take out everything: the first unused id of each lease, by its number."""
+    def seal(self) -> None:
+        """Put the piece back into the queue."""
         self.retire()
-        tails: dict[int, int] = {}
-        for span in self._spans:
-            tails.setdefault(span.lease_number, span.first)
-        self._spans.clear()
-        return tails
+        left, self.left = self.left, 0
+        if left and self._lease is not None:
+            if self._spans and self._spans[0].lease is self._lease:
+                self._spans[0].used -= left
+            else:
+                self._spans.insert(0, _Span(self._lease, self._stop - left))
 
-    def forget(self) -> None:
-        """Drop everything. The live piece is emptied in place, for a chain may be at it."""
-        self.live.__setstate__(PIECE)
-        self._spans.clear()
+    def clear(self) -> list[tuple[Lease, int]]:
+        """Take out everything: each lease, and how many of its ids were used."""
+        self.seal()
+        spans, self._spans = self._spans, []
+        return [(span.lease, span.used) for span in spans]
 
-    def _cut(self, most: int) -> range:
-        span = self._spans[0]
-        ids = range(span.first, min(span.first + most, span.stop))
-        span.first = ids.stop
-        if ids.stop == span.stop:
-            self._spans.popleft()
-        return ids
+    def forget(self) -> int:
+        """Drop everything; answers how many ids that were.
+
+        The live piece is emptied in place, for a chain may be at it.
+        """
+        dropped = emptied(self.live) + self.left + self.waiting
+        self.left = 0
+        self._spans = []
+        return dropped
+
+
+def emptied(ids: RangeIterator) -> int:
+    """Empty an iterator; answers how many ids it had.
+
+    One step in C: no other thread takes an id between the look and the end.
+    """
+    steps: tuple[Callable[[], int | None], ...] = (
+        ids.__length_hint__,
+        partial(ids.__setstate__, PIECE),
+    )
+    left, _ = map(_call, steps)
+    return left or 0
+
+
+_call = cast("Callable[[Callable[[], int | None]], int | None]", operator.call)

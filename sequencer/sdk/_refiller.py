@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 import random
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Event, RLock, Thread
 
-from sequencer.sdk._buffer import IdBuffer
+from sequencer.sdk._buffer import Asked, IdBuffer
 from sequencer.sdk._demand import Latencies, RateMeter, Sizing
 from sequencer.sdk._errors import SequenceNotFound, SequencerError, SequencerUnavailable
 from sequencer.sdk._lock import owned
-from sequencer.sdk._source import Lease, LeaseRequest, RangeSource
+from sequencer.sdk._source import Lease, LeaseRequest, RangeSource, Tail
 
 CALL_TIMEOUT_S = 2.0
 FIRST_DELAY_S = 0.05
@@ -43,6 +44,33 @@ class Supply:
     latencies: Latencies = field(default_factory=Latencies)
 
 
+class _Queue:
+    """Accounts in the order in which they are filled: those whose users wait before all others.
+
+    An account may stand in it twice. Safe in a signal handler: each step is one in C.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Account] = deque()
+        self._in_time: deque[Account] = deque()
+        self._tokens: SimpleQueue[bool] = SimpleQueue()
+
+    def put(self, account: Account, asked: Asked) -> None:
+        """Add an account."""
+        (self._waiting if asked is Asked.WAITING else self._in_time).append(account)
+        self._tokens.put(True)
+
+    def end(self) -> None:
+        """Have `get` answer None after all that came before."""
+        self._tokens.put(False)
+
+    def get(self) -> Account | None:
+        """Wait for the next account."""
+        if not self._tokens.get():
+            return None
+        return (self._waiting or self._in_time).popleft()
+
+
 class Refiller:
     """Fills buffers one after the other on a daemon thread that starts at the first need.
 
@@ -52,22 +80,22 @@ class Refiller:
 
     def __init__(self, supply: Supply) -> None:
         self._supply = supply
-        self._asked: SimpleQueue[Account | None] = SimpleQueue()
+        self._queue = _Queue()
         self._stopping = Event()
         self._starting = RLock()
         self._thread: Thread | None = None
         self._delays = delays()
 
-    def ask(self, account: Account) -> None:
+    def ask(self, account: Account, asked: Asked) -> None:
         """Have the buffer filled. Never waits for the source."""
-        self._asked.put(account)
+        self._queue.put(account, asked)
         if self._thread is None:
             self._start()
 
     def stop(self, accounts: Iterable[Account], *, timeout_s: float) -> None:
         """End the thread, after it has given back what the (closed) buffers hold."""
         self._stopping.set()
-        self._asked.put(None)
+        self._queue.end()
         with self._starting:
             thread, self._thread = self._thread, None
         if thread is None:
@@ -85,9 +113,10 @@ class Refiller:
                 self._thread.start()
 
     def _run(self) -> None:
-        while (account := self._asked.get()) is not None and not self._stopping.is_set():
+        while (account := self._queue.get()) is not None and not self._stopping.is_set():
             try:
-                self._refill(account)
+                if account.buffer.asked:
+                    self._refill(account)
             except Exception as error:  # noqa: BLE001 - the thread outlives a faulty source
                 _log.exception("refill_failed")
                 refusal = SequencerError(f"The source failed: {type(error).__name__}")
@@ -99,7 +128,7 @@ class Refiller:
         except SequencerUnavailable as error:
             account.buffer.fail(error, final=False)
             self._stopping.wait(next(self._delays))
-            self._asked.put(account)
+            self._queue.put(account, Asked.IN_TIME)
         except SequencerError as error:
             account.buffer.fail(error, final=True)
         else:
@@ -115,12 +144,13 @@ class Refiller:
             name=account.buffer.name,
             client_id=supply.client_id,
             size=supply.sizing.lease(low, level.held, level.wanted),
-            last_lease_number=level.last_lease_number,
-            last_id=level.last_id,
+            last=level.last,
         )
         lease = self._leased(request)
         supply.latencies.add(supply.monotonic() - began)
         account.buffer.put(lease, low=low)
+        if account.buffer.closed:
+            self.give_back(account)
 
     def _leased(self, request: LeaseRequest) -> Lease:
         try:
@@ -130,7 +160,7 @@ class Refiller:
                 raise
             self._supply.source.ensure(request.name, timeout_s=CALL_TIMEOUT_S)
             lease = self._supply.source.lease(request, timeout_s=CALL_TIMEOUT_S)
-        if lease.number <= request.last_lease_number or lease.first <= request.last_id:
+        if not lease.follows(request.last):
             raise SequencerUnavailable(
                 f"The sequencer granted ids of {request.name!r} that this client has had before"
             )
@@ -140,18 +170,28 @@ class Refiller:
         """Return all tails. What cannot be returned is lost, and never reissued."""
         with suppress(SequencerUnavailable):
             for account in accounts:
-                for number, first_unused in account.buffer.drain().items():
-                    self._give_back_one(account.buffer.name, number, first_unused)
+                self.give_back(account)
 
-    def _give_back_one(self, name: str, lease_number: int, first_unused: int) -> None:
-        try:
-            self._supply.source.give_back(
-                name,
-                self._supply.client_id,
-                lease_number,
-                first_unused,
-                timeout_s=CALL_TIMEOUT_S,
+    def give_back(self, account: Account) -> None:
+        """Return what a (closed) buffer holds.
+
+        Raises:
+            SequencerUnavailable: the rest is lost.
+        """
+        for lease, used in account.buffer.drain():
+            self._give_back_one(
+                Tail(
+                    name=account.buffer.name,
+                    client_id=self._supply.client_id,
+                    lease_number=lease.number,
+                    mark=lease.mark,
+                    used=used,
+                )
             )
+
+    def _give_back_one(self, tail: Tail) -> None:
+        try:
+            self._supply.source.give_back(tail, timeout_s=CALL_TIMEOUT_S)
         except SequencerUnavailable:
             raise
         except SequencerError as error:

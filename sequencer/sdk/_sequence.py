@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sequencer.sdk._buffer import IdBuffer
-from sequencer.sdk._demand import MAX_HELD
 from sequencer.sdk._errors import SequenceEmpty
 
 T = TypeVar("T")
@@ -69,8 +68,6 @@ class Sequence:
         Raises:
             ValueError: `count` is negative or above 2³².
         """
-        if not 0 <= count <= MAX_HELD:
-            raise ValueError(f"count must be between 0 and {MAX_HELD}")
         return self._buffer.ranges(count)
 
     async def next_ids_async(self, count: int) -> list[range]:

@@ -24,6 +24,8 @@ from sequencer.sdk import (
     Sequencer,
     SequencerError,
     SequencerUnavailable,
+    Tail,
+    Witness,
     mesh_source,
 )
 
@@ -53,10 +55,8 @@ async def blocking(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
 
 
 def leasing(source: RangeSource) -> Callable[..., Awaitable[Lease]]:
-    async def lease(client: str, size: int, *, number: int = 0, last_id: int = 0) -> Lease:
-        request = LeaseRequest(
-            name=NAME, client_id=client, size=size, last_lease_number=number, last_id=last_id
-        )
+    async def lease(client: str, size: int, *, last: Witness | None = None) -> Lease:
+        request = LeaseRequest(name=NAME, client_id=client, size=size, last=last)
         return await blocking(source.lease, request, timeout_s=TIMEOUT_S)
 
     return lease
@@ -67,25 +67,31 @@ async def test_a_sequence_must_exist(source: RangeSource) -> None:
     with pytest.raises(SequenceNotFound):
         await leasing(source)("a", 1)
     with pytest.raises(SequenceNotFound):
-        await blocking(source.give_back, NAME, "a", 1, 1, timeout_s=TIMEOUT_S)
+        tail = Tail(name=NAME, client_id="a", lease_number=1, used=0)
+        await blocking(source.give_back, tail, timeout_s=TIMEOUT_S)
 
 
 async def test_ensuring_makes_a_sequence_once(source: RangeSource) -> None:
     """Ensuring again neither fails nor begins anew."""
     await blocking(source.ensure, NAME, timeout_s=TIMEOUT_S)
-    assert await leasing(source)("a", 10) == Lease(number=1, first=1, size=10)
+    assert (await leasing(source)("a", 10)).ids == range(1, 11)
 
     await blocking(source.ensure, NAME, timeout_s=TIMEOUT_S)
-    assert await leasing(source)("b", 10) == Lease(number=2, first=11, size=10)
+    assert (await leasing(source)("b", 10)).ids == range(11, 21)
 
 
 async def test_a_source_that_stands_lower_jumps(source: RangeSource) -> None:
-    """Ids and lease numbers that a client has had are never granted again."""
+    """What a log granted that is lost is never granted again, and a new epoch tells of it."""
     await blocking(source.ensure, NAME, timeout_s=TIMEOUT_S)
+    known = await leasing(source)("a", 5)
+    lost = Witness(number=9, mark=7, epoch=known.epoch, position=700)
 
-    ahead = await leasing(source)("a", 5, number=9, last_id=700)
+    ahead = await leasing(source)("a", 5, last=lost)
 
-    assert ahead == Lease(number=10, first=701, size=5)
+    assert ahead.ids == range(701, 706)
+    assert ahead.follows(lost)
+    assert ahead.epoch > known.epoch
+    assert (await leasing(source)("b", 5, last=known.witness)).epoch == ahead.epoch
 
 
 async def test_a_tail_is_granted_to_a_new_client_once(source: RangeSource) -> None:
@@ -93,10 +99,11 @@ async def test_a_tail_is_granted_to_a_new_client_once(source: RangeSource) -> No
     lease = leasing(source)
     await blocking(source.ensure, NAME, timeout_s=TIMEOUT_S)
     held = await lease("a", 100)
+    tail = Tail(name=NAME, client_id="a", lease_number=held.number, mark=held.mark, used=40)
     for _ in range(2):
-        await blocking(source.give_back, NAME, "a", held.number, 41, timeout_s=TIMEOUT_S)
+        await blocking(source.give_back, tail, timeout_s=TIMEOUT_S)
 
-    assert (await lease("a", 10, number=held.number, last_id=100)).first == 101
+    assert (await lease("a", 10, last=held.witness)).first == 101
     part = await lease("b", 20)
     assert (part.first, part.size) == (41, 20)
     rest = await lease("c", 1_000)
@@ -121,7 +128,7 @@ async def test_an_end_is_told(mesh: Mesh) -> None:
     source = mesh_source(mesh.registry, key)
     await blocking(source.ensure, NAME, timeout_s=TIMEOUT_S)
     with pytest.raises(SequenceExhausted):
-        await leasing(source)("a", 1, number=1, last_id=2**63 - 1)
+        await leasing(source)("a", 1, last=Witness(number=1, mark=1, epoch=0, position=2**63 - 1))
     await blocking(source.close)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from itertools import chain
@@ -22,6 +23,7 @@ from sequencer.sdk import (
     Sequencer,
     SequencerError,
     SequencerUnavailable,
+    Tail,
 )
 from sequencer.sdk._refiller import FIRST_DELAY_S, MAX_DELAY_S, delays
 
@@ -53,13 +55,11 @@ class Source(LocalRangeSource):
             raise failure
         return super().lease(request, timeout_s=timeout_s)
 
-    def give_back(
-        self, name: str, client_id: str, lease_number: int, first_unused: int, *, timeout_s: float
-    ) -> None:
+    def give_back(self, tail: Tail, *, timeout_s: float) -> None:
         for failure in self.failures:
             raise failure
-        self.given_back.append((lease_number, first_unused))
-        super().give_back(name, client_id, lease_number, first_unused, timeout_s=timeout_s)
+        self.given_back.append((tail.lease_number, tail.used))
+        super().give_back(tail, timeout_s=timeout_s)
 
     def close(self) -> None:
         self.closed = True
@@ -136,7 +136,7 @@ async def test_a_cancelled_wait_leaves_nothing_behind(source: Source) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
 
-        assert not ids._buffer._watchers
+        assert not ids._buffer._arrival.awaited
         source.gate.set()
         assert await ids.next_id_async() == 1
 
@@ -228,7 +228,7 @@ class Rewound(Source):
 
     def lease(self, request: LeaseRequest, *, timeout_s: float) -> Lease:
         self.requests.append(request)
-        return Lease(number=len(self.requests), first=1, size=1_000)
+        return Lease(number=len(self.requests), position=1_000, first=1, size=1_000)
 
 
 def test_ids_that_were_held_before_are_not_taken_again() -> None:
@@ -259,14 +259,15 @@ def test_one_refill_is_in_flight(source: Source) -> None:
 
 
 def test_requests_carry_the_fence(source: Source) -> None:
-    """Each request tells the highest lease and id that the client has been granted."""
+    """Each request tells the newest lease that the client has been granted."""
     with Sequencer(source) as sequencer:
         sequencer.sequence(NAME).next_ids(10_000)
         sequencer.sequence(NAME).next_ids(10_000)
 
     first, second = source.requests[:2]
-    assert (first.last_lease_number, first.last_id) == (0, 0)
-    assert (second.last_lease_number, second.last_id) == (1, first.size)
+    assert first.last is None
+    assert second.last is not None
+    assert (second.last.number, second.last.position) == (1, first.size)
     assert first.client_id == second.client_id
 
 
@@ -277,7 +278,7 @@ def test_leaving_returns_what_is_unused(source: Source) -> None:
         ids.next_ids(100)
         ids.next_id()
 
-    assert source.given_back[0] == (1, 102)
+    assert source.given_back[0] == (1, 101)
     assert source.closed
     with Sequencer(source) as another:
         assert another.sequence(NAME).next_id() == 102
@@ -337,16 +338,9 @@ def test_entering_fetches_ids_before_they_are_wanted(source: Source) -> None:
     """A service that enters its client at the start does not wait for its first id."""
     sequencer = Sequencer(source)
     ids = sequencer.sequence(NAME)
-    granted = threading.Event()
-    put = ids._buffer.put
-
-    def noted(lease: Lease, *, low: int) -> None:
-        put(lease, low=low)
-        granted.set()
-
-    ids._buffer.put = noted  # type: ignore[method-assign]
     with sequencer:
-        granted.wait()
+        while not ids.stats().held:
+            time.sleep(0.001)
         assert ids.next_id() == 1
         assert ids.stats().waits == 0
 

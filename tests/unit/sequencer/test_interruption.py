@@ -17,8 +17,9 @@ from sequencer.sdk import Lease, LocalRangeSource, SequenceEmpty, Sequencer, Seq
 from sequencer.sdk import _buffer as buffer_module
 from sequencer.sdk import _holdings as holdings_module
 from sequencer.sdk import _lock as lock_module
-from sequencer.sdk._buffer import IdBuffer
-from sequencer.sdk._holdings import PIECE
+from sequencer.sdk._buffer import Asked, IdBuffer
+
+PIECE = 100
 
 INSIDE = {buffer_module.__file__, holdings_module.__file__, lock_module.__file__}
 
@@ -61,7 +62,7 @@ print(len(inherited) > 0, len(every) - len(set(every)), main == sorted(main))
 """
 
 
-def buffer(ask: Callable[[], None] = lambda: None) -> IdBuffer:
+def buffer(ask: Callable[[Asked], None] = lambda _: None) -> IdBuffer:
     return IdBuffer("test.ids", timeout_s=0.0, ask=ask, monotonic=lambda: 0.0)
 
 
@@ -111,9 +112,9 @@ def test_whatever_line_is_interrupted_no_id_is_given_twice(
     while struck:
         line += 1
         ids, every = buffer(), list[int]()
-        ids.put(Lease(number=1, first=1, size=PIECE + 2), low=0)
-        ids.put(Lease(number=2, first=5_000, size=3 * PIECE), low=0)
-        every += [ids.next_id() for _ in range(PIECE - (2 if outer else 0))]
+        ids.put(Lease(number=1, position=0, first=1, size=PIECE), low=0)
+        ids.put(Lease(number=2, position=0, first=5_000, size=3 * PIECE), low=PIECE)
+        every += [ids.next_id() for _ in range(PIECE - (1 if outer else 0))]
 
         def handler(ids: IdBuffer = ids, every: list[int] = every) -> None:
             with suppress(*([SequenceEmpty] if catching else [])):
@@ -127,7 +128,7 @@ def test_whatever_line_is_interrupted_no_id_is_given_twice(
 
         assert len(every) == len(set(every)), f"line {struck}"
         assert ids.level().held == 0
-        ids.put(Lease(number=3, first=20_000, size=1), low=0)
+        ids.put(Lease(number=3, position=0, first=20_000, size=1), low=0)
         assert ids.next_id() == 20_000
     assert line > 10
 
@@ -142,7 +143,7 @@ def test_a_refill_is_asked_for_whatever_line_is_interrupted() -> None:
     while struck:
         line += 1
         asked: list[int] = []
-        ids = buffer(lambda asked=asked: asked.append(1))  # type: ignore[misc]
+        ids = buffer(lambda _, asked=asked: asked.append(1))  # type: ignore[misc]
         with interrupted(line, handler) as struck, suppress(KeyboardInterrupt):
             ids.prefetch()
         ids.prefetch()
@@ -155,16 +156,18 @@ def test_a_handler_may_close_what_it_has_interrupted() -> None:
     line, struck = 0, [0]
     while struck:
         line += 1
-        ids, every, drained = buffer(), list[int](), dict[int, int]()
-        ids.put(Lease(number=1, first=1, size=10), low=0)
+        ids, every, drained = buffer(), list[int](), list[tuple[Lease, int]]()
+        ids.put(Lease(number=1, position=0, first=1, size=10), low=0)
 
-        def handler(ids: IdBuffer = ids, drained: dict[int, int] = drained) -> None:
+        def handler(ids: IdBuffer = ids, drained: list[tuple[Lease, int]] = drained) -> None:
             ids.close()
-            drained.update(ids.drain())
+            drained.extend(ids.drain())
 
         with interrupted(line, handler) as struck, suppress(SequencerError):
             every += chain.from_iterable(ids.ranges(2))
-        assert all(id_ < first for id_ in every for first in drained.values()), f"line {struck}"
+        assert all(id_ < held.ids[used] for id_ in every for held, used in drained), (
+            f"line {struck}"
+        )
     assert line > 10
 
 
