@@ -99,3 +99,68 @@ def test_weak_keys_and_odd_sizes_are_refused(key: bytes, bits: int) -> None:
     """A key must have 16 to 64 bytes, a space 2 to 63 bits."""
     with pytest.raises(ValueError, match="must"):
         KeyedPermutation(key, bits=bits)
+
+
+@st.composite
+def sized_numbers(draw: st.DrawFn) -> tuple[int, int]:
+    """A size, and a number below it."""
+    size = draw(st.integers(4, 2**63))
+    return size, draw(st.integers(0, size - 1))
+
+
+@given(sized_numbers(), st.binary(min_size=16, max_size=64), st.binary(max_size=16))
+def test_any_size_is_permuted(number: tuple[int, int], key: bytes, tweak: bytes) -> None:
+    """For every size, key and tweak, both ways round, and never out of the space."""
+    size, value = number
+    permutation = KeyedPermutation.of_size(key, size, tweak=tweak)
+
+    encoded = permutation.encode(value)
+
+    assert 0 <= encoded < size
+    assert permutation.decode(encoded) == value
+
+
+@pytest.mark.parametrize("size", [4, 5, 10, 100, 1_000, 36**2, 1_025])
+def test_small_sizes_are_permuted_exactly(size: int) -> None:
+    """Every number occurs exactly once, also just above a power of four."""
+    permutation = KeyedPermutation.of_size(KEY, size)
+
+    assert sorted(map(permutation.encode, range(size))) == list(range(size))
+
+
+@pytest.mark.parametrize("bits", [2, 9, 62, 63])
+def test_a_size_that_is_a_power_of_two_is_that_of_its_bits(bits: int) -> None:
+    """Both ways to ask for the same space give the same mapping."""
+    sized = KeyedPermutation.of_size(KEY, 2**bits)
+    of_bits = KeyedPermutation(KEY, bits=bits)
+
+    assert [*map(sized.encode, range(4))] == [*map(of_bits.encode, range(4))]
+
+
+def test_the_mapping_of_a_size_never_changes() -> None:
+    """Serials that were given out must decode for ever: this pins size and tweak."""
+    plain = KeyedPermutation.of_size(KEY, 10**8)
+    tweaked = KeyedPermutation.of_size(KEY, 10**8, tweak=b"20261126")
+
+    assert [*map(plain.encode, (0, 1, 10**8 - 1))] == [89341174, 59818390, 91888925]
+    assert [*map(tweaked.encode, (0, 1, 10**8 - 1))] == [77806703, 39318190, 43779591]
+
+
+def test_size_and_tweak_make_the_mapping() -> None:
+    """Sizes with the same bits, and tweaks of the same size, share nothing."""
+    others = [
+        KeyedPermutation.of_size(KEY, 10**8),
+        KeyedPermutation.of_size(KEY, 10**8 + 1),
+        KeyedPermutation.of_size(KEY, 10**8, tweak=b"1"),
+        KeyedPermutation.of_size(KEY, 10**8, tweak=b"2"),
+        KeyedPermutation(KEY, bits=27),
+    ]
+
+    assert len({tuple(map(other.encode, range(8))) for other in others}) == len(others)
+
+
+@pytest.mark.parametrize(("size", "tweak"), [(3, b""), (2**63 + 1, b""), (100, b"t" * 17)])
+def test_odd_sizes_and_long_tweaks_are_refused(size: int, tweak: bytes) -> None:
+    """A size must be 4 to 2**63, a tweak at most 16 bytes."""
+    with pytest.raises(ValueError, match="must"):
+        KeyedPermutation.of_size(KEY, size, tweak=tweak)
