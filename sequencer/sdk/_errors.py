@@ -21,3 +21,7 @@ class SequenceNotFound(SequencerError):  # noqa: N818 - a state of the sequence
 
 class SequencerUnavailable(SequencerError):  # noqa: N818 - a state of the service
     """The sequencer cannot be reached, and the ids held are used up. It is tried again."""
+
+
+class WorkerLost(SequencerUnavailable):
+    """The window of the worker id has ended, or somebody else holds it. Another is tried for."""
