@@ -44,8 +44,6 @@ def compiled(
     check: CheckSystem | None,
     days: Mapping[date | None, Day],
     open_day: Callable[[date | None], Day],
-    *,
-    is_keyed: bool,
 ) -> Formatter:
     """The function for a number, and the check over it.
 
@@ -54,14 +52,13 @@ def compiled(
         check: over it, if any.
         days: of business dates that are known.
         open_day: answers the day of one that is not.
-        is_keyed: whether days have an `encode`.
     """
     names: dict[str, Any] = {
         "days": days,
         "open_day": open_day,
         "overflow": lambda refused: _overflow(refused, number),
     }
-    prepare = ["number = encode(number)"] if is_keyed else []
+    prepare = ["number = encode(number)"] if number.is_hidden else []
     if number.width:
         digits, state = _digits(number, names), _state(number, check, names)
     else:

@@ -15,7 +15,7 @@ class Day(NamedTuple):
     """The text around a number.
 
     `state` is the check's after `head`; `tails` has what stands behind the number
-    for each state after it. `encode` hides the number, when there is a key.
+    for each state after it. `encode` hides the number, when it is to be.
     """
 
     head: str

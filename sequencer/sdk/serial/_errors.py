@@ -19,6 +19,10 @@ class SerialDateError(SerialError):
     """There is no business date, or one that the template cannot write."""
 
 
+class SerialKeyError(SerialError):
+    """The format hides its numbers, and was made without the key."""
+
+
 class SerialTextError(SerialError):
     """A text is no serial of the format; `position` is the first wrong character's, from 0."""
 

@@ -12,7 +12,7 @@ from sequencer.sdk.serial import _calendar
 from sequencer.sdk.serial._calendar import Reset
 from sequencer.sdk.serial._compiled import Formatter, compiled
 from sequencer.sdk.serial._day import Day, day_of
-from sequencer.sdk.serial._errors import SerialDateError, SerialTemplateError
+from sequencer.sdk.serial._errors import SerialDateError, SerialKeyError, SerialTemplateError
 from sequencer.sdk.serial._reader import read
 from sequencer.sdk.serial._template import Template, parse
 from sequencer.sdk.serial.permutation import KeyedPermutation
@@ -67,8 +67,9 @@ class SerialFormat:
 
     `format(number, business_date=None)` writes a serial; without a date it is
     that of this moment in the format's zone. Bind it to a local name in a hot
-    loop. It raises SerialOverflow when the number does not fit, and
-    SerialDateError when there is no date, or one that cannot be written.
+    loop. It raises SerialOverflow when the number does not fit, SerialDateError
+    when there is no date, or one that cannot be written, and SerialKeyError when
+    it should hide the number without a key.
 
     Safe under threads. Two formats with the same arguments write the same.
     """
@@ -84,7 +85,7 @@ class SerialFormat:
         self._key = key
         self._days: dict[date | None, Day] = {}
         self.format: Formatter = compiled(
-            template.number, template.check, self._days, self._open_day, is_keyed=key is not None
+            template.number, template.check, self._days, self._open_day
         )
 
     @classmethod
@@ -104,26 +105,27 @@ class SerialFormat:
 
                 `{number:08}` the number, 8 digits, padded; once. `{number:06r36}` in
                 radix 36 (10, 16, 36, 62); `{number}` as wide as it is.
+                `{hidden:010}` the same, hidden by the key.
                 `{date:%Y%m%d}` parts of the business date: %Y %y %m %d %j.
                 `{check:luhn}` check characters over all before it, at most once, behind
                 the number and the date: luhn, mod97-10, mod11-2, mod37-36.
             zone: name of the time zone that dates a serial without a business
                 date, "Asia/Shanghai"; empty when the date is always given.
             reset: when numbers begin anew. The date in the template must tell it.
-            key: hides the numbers from all who do not have it, by a
-                `KeyedPermutation` over all numbers that fit (each period has one of
-                its own): 16 to 64 secret random bytes, for this format alone, to be
-                kept as long as its serials. Read what that is worth there.
+            key: 16 to 64 secret random bytes, for this format alone, to be kept as
+                long as its serials. Hides numbers by a `KeyedPermutation` over all
+                that fit, another one in each period; what that is worth stands
+                there. Without it a format with `hidden` only says what it is.
             now: the time, aware of its zone.
 
         Raises:
             SerialTemplateError: with what to change.
         """
-        parsed = parse(template, reset, is_keyed=key is not None)
+        parsed = parse(template, reset)
+        if key is not None:
+            _check_key(parsed, key)
         dating = Dating(zone=_zone(zone), reset=reset, now=now)
-        made = cls(template, parsed, dating=dating, key=key)
-        made._permutation("")  # refuses a key that cannot be used
-        return made
+        return cls(template, parsed, dating=dating, key=key)
 
     @property
     def zone(self) -> str:
@@ -131,9 +133,9 @@ class SerialFormat:
         return self._dating.zone.key if self._dating.zone else ""
 
     @property
-    def is_keyed(self) -> bool:
+    def is_hidden(self) -> bool:
         """Whether a key hides the numbers."""
-        return self._key is not None
+        return self._template.number.is_hidden
 
     def business_date(self, given: date | None = None) -> date | None:
         """The date of a serial: what is given, or today in the zone; None if it tells none.
@@ -160,6 +162,7 @@ class SerialFormat:
         Raises:
             SerialTextError: it is no serial of this format, with what and where.
             SerialCheckError: its check characters are wrong.
+            SerialKeyError: it is one, but the key to its number is not here.
         """
         found = read(self._template, text)
         period = _calendar.period_of(found.parts, found.date, self.reset)
@@ -171,12 +174,12 @@ class SerialFormat:
     def __repr__(self) -> str:
         zone = f", zone={self.zone!r}" if self.zone else ""
         reset = f", reset={self.reset.name}" if self.reset.value else ""
-        return f"<SerialFormat {self.template!r}{zone}{reset}{', keyed' if self.is_keyed else ''}>"
+        return f"<SerialFormat {self.template!r}{zone}{reset}>"
 
     def _open_day(self, given: date | None) -> Day:
         business_date = self.business_date(given)
-        if business_date in self._days:
-            return self._days[business_date]
+        if (known := self._days.get(business_date)) is not None:
+            return known
         permutation = self._permutation(self.period(business_date))
         encode = permutation.encode if permutation else None
         day = day_of(self._template, business_date, encode)
@@ -186,12 +189,20 @@ class SerialFormat:
         return day
 
     def _permutation(self, period: str) -> KeyedPermutation | None:
-        if self._key is None:
+        if not self.is_hidden:
             return None
-        try:
-            return KeyedPermutation.of_size(self._key, self.size, tweak=period.encode())
-        except ValueError as error:
-            raise SerialTemplateError(f"the key cannot be used: {error}") from error
+        if self._key is None:
+            raise SerialKeyError("the format hides its numbers: a key is needed")
+        return KeyedPermutation.of_size(self._key, self.size, tweak=period.encode())
+
+
+def _check_key(template: Template, key: bytes) -> None:
+    if not template.number.is_hidden:
+        raise SerialTemplateError("a key hides '{hidden:010}'; the template has none")
+    try:
+        KeyedPermutation.of_size(key, template.number.size)
+    except ValueError as error:
+        raise SerialTemplateError(f"the key cannot be used: {error}") from error
 
 
 def _zone(name: str) -> ZoneInfo | None:

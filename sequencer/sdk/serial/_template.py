@@ -16,7 +16,7 @@ from sequencer.sdk.serial._radix import MAX_NUMBER, written
 MAX_TEMPLATE: Final = 200
 MAX_WIDTH: Final = 32
 MIN_HIDDEN: Final = 1_000_000
-"""Fewer numbers than these a key cannot hide (the floor of NIST SP 800-38G)."""
+"""Among fewer numbers none can be hidden (the floor of NIST SP 800-38G)."""
 
 _NUMBER: Final = re.compile(r"(?:0([1-9][0-9]?))?(?:r(10|16|36|62))?")
 _DATE: Final = re.compile(r"%(.?)|([^%]+)", re.DOTALL)
@@ -42,6 +42,7 @@ class Number:
 
     width: int
     radix: int
+    is_hidden: bool = False
 
     @property
     def size(self) -> int:
@@ -105,7 +106,7 @@ def width_of(piece: Piece) -> int:
             return system.width
 
 
-def parse(template: str, reset: Reset, *, is_keyed: bool) -> Template:
+def parse(template: str, reset: Reset) -> Template:
     """The pieces of a template that makes unique serials which can be read again.
 
     Raises:
@@ -116,7 +117,7 @@ def parse(template: str, reset: Reset, *, is_keyed: bool) -> Template:
     if not template.isprintable():
         raise SerialTemplateError("the template has characters that cannot be printed")
     parsed = Template(pieces=tuple(_pieces(template)))
-    _check_number(parsed, is_keyed=is_keyed)
+    _check_number(parsed)
     for at, piece in enumerate(parsed.pieces):
         if isinstance(piece, Check):
             _check_check(piece.system, parsed.pieces[:at], parsed.pieces[at + 1 :])
@@ -144,24 +145,26 @@ def _pieces(template: str) -> Iterator[Piece]:
 
 def _field(name: str, spec: str) -> Iterator[Piece]:
     match name:
-        case "number":
-            yield _number(spec)
+        case "number" | "hidden":
+            yield _number(spec, is_hidden=name == "hidden")
         case "date":
             yield from _date(spec)
         case "check":
             yield _check(spec)
         case _:
-            raise SerialTemplateError(f"there is no field {name!r}: number, date and check are")
+            raise SerialTemplateError(
+                f"there is no field {name!r}: number, hidden, date and check are"
+            )
 
 
-def _number(spec: str) -> Number:
+def _number(spec: str, *, is_hidden: bool) -> Number:
     found = _NUMBER.fullmatch(spec)
     if found is None or int(found[1] or 0) > MAX_WIDTH:
         raise SerialTemplateError(
-            f"number:{spec} is not understood: '08' is 8 digits, at most {MAX_WIDTH}; 'r36' is"
-            " radix 36 (of 10, 16, 36 and 62); '08r36' is both"
+            f"the number's {spec!r} is not understood: '08' is 8 digits, at most {MAX_WIDTH};"
+            " 'r36' is radix 36 (of 10, 16, 36 and 62); '08r36' is both"
         )
-    return Number(width=int(found[1] or 0), radix=int(found[2] or 10))
+    return Number(width=int(found[1] or 0), radix=int(found[2] or 10), is_hidden=is_hidden)
 
 
 def _date(spec: str) -> Iterator[Piece]:
@@ -184,17 +187,15 @@ def _check(spec: str) -> Check:
         raise SerialTemplateError(str(error)) from error
 
 
-def _check_number(template: Template, *, is_keyed: bool) -> None:
+def _check_number(template: Template) -> None:
     numbers = [piece for piece in template.pieces if isinstance(piece, Number)]
     if len(numbers) != 1:
         raise SerialTemplateError(f"a template has one number, not {len(numbers)}")
     (number,) = numbers
-    if not is_keyed:
-        return
-    if not number.width:
-        raise SerialTemplateError("a key needs a number of a stated width: 'number:010'")
-    if not MIN_HIDDEN <= number.radix**number.width <= MAX_NUMBER + 1:
-        raise SerialTemplateError(f"a key needs between {MIN_HIDDEN} and 2**63 numbers")
+    if number.is_hidden and not number.width:
+        raise SerialTemplateError("a hidden number needs a width: 'hidden:010'")
+    if number.is_hidden and not MIN_HIDDEN <= number.radix**number.width <= MAX_NUMBER + 1:
+        raise SerialTemplateError(f"hiding needs {MIN_HIDDEN} to 2**63 numbers: another width")
 
 
 def _check_check(system: CheckSystem, before: tuple[Piece, ...], after: tuple[Piece, ...]) -> None:

@@ -14,6 +14,7 @@ from sequencer.sdk.serial import (
     Serial,
     SerialDateError,
     SerialFormat,
+    SerialKeyError,
     SerialOverflow,
     SerialTextError,
     check_characters,
@@ -43,7 +44,7 @@ def formats(draw: st.DrawFn) -> SerialFormat:
     key = draw(st.none() | st.binary(min_size=16, max_size=64))
     if not 10**6 <= radix**width <= 2**63:
         key = None
-    number = f"{{number:{f'0{width}' if width else ''}r{radix}}}"
+    number = f"{{{'hidden' if key else 'number'}:{f'0{width}' if width else ''}r{radix}}}"
     fields = draw(st.permutations([number, draw(st.sampled_from(DATED[reset])), "LN", "-7{{"]))
     check = draw(st.sampled_from(CHECKS.get(radix, [""])))
     end = f"{{check:{check}}}" if check else ""
@@ -189,7 +190,7 @@ def test_threads_on_two_days_do_not_mix_them_up() -> None:
 
 def test_a_key_hides_the_numbers_and_its_holder_reads_them() -> None:
     """Consecutive numbers look unrelated, differ from day to day, and come back."""
-    made = SerialFormat.parse("{date:%Y%m%d}{number:08}{check:luhn}", reset=Reset.DAY, key=KEY)
+    made = SerialFormat.parse("{date:%Y%m%d}{hidden:08}{check:luhn}", reset=Reset.DAY, key=KEY)
     tomorrow = DAY + timedelta(days=1)
 
     today = [made.format(number, DAY) for number in range(50)]
@@ -203,10 +204,23 @@ def test_a_key_hides_the_numbers_and_its_holder_reads_them() -> None:
 
 def test_another_key_reads_another_number() -> None:
     """A key is no access control: the serial is well-formed, its number is not told."""
-    made, other = (SerialFormat.parse("{number:08}", key=key) for key in (KEY, KEY[::-1]))
+    made, other = (SerialFormat.parse("{hidden:08}", key=key) for key in (KEY, KEY[::-1]))
 
     assert made.read(made.format(7)).number == 7
     assert other.read(made.format(7)).number != 7
+
+
+def test_without_the_key_a_hidden_number_is_neither_written_nor_read() -> None:
+    """Plain numbers among hidden ones would make serials twice; a wrong text is still told."""
+    made = SerialFormat.parse("{hidden:08}{check:luhn}")
+    text = SerialFormat.parse("{hidden:08}{check:luhn}", key=KEY).format(7)
+
+    with pytest.raises(SerialKeyError, match="a key is needed"):
+        made.format(7)
+    with pytest.raises(SerialKeyError, match="a key is needed"):
+        made.read(text)
+    with pytest.raises(SerialTextError):
+        made.read(text[::-1] + "0")
 
 
 def test_reading_tells_all_that_the_text_does() -> None:

@@ -127,14 +127,16 @@ def test_a_zone_that_is_not_there_is_refused(zone: str) -> None:
 @pytest.mark.parametrize(
     ("template", "key", "why"),
     [
-        ("{number}", KEY, "stated width"),
-        ("{number:05}", KEY, "between 1000000 and"),
-        ("{number:019}", KEY, "2\\*\\*63"),
-        ("{number:08}", b"short", "16 to 64 bytes"),
+        ("{hidden}", None, "needs a width"),
+        ("{hidden:05}", None, "needs 1000000 to"),
+        ("{hidden:019}", None, "2\\*\\*63"),
+        ("{hidden:08}{number:08}", None, "one number, not 2"),
+        ("{hidden:08}", b"short", "16 to 64 bytes"),
+        ("{number:08}", KEY, "the template has none"),
     ],
 )
-def test_keys_that_would_not_hide_are_refused(template: str, key: bytes, why: str) -> None:
-    """A key needs a stated width with a million numbers or more, and 16 bytes."""
+def test_what_would_not_hide_is_refused(template: str, key: bytes | None, why: str) -> None:
+    """A hidden number needs a stated width with a million numbers or more, a key 16 bytes."""
     with pytest.raises(SerialTemplateError, match=why):
         SerialFormat.parse(template, key=key)
 
@@ -148,12 +150,12 @@ def test_all_errors_are_value_errors_of_one_root() -> None:
 def test_a_format_says_what_it_is_and_keeps_its_key_to_itself() -> None:
     """The repr goes into logs."""
     plain = SerialFormat.parse("{number:08}")
-    keyed = SerialFormat.parse(
-        "{date:%Y}{number:08}", zone="Asia/Shanghai", reset=Reset.YEAR, key=KEY
+    hidden = SerialFormat.parse(
+        "{date:%Y}{hidden:08}", zone="Asia/Shanghai", reset=Reset.YEAR, key=KEY
     )
 
     assert repr(plain) == "<SerialFormat '{number:08}'>"
-    assert repr(keyed) == (
-        "<SerialFormat '{date:%Y}{number:08}', zone='Asia/Shanghai', reset=YEAR, keyed>"
+    assert repr(hidden) == (
+        "<SerialFormat '{date:%Y}{hidden:08}', zone='Asia/Shanghai', reset=YEAR>"
     )
-    assert (keyed.zone, keyed.is_keyed, keyed.size) == ("Asia/Shanghai", True, 10**8)
+    assert (hidden.zone, hidden.is_hidden, hidden.size) == ("Asia/Shanghai", True, 10**8)
