@@ -182,6 +182,7 @@ class Meters:
 
     calls: dict[tuple[str, str, str], CallStats] = field(default_factory=dict)
     counters: dict[str, Counter] = field(default_factory=dict)
+    totals: dict[str, Callable[[], int]] = field(default_factory=dict)
     gauges: dict[str, Callable[[], float]] = field(default_factory=dict)
 
     def call(self, side: str, method: str, code: str) -> CallStats:
@@ -195,6 +196,10 @@ class Meters:
     def counter(self, name: str) -> Counter:
         """The counter of that name."""
         return self.counters.setdefault(name, Counter())
+
+    def total(self, name: str, read: Callable[[], int]) -> None:
+        """A counter that is kept elsewhere: let `read` be asked for it at each export."""
+        self.totals[name] = read
 
     def gauge(self, name: str, read: Callable[[], float]) -> None:
         """Let `read` be asked for the value of `name` at each export."""

@@ -79,12 +79,11 @@ def _histogram_point(
 
 
 def _counters(meters: Meters, since_ns: int, now_ns: int) -> Iterable[Metric]:
-    for name, counter in list(meters.counters.items()):
+    values = {name: counter.value for name, counter in list(meters.counters.items())}
+    values |= {name: read() for name, read in list(meters.totals.items())}
+    for name, value in values.items():
         point = NumberDataPoint(
-            attributes={},
-            start_time_unix_nano=since_ns,
-            time_unix_nano=now_ns,
-            value=counter.value,
+            attributes={}, start_time_unix_nano=since_ns, time_unix_nano=now_ns, value=value
         )
         yield Metric(name, "", "", Sum([point], _CUMULATIVE, is_monotonic=True))
 

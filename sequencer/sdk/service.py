@@ -19,6 +19,7 @@ import grpc
 from mesh.errors import MeshError, Reason, ReasonText
 from sequencer.sdk import Sequence as IdSequence
 from sequencer.sdk import SequenceEmpty, Sequencer, SequencerUnavailable, mesh_source
+from sequencer.sdk._measures import Measures
 
 if TYPE_CHECKING:  # a client has no services
     from mesh.service import Parts
@@ -67,15 +68,21 @@ class Ids:
 
 
 class ServiceIds:
-    """The sequences of a service, prefetched for as long as it is entered."""
+    """The sequences of a service, prefetched for as long as it is entered.
+
+    The service's meters tell how they fare: `sequencer.client.*`.
+    """
 
     def __init__(self, parts: Parts) -> None:
         source = mesh_source(parts.registry, parts.key)
         self._sequencer = Sequencer(source, timeout_s=TIMEOUT_S, create_missing=True)
+        self._measures = Measures(parts.telemetry.meters)
 
     def of(self, name: str) -> Ids:
         """The sequence of that name ("action.task"), made when it is missing."""
-        return Ids(self._sequencer.sequence(name))
+        sequence = self._sequencer.sequence(name)
+        self._measures.add(sequence)
+        return Ids(sequence)
 
     async def __aenter__(self) -> Self:
         await self._sequencer.__aenter__()

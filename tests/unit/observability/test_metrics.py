@@ -57,14 +57,19 @@ def test_counters_are_monotonic_sums_and_gauges_are_read_at_export() -> None:
     meters = Meters()
     meters.counter("sequencer.ids_leased").add(7)
     level = 1.5
+    meters.total("sequencer.client.waits", lambda: int(2 * level))
     meters.gauge("bus.lag_s", lambda: level)
     level = 2.5
     metrics = metrics_of(meters)
     counter, gauge = metrics["sequencer.ids_leased"].data, metrics["bus.lag_s"].data
+    total = metrics["sequencer.client.waits"].data
     assert isinstance(counter, Sum)
     assert counter.is_monotonic
     assert counter.data_points[0].value == 7
     assert counter.data_points[0].start_time_unix_nano == 1
+    assert isinstance(total, Sum)
+    assert total.is_monotonic
+    assert total.data_points[0].value == 5
     assert isinstance(gauge, Gauge)
     assert gauge.data_points[0].value == 2.5
 
