@@ -22,6 +22,7 @@ from sequencer.sdk._grpc import GrpcRangeSource, mesh_source
 from sequencer.sdk._link import Link
 from sequencer.sdk._local import LocalRangeSource
 from sequencer.sdk._sequence import Sequence, SequenceStats
+from sequencer.sdk._serial import SerialSequence
 from sequencer.sdk._source import Lease, LeaseRequest, RangeSource, Tail, Witness
 from sequencer.sdk.serial.permutation import KeyedPermutation
 
@@ -41,6 +42,7 @@ __all__ = [
     "Sequencer",
     "SequencerError",
     "SequencerUnavailable",
+    "SerialSequence",
     "Tail",
     "Witness",
     "mesh_source",

@@ -24,7 +24,9 @@ from sequencer.sdk._link import Link
 from sequencer.sdk._lock import exclusive
 from sequencer.sdk._refiller import CALL_TIMEOUT_S, Account, Refiller, Supply
 from sequencer.sdk._sequence import Sequence, SequenceStats
+from sequencer.sdk._serial import SerialSequence, serial_format
 from sequencer.sdk._source import RangeSource
+from sequencer.sdk.serial import SerialFormat
 
 
 class Sequencer:
@@ -73,6 +75,26 @@ class Sequencer:
             if name not in self._sequences:
                 self._add(name)
             return self._sequences[name]
+
+    def serial(
+        self,
+        name: str,
+        format: SerialFormat | None = None,  # noqa: A002 - what it is
+        *,
+        key: bytes | None = None,
+    ) -> SerialSequence:
+        """Serials of the sequence of that name, to be kept.
+
+        Args:
+            name: of the sequence.
+            format: how they are written; None is as the sequencer says, who is
+                asked when the first one is wanted (right "sequencer.read").
+            key: of hidden numbers, for the sequencer's format.
+        """
+        if format is not None:
+            return SerialSequence(name, self, lambda: format)
+        link = self.link
+        return SerialSequence(name, self, lambda: serial_format(link, name, key))
 
     @property
     def link(self) -> Link:
@@ -183,6 +205,9 @@ class Sequencer:
             waits=level.waits,
             leases=level.leases,
             covered_s=level.held / rate if rate else inf,
+            refill_latency_s=self._supply.latencies.p99_s,
+            wasted=level.dropped,
+            fence_jumps=level.jumps,
         )
 
 
