@@ -8,12 +8,13 @@ increments, descending ids or rounds of a cycle.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Final
 
 from mesh.errors import MeshError, MeshReason, Violation
+from sequencer.sdk.layout import MAX_BITS, Layout
 
 MAX_ID: Final = 2**63 - 1
 MIN_ID: Final = -(2**63)
@@ -66,22 +67,6 @@ class Serial:
     template: str
     zone: str = ""
     reset: Reset = Reset.NEVER
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """How a SNOWFLAKE id is put together, from the highest bit to the lowest."""
-
-    time_bits: int = 41
-    worker_bits: int = 10
-    sequence_bits: int = 12
-    tick_ms: int = 1
-    epoch: datetime = field(default=datetime(2026, 1, 1, tzinfo=UTC))
-
-    @property
-    def bits(self) -> int:
-        """Bits of an id."""
-        return self.time_bits + self.worker_bits + self.sequence_bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +192,7 @@ def check(wanted: Definition) -> Definition:
         raise invalid("sequence.cycle", "only a SEGMENT sequence may begin again")
     if (wanted.layout is not None) is not (wanted.kind is Kind.SNOWFLAKE):
         raise invalid("sequence.layout", "belongs to kind SNOWFLAKE")
-    if wanted.layout is not None and not 0 < wanted.layout.bits <= 63:
+    if wanted.layout is not None and not 0 < wanted.layout.bits <= MAX_BITS:
         raise invalid("sequence.layout", "has more than 63 bits")
     if wanted.serial is not None and wanted.kind is Kind.SNOWFLAKE:
         raise invalid("sequence.serial", "does not go with kind SNOWFLAKE")

@@ -11,13 +11,13 @@ from sequencer.definition import (
     Caller,
     Definition,
     Kind,
-    Layout,
     Reset,
     Serial,
     invalid,
 )
 from sequencer.directory import identity
 from sequencer.entry import Entry, Witness
+from sequencer.sdk.layout import Layout
 from sequencer.service import Standing
 
 RETENTION_DAYS: Final = 400

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from mesh.clock import from_micros, to_micros
 from mesh.storage import Row
-from sequencer.definition import Caller, Definition, Kind, Layout, Reset, Serial, State
+from sequencer.definition import Caller, Definition, Kind, Reset, Serial, State
 from sequencer.entry import Action, Entry, Tail, Tip
+from sequencer.sdk.layout import Layout
 
 METADATA: Final = sa.MetaData()
 MAX_NOTE: Final = 500
