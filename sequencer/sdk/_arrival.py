@@ -10,11 +10,12 @@ from threading import Condition, RLock
 class Arrival:
     """Wakes who waits for a change of what `lock` guards; all methods need the lock held."""
 
-    __slots__ = ("_condition", "_futures", "_lock")
+    __slots__ = ("_condition", "_futures", "_lock", "_sleepers")
 
     def __init__(self, lock: RLock) -> None:
         self._lock = lock
-        self._condition: Condition | None = None  # made when somebody waits: most never do
+        self._condition: Condition | None = None  # takes 1 KB, so it is there only while needed
+        self._sleepers = 0
         self._futures: dict[asyncio.Future[None], None] = {}
 
     @property
@@ -24,9 +25,14 @@ class Arrival:
 
     def wait(self, timeout_s: float) -> bool:
         """Let the lock go until `tell`; false after `timeout_s`."""
-        if self._condition is None:
-            self._condition = Condition(self._lock)
-        return self._condition.wait(timeout_s)
+        condition = self._condition = self._condition or Condition(self._lock)
+        self._sleepers += 1
+        try:
+            return condition.wait(timeout_s)
+        finally:
+            self._sleepers -= 1
+            if not self._sleepers:
+                self._condition = None
 
     def add(self, changed: asyncio.Future[None]) -> None:
         """Complete the future, on its loop, at the next `tell`."""

@@ -81,8 +81,10 @@ class IdBuffer:
         "_refused_until",
         "_timeout_s",
         "_trouble",
+        "_usual",
         "_waits",
         "_wanted",
+        "ids",
         "name",
         "next_id",
     )
@@ -103,6 +105,7 @@ class IdBuffer:
         self._closed = False
         self._holdings = Holdings(note)
         self._chain = IdChain(self._piece)
+        self.ids = self._chain.ids
         self.next_id = self._chain.next_id
         self._forget()
 
@@ -110,6 +113,7 @@ class IdBuffer:
         self._lock = RLock()
         self._arrival = Arrival(self._lock)
         self._low = 0
+        self._usual = 0  # size of the block before
         self._wanted = 1
         self._granted = self._dropped = 0
         self._leases = self._jumps = self._waits = 0
@@ -133,13 +137,11 @@ class IdBuffer:
         Raises:
             ValueError: `count` is negative or above 2³².
         """
-        lock = self._lock
-        if lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001 - `exclusive`, at speed
-            exclusive(lock)
-        with lock:
-            holdings = self._holdings
-            if 0 < count <= holdings.left and not self._closed:
-                return [holdings.cut(count)]
+        size, blocks, _ = self._holdings.blocks
+        if size == count:
+            for block in blocks:
+                return [block]
+        with exclusive(self._lock):
             return self._ranges(count)
 
     def prefetch(self) -> None:
@@ -247,10 +249,8 @@ class IdBuffer:
     def _piece(self) -> RangeIterator:
         with exclusive(self._lock):
             holdings = self._holdings
-            while not holdings.live_size:
-                if self._closed or not (holdings.left or holdings.has_waiting(1)):
-                    self._await(lambda: holdings.total > 0, 1)
-                    continue
+            if not holdings.live_size:
+                self._await(lambda: holdings.ready_for(1), 1)
                 if not holdings.left:
                     self._open(1)
                 holdings.revive()
@@ -259,13 +259,16 @@ class IdBuffer:
     def _ranges(self, count: int) -> list[range]:
         if not 0 <= count <= MAX_HELD:
             raise ValueError(f"count must be between 0 and {MAX_HELD}")
-        holdings, taken = self._holdings, list[range]()
+        holdings, taken, wanted = self._holdings, list[range](), count
         self._await(lambda: holdings.ready_for(count), count)
-        while count:
+        while wanted:
             if not holdings.left:
-                self._open(count)
-            taken.append(holdings.cut(min(count, holdings.left)))
-            count -= len(taken[-1])
+                self._open(wanted)
+            taken.append(holdings.cut(min(wanted, holdings.left)))
+            wanted -= len(taken[-1])
+        if count == self._usual and holdings.left >= count > 0:
+            holdings.carve(count)
+        self._usual = count
         return taken
 
     def _open(self, count: int) -> None:

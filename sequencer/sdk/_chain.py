@@ -34,14 +34,18 @@ class RangeIterator(Protocol):
 class IdChain:
     """Takes ids one by one from the range iterators that `piece` answers.
 
-    `next_id` is bound once and may be kept by its user for ever. `piece` may
-    wait and may raise; it answers the same iterator until that has run out.
+    `ids` never ends; `next_id` is its step, bound once, and may be kept by its
+    user for ever. `piece` may wait and may raise; it answers the same iterator
+    until that has run out.
     """
+
+    __slots__ = ("__weakref__", "_piece", "_source", "ids", "next_id")
 
     def __init__(self, piece: Callable[[], RangeIterator]) -> None:
         self._piece = piece
         self._source = iter(self._take, None)  # kept for a thread that is in it
-        self.next_id: Callable[[], int] = chain.from_iterable(self._source).__next__
+        self.ids: Iterator[int] = chain.from_iterable(self._source)
+        self.next_id: Callable[[], int] = self.ids.__next__
 
     def _take(self) -> Iterator[int]:
         try:

@@ -20,6 +20,8 @@ LATENCIES = 100
 class RateMeter:
     """Ids a second, following a rise at once and a fall by half every minute."""
 
+    __slots__ = ("_rate", "_rate_at", "_window_at", "_window_used")
+
     def __init__(self, now: float) -> None:
         self._rate = 0.0
         self._rate_at = now

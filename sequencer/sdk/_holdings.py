@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from typing import cast
 
 from sequencer.sdk._chain import RangeIterator, iterate
@@ -30,22 +32,37 @@ class _Span:
         return self.lease.size - self.used
 
 
+_Blocks = tuple[int, Iterator[range], RangeIterator]
+"""Size of blocks, an iterator of them, and the iterator of their starts, which ends that one."""
+
+
 class Holdings:
     """A queue of leases, and before it the piece that ids are taken from.
 
-    The piece is in one of two forms: `live`, an iterator that a chain takes
-    single ids from, or `left` ids that blocks are cut from. All methods need a
-    lock of their user's; `live` shrinks without it at any moment, so what is
-    left of it can be relied on only after `retire`. An exception of a signal
-    handler may end a method anywhere: ids may be lost by that, but none comes
-    twice and the rest stays in order.
+    Of the piece's ids some are ready to be taken in one step of C, without a lock:
+    by `live` one by one, or by the iterator in `blocks` in blocks of one size; the
+    others are `left`. All methods need a lock of their user's; since the
+    iterators shrink at any moment, what they have can be relied on only after
+    `retire`. An exception of a signal handler may end a method anywhere: ids may be
+    lost by that, but none comes twice and the rest stays in order.
     """
 
-    __slots__ = ("_end", "_lease", "_note", "_spans", "_step", "_stop", "left", "live")
+    __slots__ = (
+        "_end",
+        "_lease",
+        "_note",
+        "_spans",
+        "_step",
+        "_stop",
+        "blocks",
+        "left",
+        "live",
+    )
 
     def __init__(self, note: Note | None = None) -> None:
         self._note = note
         self.live: RangeIterator = iterate(range(0))
+        self.blocks: _Blocks = (0, iter(()), self.live)
         self.left = 0
         self._lease: Lease | None = None  # the piece's; it ends before the lease's id number _stop
         self._stop = 0
@@ -75,7 +92,9 @@ class Holdings:
     @property
     def total(self) -> int:
         """All ids held."""
-        return self.waiting + self.left + self.live_size
+        size, _, starts = self.blocks
+        in_blocks = size * starts.__length_hint__()
+        return self.waiting + self.left + self.live_size + in_blocks
 
     def put(self, lease: Lease) -> None:
         """Add a lease, which is newer than all that is held."""
@@ -96,20 +115,29 @@ class Holdings:
         self.left = stop - used  # last: before it nothing is taken by what stands above
 
     def cut(self, count: int) -> range:
-        """The first `count` of the `left` ids."""
+        """The first `count` of the ids that are `left`."""
         left, end, step = self.left, self._end, self._step
         self.left = rest = left - count
         return range(end - left * step, end - rest * step, step)
 
     def revive(self) -> None:
-        """Give the piece, which has ids `left`, its live form."""
+        """Make all ids that are `left` ready to be taken one by one."""
         self.live = iterate(self.cut(self.left))
 
+    def carve(self, size: int) -> None:
+        """Make as many of the ids that are `left` as fit ready to be taken in blocks."""
+        ids = self.cut(self.left - self.left % size)
+        start, stop, step = ids.start, ids.stop, ids.step
+        across = size * step
+        starts = iterate(range(start, stop, across))
+        stops = range(start + across, stop + across, across)
+        self.blocks = size, map(range, starts, stops, repeat(step)), starts
+
     def retire(self) -> None:
-        """Give the piece the form that blocks are cut from, so that they rise with single ids."""
-        left = emptied(self.live)
-        if left:
-            self.left = left
+        """Have ids that are ready be `left` again, so that all are taken in one order."""
+        size, _, starts = self.blocks
+        ready = emptied(self.live) + emptied(starts) * size
+        self.left += ready
 
     def seal(self) -> None:
         """Put the piece back into the queue."""
@@ -130,10 +158,10 @@ class Holdings:
     def forget(self) -> int:
         """Drop everything; answers how many ids that were.
 
-        The live piece is emptied in place, for a chain may be at it.
+        Iterators are emptied in place, for somebody may be at them.
         """
-        dropped = emptied(self.live) + self.left + self.waiting
-        self.left = 0
+        self.retire()
+        dropped, self.left = self.left + self.waiting, 0
         self._spans = []
         return dropped
 
@@ -145,7 +173,7 @@ def emptied(ids: RangeIterator) -> int:
     """
     steps: tuple[Callable[[], int | None], ...] = (
         ids.__length_hint__,
-        partial(ids.__setstate__, PIECE),
+        partial(ids.__setstate__, sys.maxsize),
     )
     left, _ = map(_call, steps)
     return left or 0

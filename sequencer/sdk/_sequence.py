@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sequencer.sdk._buffer import IdBuffer
 from sequencer.sdk._errors import SequenceEmpty
@@ -17,8 +17,18 @@ T = TypeVar("T")
 class SequenceStats:
     """How a sequence fares in this process.
 
-    `waits` counts how often a user found no ids; `covered_s` is how many
-    seconds the ids held last at the present rate, infinite when none are used.
+    Attributes:
+        held: ids leased and not yet used.
+        rate_per_s: ids used a second, of late.
+        waits: how often a user found no ids.
+        leases: ranges that were granted.
+        covered_s: how many seconds the ids held last at the present rate,
+            infinite when none are used.
+        refill_latency_s: the longest of the client's last 100 grants, of whichever
+            sequence.
+        wasted: ids granted that nobody will use: dropped at a fence jump.
+        fence_jumps: how often the sequencer turned out to have lost grants, and ids
+            held from before were dropped.
     """
 
     held: int
@@ -26,49 +36,45 @@ class SequenceStats:
     waits: int
     leases: int
     covered_s: float
+    refill_latency_s: float
+    wasted: int
+    fence_jumps: int
 
 
 class Sequence:
     """Ids of one sequence; got from `Sequencer.sequence`.
 
-    `next_id()` answers the next id. It runs in C, so bind it to a local name in
-    a hot loop (`next_id = sequence.next_id`). When no id is held it blocks the
-    thread up to the client's `timeout_s`, or raises SequenceEmpty at once on a
-    running event loop. A signal handler or finalizer may take ids too; it gets
-    SequenceEmpty, and catches it, when it has interrupted its own thread in here.
-
     All ways to take ids raise `SequencerError`s: SequenceEmpty,
     SequenceExhausted, SequenceNotFound, SequencerUnavailable, or the root
     itself when the client is closed or refused.
+
+    Attributes:
+        name: of the sequence.
+        next_id: `next_id()` answers the next id. It runs in C, so bind it to a local
+            name in a hot loop (`next_id = sequence.next_id`). When no id is held it
+            blocks the thread up to the client's `timeout_s`, or raises SequenceEmpty
+            at once on a running event loop. A signal handler or finalizer may take
+            ids too; it gets SequenceEmpty, and catches it, when it has interrupted
+            its own thread in here.
+        next_id_async: `await next_id_async()` answers the next id; it waits up to the
+            client's `timeout_s` when none is held.
+        next_ids: `next_ids(count)` answers ranges with `count` ids in all, or takes
+            none of them; waits and raises as `next_id` does, and ValueError for a
+            count that is negative or above 2³².
     """
 
-    __slots__ = ("_buffer", "_stats", "_timeout_s", "name", "next_id")
+    __slots__ = ("_buffer", "_stats", "_timeout_s", "name", "next_id", "next_id_async", "next_ids")
 
     def __init__(
         self, buffer: IdBuffer, *, timeout_s: float, stats: Callable[[], SequenceStats]
     ) -> None:
         self.name = buffer.name
         self.next_id: Callable[[], int] = buffer.next_id
+        self.next_ids: Callable[[int], list[range]] = buffer.ranges
+        self.next_id_async = self._awaitable(buffer)
         self._buffer = buffer
         self._timeout_s = timeout_s
         self._stats = stats
-
-    async def next_id_async(self) -> int:
-        """The next id; waits up to the client's `timeout_s` when none is held."""
-        try:
-            return self.next_id()
-        except SequenceEmpty:
-            return await self._retried(self.next_id)
-
-    def next_ids(self, count: int) -> list[range]:
-        """Ranges with `count` ids in all, rising. Waits and raises as `next_id` does.
-
-        Either all of them are taken or none.
-
-        Raises:
-            ValueError: `count` is negative or above 2³².
-        """
-        return self._buffer.ranges(count)
 
     async def next_ids_async(self, count: int) -> list[range]:
         """`next_ids`, waiting as `next_id_async` does."""
@@ -80,6 +86,19 @@ class Sequence:
     def stats(self) -> SequenceStats:
         """The present figures."""
         return self._stats()
+
+    def _awaitable(self, buffer: IdBuffer) -> Callable[[], Coroutine[Any, Any, int]]:
+        ids = buffer.ids
+
+        async def next_id_async() -> int:
+            try:
+                for id_ in ids:  # a call of next_id in fewer steps
+                    return id_
+            except SequenceEmpty:
+                pass
+            return await self._retried(self.next_id)
+
+        return next_id_async
 
     async def _retried(self, take: Callable[[], T]) -> T:
         try:

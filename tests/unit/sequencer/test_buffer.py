@@ -83,6 +83,14 @@ class Against(RuleBasedStateMachine):
             with pytest.raises(SequenceEmpty):
                 self.buffer.ranges(count)
             return
+        self._take(count)
+
+    @rule(count=st.integers(1, PIECE // 3), times=st.integers(2, 8))
+    def blocks_of_one_size(self, count: int, times: int) -> None:
+        for _ in range(min(times, len(self.held) // count)):
+            self._take(count)
+
+    def _take(self, count: int) -> None:
         expected = [self.held.popleft()[0] for _ in range(count)]
         assert list(chain.from_iterable(self.buffer.ranges(count))) == expected
 
@@ -110,6 +118,35 @@ class Against(RuleBasedStateMachine):
 
 Against.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
 TestAgainstModel = Against.TestCase
+
+
+@pytest.mark.parametrize("increment", [-1, -7, 3])
+def test_ids_go_by_the_increment(increment: int) -> None:
+    """Single ids, blocks and tails follow the order of the sequence, be it downwards."""
+    ids = buffer()
+    held = Lease(number=1, position=100, first=50, size=100, increment=increment)
+    ids.put(held, low=0)
+    taken = [ids.next_id(), *chain.from_iterable(ids.ranges(7) + ids.ranges(7) + ids.ranges(7))]
+    taken += [ids.next_id(), *chain.from_iterable(ids.ranges(3))]
+
+    assert taken == [50 + increment * n for n in range(26)]
+    assert ids.drain() == [(held, 26)]
+
+
+def test_a_new_epoch_drops_what_was_held_before() -> None:
+    """A source that lost its log may grant those ids again, so nobody gets them here."""
+    ids = buffer()
+    ids.put(lease(1, 1, 3 * PIECE), low=0)
+    ids.put(lease(2, 10_000, PIECE), low=0)
+    next_id, blocks = ids.next_id, ids.ranges
+    assert [next_id(), *blocks(5), *blocks(5)] == [1, range(2, 7), range(7, 12)]
+
+    ids.put(Lease(number=4, epoch=1, position=30_010, first=30_001, size=10), low=0)
+
+    assert [*blocks(5), next_id()] == [range(30_001, 30_006), 30_006]
+    level = ids.level()
+    assert (level.jumps, level.dropped, level.held) == (1, 4 * PIECE - 11, 4)
+    assert level.used == 11 + 6
 
 
 def test_a_waiting_thread_gets_the_ids_that_arrive() -> None:

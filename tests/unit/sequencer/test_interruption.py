@@ -185,7 +185,7 @@ def test_figures_are_refused_to_a_handler_inside() -> None:
 
         for line in range(1, 20):
             with interrupted(line, handler):
-                ids.next_ids(1)
+                ids.next_ids(1 + line % 2)
 
     assert any("interrupted" in text for text in told)
 
