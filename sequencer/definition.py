@@ -15,6 +15,7 @@ from typing import Final
 
 from mesh.errors import MeshError, MeshReason, Violation
 from sequencer.sdk.layout import MAX_BITS, Layout
+from sequencer.sdk.serial import Reset, SerialFormat, SerialTemplateError
 
 MAX_ID: Final = 2**63 - 1
 MIN_ID: Final = -(2**63)
@@ -43,15 +44,6 @@ class State(Enum):
     RETIRED = 3
 
 
-class Reset(Enum):
-    """When the numbers of a serial begin anew; the value is the length of a period's name."""
-
-    NEVER = 0
-    YEAR = 4
-    MONTH = 6
-    DAY = 8
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """Who may take ids: "mesh:action" or a user's id; `daily_quota` 0 is any number."""
@@ -66,7 +58,7 @@ class Serial:
 
     template: str
     zone: str = ""
-    reset: Reset = Reset.NEVER
+    reset: Reset = Reset.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +188,16 @@ def check(wanted: Definition) -> Definition:
         raise invalid("sequence.layout", "has more than 63 bits")
     if wanted.serial is not None and wanted.kind is Kind.SNOWFLAKE:
         raise invalid("sequence.serial", "does not go with kind SNOWFLAKE")
+    if wanted.serial is not None:
+        _check_serial(wanted.serial)
     return wanted
+
+
+def _check_serial(serial: Serial) -> None:
+    try:
+        SerialFormat.parse(serial.template, zone=serial.zone, reset=serial.reset)
+    except SerialTemplateError as error:
+        raise invalid("sequence.serial", str(error)) from error
 
 
 def invalid(name: str, description: str) -> MeshError:

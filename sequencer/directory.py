@@ -11,10 +11,11 @@ from typing import Final, Protocol
 from mesh.clock import Clock
 from mesh.errors import MeshError
 from sequencer import ledger
-from sequencer.definition import Definition, Reset, State, split
+from sequencer.definition import Definition, State, split
 from sequencer.entry import Entry
 from sequencer.errors import SequencerReason
 from sequencer.ledger import Stamp
+from sequencer.sdk.serial import Reset
 
 MARK_BITS: Final = 63
 SELF: Final = "mesh:sequencer"
@@ -77,7 +78,7 @@ class Directory:
         return Stamp(mark=secrets.randbits(MARK_BITS), time=self._clock.now())
 
     async def _period(self, parent: Definition, name: str, period: str) -> Definition:
-        reset = parent.serial.reset if parent.serial else Reset.NEVER
+        reset = parent.serial.reset if parent.serial else Reset.NONE
         if len(period) != reset.value:
             raise not_found(name)
         if parent.state is not State.ACTIVE:

@@ -11,13 +11,13 @@ from sequencer.definition import (
     Caller,
     Definition,
     Kind,
-    Reset,
     Serial,
     invalid,
 )
 from sequencer.directory import identity
 from sequencer.entry import Entry, Witness
 from sequencer.sdk.layout import Layout
+from sequencer.sdk.serial import Reset
 from sequencer.service import Standing
 
 RETENTION_DAYS: Final = 400
@@ -25,7 +25,7 @@ STRICT_RETENTION_DAYS: Final = 30
 """A STRICT sequence has an entry for each call that takes ids."""
 
 _RESETS: Final = {
-    pb.SERIAL_RESET_UNSPECIFIED: Reset.NEVER,
+    pb.SERIAL_RESET_UNSPECIFIED: Reset.NONE,
     pb.SERIAL_RESET_DAY: Reset.DAY,
     pb.SERIAL_RESET_MONTH: Reset.MONTH,
     pb.SERIAL_RESET_YEAR: Reset.YEAR,

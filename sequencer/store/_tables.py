@@ -9,9 +9,10 @@ import sqlalchemy as sa
 
 from mesh.clock import from_micros, to_micros
 from mesh.storage import Row
-from sequencer.definition import Caller, Definition, Kind, Reset, Serial, State
+from sequencer.definition import Caller, Definition, Kind, Serial, State
 from sequencer.entry import Action, Entry, Tail, Tip
 from sequencer.sdk.layout import Layout
+from sequencer.sdk.serial import Reset
 
 METADATA: Final = sa.MetaData()
 MAX_NOTE: Final = 500
@@ -65,6 +66,16 @@ entries: Final = sa.Table(
     sa.Index("entry_position", "sequence", "position"),
     sa.Index("entry_source", "sequence", "source"),
     sa.Index("entry_time", "sequence", "time_us"),
+)
+floors: Final = sa.Table(
+    "log_floor",
+    METADATA,
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("lineage", sa.BigInteger, nullable=False),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("capacity", sa.BigInteger, nullable=False),
 )
 
 
