@@ -24,6 +24,8 @@ _LOCAL_RIGHTS = {
             "sequencer.create",
             "sequencer.lease",
             "sequencer.operate",
+            "sequencer.reserve",
+            "sequencer.void",
             "ums.read",
             "bus.read",
             "bus.replay",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NoReturn
 
 import typer
@@ -14,8 +15,17 @@ def terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
-    """Print a table; tab-separated, with a head line, when standard output is not a terminal."""
+def print_table(
+    headers: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    title: str = "",
+    *,
+    styles: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Print a table; tab-separated, with a head line, when standard output is not a terminal.
+
+    On terminals a cell whose whole text is in `styles` has that style of rich.
+    """
     if not terminal():
         for row in (headers, *rows):
             print("\t".join(row))
@@ -23,10 +33,11 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], title: st
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*headers, title=title or None, box=SIMPLE_HEAD, title_justify="left")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(cell, style=styles.get(cell, "")) for cell in row))
     Console().print(table)
 
 
