@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from engine.sequencer.v1 import sequencer_pb2
+from engine.sequencer.v1 import sequencer_pb2, serial_pb2
 from mesh.service import Blueprint, Parts, Service, Servicer
 from sequencer.allocation import Allocator
 from sequencer.directory import Directory
@@ -15,6 +15,8 @@ from sequencer.journal import WitnessJournal
 from sequencer.peers import MeshPeers
 from sequencer.plans import Plans
 from sequencer.rpc import SequencerRpc
+from sequencer.serial_rpc import SerialRpc
+from sequencer.serials import Serials
 from sequencer.service import Sequencer
 from sequencer.store import SqlCatalogue, SqlLog
 from sequencer.witnesses import Witnesses
@@ -33,7 +35,13 @@ def build(parts: Parts) -> Service:
     contract = sequencer_pb2.DESCRIPTOR.services_by_name["SequencerService"]
     servicer = SequencerRpc(sequencer, parts.clock)
     return Service(
-        servicers=[Servicer(descriptor=contract, implementation=servicer)],
+        servicers=[
+            Servicer(descriptor=contract, implementation=servicer),
+            Servicer(
+                descriptor=serial_pb2.DESCRIPTOR.services_by_name["SerialService"],
+                implementation=SerialRpc(Serials(directory, sequencer, parts.clock)),
+            ),
+        ],
         resources=[_opened(journal), allocator],
     )
 
