@@ -9,8 +9,9 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from math import inf
+from pathlib import Path
 from threading import RLock
 from types import TracebackType
 from typing import Self
@@ -20,12 +21,13 @@ from sequencer.sdk._buffer import IdBuffer
 from sequencer.sdk._demand import RateMeter, Sizing
 from sequencer.sdk._errors import SequencerError, SequencerUnavailable
 from sequencer.sdk._grpc import GrpcRangeSource
+from sequencer.sdk._journal import Journal
 from sequencer.sdk._link import Link
 from sequencer.sdk._lock import exclusive
 from sequencer.sdk._refiller import CALL_TIMEOUT_S, Account, Refiller, Supply
 from sequencer.sdk._sequence import Sequence, SequenceStats
 from sequencer.sdk._serial import SerialSequence, serial_format
-from sequencer.sdk._source import RangeSource
+from sequencer.sdk._source import Lease, RangeSource
 from sequencer.sdk.serial import SerialFormat
 
 
@@ -34,8 +36,11 @@ class Sequencer:
 
     A context manager, blocking or asynchronous: entering begins to fetch ids,
     leaving returns those unused. Without one, fetching begins with the first id
-    wanted, and ids unused at the end are lost. In a forked child it is a new
-    client that holds nothing; sequences, and methods bound before, work on.
+    wanted, and ids unused at the end are lost, unless there is a journal. (A
+    program that is told to stop by a signal leaves its blocks when the handler
+    raises, as `signal.signal(SIGTERM, lambda *_: sys.exit())` does.) In a forked
+    child it is a new client that holds nothing; sequences, and methods bound
+    before, work on.
 
     Args:
         source: where ranges come from, or the sequencer's address, "host:port".
@@ -43,6 +48,9 @@ class Sequencer:
         timeout_s: how long a user who finds no id waits.
         create_missing: create sequences that nobody has created, with default
             settings; needs the right to.
+        journal: a folder on a local disk, shared by all programs of a user and never
+            put back from a copy. When this process is killed, the next client with
+            the folder returns what it held, but for 65,536 ids of each sequence.
         monotonic: seconds that never step back.
     """
 
@@ -53,12 +61,14 @@ class Sequencer:
         survive_s: float = 60.0,
         timeout_s: float = 5.0,
         create_missing: bool = False,
+        journal: Path | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = GrpcRangeSource(source) if isinstance(source, str) else source
         self._sizing = Sizing(survive_s=survive_s)
         self._timeout_s = timeout_s
         self._create_missing = create_missing
+        self._journal_folder = journal
         self._monotonic = monotonic
         self._accounts: dict[str, Account] = {}
         self._sequences: dict[str, Sequence] = {}
@@ -134,6 +144,8 @@ class Sequencer:
         for account in self._accounts.values():
             account.buffer.close()
         self._refiller.stop(self._accounts.values(), timeout_s=2 * CALL_TIMEOUT_S)
+        if self._supply.journal is not None:
+            self._supply.journal.close()
         self._source.close()
 
     def __enter__(self) -> Self:
@@ -163,17 +175,22 @@ class Sequencer:
 
     def _begin(self) -> None:
         self._lock = RLock()
+        client_id = f"{socket.gethostname()[:60]}-{os.getpid()}-{secrets.token_hex(8)}"
+        folder = self._journal_folder
         self._supply = Supply(
             source=self._source,
-            client_id=f"{socket.gethostname()[:60]}-{os.getpid()}-{secrets.token_hex(8)}",
+            client_id=client_id,
             sizing=self._sizing,
             create_missing=self._create_missing,
             monotonic=self._monotonic,
+            journal=Journal(folder, client_id) if folder is not None else None,
         )
         self._refiller = Refiller(self._supply)
 
     def _reset(self) -> None:
         """Start anew as the client of a forked child."""
+        if self._supply.journal is not None:
+            self._supply.journal.abandon()
         self._begin()
         for account in self._accounts.values():
             account.meter = RateMeter(self._monotonic())
@@ -186,6 +203,7 @@ class Sequencer:
                 timeout_s=self._timeout_s,
                 ask=lambda asked: self._refiller.ask(account, asked),
                 monotonic=self._monotonic,
+                note=partial(self._note, name) if self._journal_folder is not None else None,
             ),
             RateMeter(self._monotonic()),
         )
@@ -195,6 +213,10 @@ class Sequencer:
         )
         if self._entered:
             account.buffer.prefetch()
+
+    def _note(self, name: str, lease: Lease, used: int) -> None:
+        if self._supply.journal is not None:
+            self._supply.journal.note(name, lease, used)
 
     def _stats(self, account: Account) -> SequenceStats:
         level = account.buffer.level()

@@ -160,10 +160,11 @@ class Holdings:
 
         Iterators are emptied in place, for somebody may be at them.
         """
-        self.retire()
-        dropped, self.left = self.left + self.waiting, 0
-        self._spans = []
-        return dropped
+        spans = self.clear()
+        if self._note is not None:
+            for lease, _ in spans:
+                self._note(lease, lease.size)
+        return sum(lease.size - used for lease, used in spans)
 
 
 def emptied(ids: RangeIterator) -> int:

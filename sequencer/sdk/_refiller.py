@@ -14,6 +14,7 @@ from threading import Event, RLock, Thread
 from sequencer.sdk._buffer import Asked, IdBuffer
 from sequencer.sdk._demand import Latencies, RateMeter, Sizing
 from sequencer.sdk._errors import SequenceNotFound, SequencerError, SequencerUnavailable
+from sequencer.sdk._journal import Journal, recover
 from sequencer.sdk._lock import owned
 from sequencer.sdk._source import Lease, LeaseRequest, RangeSource, Tail
 
@@ -41,6 +42,7 @@ class Supply:
     sizing: Sizing
     create_missing: bool
     monotonic: Callable[[], float]
+    journal: Journal | None = None
     latencies: Latencies = field(default_factory=Latencies)
 
 
@@ -85,6 +87,7 @@ class Refiller:
         self._starting = RLock()
         self._thread: Thread | None = None
         self._delays = delays()
+        self._recovered = False
 
     def ask(self, account: Account, asked: Asked) -> None:
         """Have the buffer filled. Never waits for the source."""
@@ -133,6 +136,23 @@ class Refiller:
             account.buffer.fail(error, final=True)
         else:
             self._delays = delays()
+            self._recover()
+
+    def _recover(self) -> None:
+        """Return what clients left on this machine that were killed; once."""
+        journal = self._supply.journal
+        if journal is None or self._recovered:
+            return
+        try:
+            returned = recover(journal.folder, self._return)
+        except SequencerUnavailable:
+            return  # again after the next refill
+        except OSError as error:
+            _log.warning("journals_not_read: %s: %s", journal.folder, error)
+        else:
+            if returned:
+                _log.info("tails_recovered: %d ids", returned)
+        self._recovered = True
 
     def _put(self, account: Account) -> None:
         """Lease one range, of a size that fits the present rate, into the buffer."""
@@ -148,6 +168,8 @@ class Refiller:
         )
         lease = self._leased(request)
         supply.latencies.add(supply.monotonic() - began)
+        if supply.journal is not None:
+            supply.journal.add(request.name, lease)
         account.buffer.put(lease, low=low)
         if account.buffer.closed:
             self.give_back(account)
@@ -178,18 +200,21 @@ class Refiller:
         Raises:
             SequencerUnavailable: the rest is lost.
         """
+        name, journal = account.buffer.name, self._supply.journal
         for lease, used in account.buffer.drain():
-            self._give_back_one(
+            self._return(
                 Tail(
-                    name=account.buffer.name,
+                    name=name,
                     client_id=self._supply.client_id,
                     lease_number=lease.number,
                     mark=lease.mark,
                     used=used,
                 )
             )
+            if journal is not None:
+                journal.note(name, lease, lease.size)
 
-    def _give_back_one(self, tail: Tail) -> None:
+    def _return(self, tail: Tail) -> None:
         try:
             self._supply.source.give_back(tail, timeout_s=CALL_TIMEOUT_S)
         except SequencerUnavailable:

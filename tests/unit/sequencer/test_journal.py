@@ -1,271 +1,247 @@
-"""A server's own memory of the logs: it outlives the process, and never keeps it from serving."""
+"""What a killed client held is returned by the next one on the machine."""
 
 from __future__ import annotations
 
-import random
-import sqlite3
-import stat
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from sequencer.entry import Witness
-from sequencer.journal import RETRY_S, WitnessJournal
-from sequencer.witness_file import ASIDE
-from tests.fault import Worker
-from tests.unit.sequencer.witnesses import witness
+from sequencer.sdk import (
+    Lease,
+    LocalRangeSource,
+    Sequencer,
+    SequencerError,
+    SequencerUnavailable,
+    Tail,
+)
+from sequencer.sdk import _journal as journal_module
+from sequencer.sdk._holdings import PIECE
+from sequencer.sdk._journal import Journal, recover
 
-MODULE = "tests.unit.sequencer.noting"
-LARGEST = Witness(number=2**62, mark=2**63 - 1, epoch=2**31, position=2**63 - 1)
+NAME = "test.ids"
 
+CLIENT = """
+import os, sys
+from pathlib import Path
+from sequencer.sdk import LocalRangeSource, Sequencer
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "sequencer" / "witnesses.db"
-
-
-@pytest.fixture
-def journal(path: Path) -> Iterator[WitnessJournal]:
-    with WitnessJournal(path) as journal:
-        yield journal
-
-
-def kept(path: Path) -> dict[int, Witness]:
-    """What a process that starts now finds."""
-    with WitnessJournal(path) as journal:
-        return dict(journal.all())
-
-
-def aside(path: Path) -> Path:
-    return path.with_name(path.name + ASIDE)
-
-
-def test_what_was_noted_is_there_for_the_next_process(path: Path) -> None:
-    """Of each sequence its newest witness, to the last bit."""
-    with WitnessJournal(path) as journal:
-        assert journal.read(1) is None
-        journal.note(1, witness(5))
-        journal.note(2, LARGEST)
-        assert journal.read(1) == witness(5)
-    assert kept(path) == {1: witness(5), 2: LARGEST}
+source = LocalRangeSource()
+for name in ("test.ids", "other.ids"):
+    source.create(name)
+sequencer = Sequencer(source, journal=Path(sys.argv[1])).__enter__()
+ids, others = sequencer.sequence("test.ids"), sequencer.sequence("other.ids")
+others.next_id()
+for _ in range(3):
+    ids.next_ids(300_000)
+next_id = ids.next_id
+last = [next_id() for _ in range(100_000)][-1]
+if sys.argv[2] == "fork" and os.fork() == 0:
+    last = next_id()
+print(last, ids.stats().held, flush=True)
+sys.stdin.read()
+"""
 
 
-def test_a_newer_witness_is_never_replaced_by_an_older_one(path: Path) -> None:
-    """Epoch before number; whoever noted it, in whatever order."""
-    first, second, third = witness(9), witness(3, epoch=1), witness(4, epoch=1)
-    with WitnessJournal(path) as one, WitnessJournal(path) as other:
-        one.note(1, second)
-        other.note(1, first)
-        assert one.read(1) == other.read(1) == second
-        other.note(1, third)
-        one.note(1, second)
-        assert one.read(1) == other.read(1) == third
-    assert kept(path) == {1: third}
+class Source(LocalRangeSource):
+    """Notes what is given back; may be away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.create(NAME)
+        self.returned: list[Tail] = []
+        self.failures: Iterator[Exception] = iter(())
+
+    def give_back(self, tail: Tail, *, timeout_s: float) -> None:
+        for failure in self.failures:
+            raise failure
+        self.returned.append(tail)
+        super().give_back(tail, timeout_s=timeout_s)
 
 
-def test_several_are_noted_at_once(journal: WitnessJournal, path: Path) -> None:
-    """Ten thousand take one transaction; an older one among them changes nothing."""
-    journal.note(7, witness(50))
-    journal.note_all({sequence: witness(sequence) for sequence in range(10_000)})
-    journal.note_all({})
-    assert journal.all() == kept(path)
-    assert (len(kept(path)), journal.read(7), journal.read(8)) == (10_000, witness(50), witness(8))
+def lease(number: int, size: int) -> Lease:
+    return Lease(number=number, mark=77, position=size, first=1, size=size)
 
 
-def test_only_its_owner_may_read_it(journal: WitnessJournal, path: Path) -> None:
-    """Who learns marks could speak as a witness."""
-    journal.note(1, witness(1))
-    modes = {stat.S_IMODE(each.stat().st_mode) for each in path.parent.glob("*.db*[!k]")}
-    assert modes == {0o600}
+def killed(folder: Path, mode: str = "plain") -> tuple[int, int]:
+    """The last id, and the ids still held, of a client that was killed."""
+    client = subprocess.Popen(
+        [sys.executable, "-c", CLIENT, folder, mode],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert client.stdin is not None
+    assert client.stdout is not None
+    last, held = map(int, client.stdout.readline().split())
+    os.kill(client.pid, signal.SIGKILL)
+    client.wait()
+    client.stdin.close()
+    client.stdout.close()
+    return last, held
 
 
-@pytest.mark.parametrize("writers", [2, 4])
-def test_processes_share_a_file(path: Path, tmp_path: Path, writers: int) -> None:
-    """All note at once; of each sequence the newest of all is there."""
-    with ExitStack() as stack:
-        workers = [
-            Worker(MODULE, str(path), "10", str(epoch), "300", log=tmp_path / f"{epoch}")
-            for epoch in range(writers)
-        ]
-        for worker in workers:
-            stack.enter_context(worker)
-        until(lambda: all(len(worker.said) == 300 for worker in workers))
-        assert kept(path) == {n % 10: witness(n, writers - 1) for n in range(290, 300)}
-        for worker in workers:
-            worker.stop()
-    assert kept(path) == {n % 10: witness(n, writers - 1) for n in range(290, 300)}
+def test_a_kill_costs_at_most_one_piece(tmp_path: Path) -> None:
+    """After SIGKILL all comes back but what was opened, nothing that was used."""
+    last, held = killed(tmp_path)
+    tails: list[Tail] = []
+
+    returned = recover(tmp_path, tails.append)
+
+    assert {tail.name for tail in tails} >= {NAME}
+    ours = [tail for tail in tails if tail.name == NAME]
+    assert len(ours) == 1, "all other leases were used up"
+    others = returned - held
+    assert -PIECE <= others <= 1_000, "one piece of ours at most, and the other sequence's"
+    assert last > 900_000
+    assert not list(tmp_path.iterdir())
+    assert recover(tmp_path, tails.append) == 0
 
 
-def test_nothing_noted_is_lost_when_the_process_is_killed(path: Path, tmp_path: Path) -> None:
-    """Ten times, at whatever moment: the number that it printed last is there, or the next."""
-    random_ = random.Random(5)
-    for life in range(10):
-        log = tmp_path / f"{life}"
-        with Worker(MODULE, str(path), "1", str(life), "0", log=log) as worker:
-            enough = random_.randrange(1, 200)
-            until(lambda: len(worker.said) >= enough)  # noqa: B023 - at once
-            worker.kill()
-        last = int(log.read_text().rpartition("\n")[0].rpartition("\n")[2])
-        assert kept(path)[0] in (witness(last, life), witness(last + 1, life))
-    assert not aside(path).exists()
+def test_the_next_client_returns_it(tmp_path: Path) -> None:
+    """It does so on behalf of the dead client, once it has ids of its own."""
+    killed(tmp_path)
+    source = Source()
+    with Sequencer(source, journal=tmp_path, create_missing=True) as sequencer:
+        sequencer.sequence(NAME).next_id()
+        sequencer.sequence("third.ids").next_id()
+
+    own = {tail.client_id for tail in source.returned if tail.name == "third.ids"}
+    dead = {tail.client_id for tail in source.returned} - own
+    assert len(own) == len(dead) == 1
+    assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("content", [b"no database", b"SQLite format 3\x00" * 500, bytes(4096)])
-def test_a_file_that_is_none_of_ours_is_put_aside(
-    path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+def test_a_living_client_keeps_its_own(tmp_path: Path) -> None:
+    """A journal whose owner lives is left alone."""
+    journal = Journal(tmp_path, "alive")
+    journal.add(NAME, lease(1, 10))
+    tails: list[Tail] = []
+
+    assert recover(tmp_path, tails.append) == 0
+    journal.abandon()
+    assert recover(tmp_path, tails.append) == 10
+    assert tails == [Tail(name=NAME, client_id="alive", lease_number=1, mark=77, used=0)]
+
+
+def test_after_another_boot_nothing_is_returned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is kept under another name, an error is logged, and a fresh one is begun."""
-    path.parent.mkdir()
-    path.write_bytes(content)
-    with WitnessJournal(path) as journal:
-        journal.note(1, witness(1))
-    assert aside(path).read_bytes() == content
-    assert [record.message for record in caplog.records] == ["journal_damaged"]
-    assert kept(path) == {1: witness(1)}
+    """The last writes before a loss of power may be missing."""
+    journal = Journal(tmp_path / "journal", "lost")
+    journal.add(NAME, lease(1, 10))
+    journal.abandon()
+    boot = tmp_path / "boot_id"
+    boot.write_text("another\n")
+    monkeypatch.setattr(journal_module, "BOOT_ID", boot)
+
+    assert recover(tmp_path / "journal", lambda _: None) == 0
+    assert not list((tmp_path / "journal").iterdir())
 
 
-def test_another_database_is_put_aside(path: Path) -> None:
-    """One that has a table of the name, and other columns."""
-    path.parent.mkdir()
-    with sqlite3.connect(path) as other:
-        other.execute("CREATE TABLE witness (name TEXT)")
-    other.close()
-    with WitnessJournal(path) as journal:
-        journal.note(1, witness(1))
-    assert aside(path).exists()
-    assert kept(path) == {1: witness(1)}
+def test_a_clean_end_leaves_nothing(tmp_path: Path) -> None:
+    """Everything is returned to the last id, and the file is removed."""
+    source = Source()
+    with Sequencer(source, journal=tmp_path) as sequencer:
+        ids = sequencer.sequence(NAME)
+        last = ids.next_id()
+        assert list(tmp_path.glob("*.tails"))
+
+    assert (last, source.returned[0].used) == (1, 1)
+    assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_damage_anywhere_makes_no_false_witness(path: Path, seed: int) -> None:
-    """Whatever bytes change or are missing: it starts, and what it tells was noted."""
-    random_ = random.Random(seed)
-    noted = {sequence: witness(sequence + 1, epoch=1) for sequence in range(60)}
-    with WitnessJournal(path) as journal:
-        journal.note_all(noted)
-    data = bytearray(path.read_bytes())
-    for _ in range(random_.choice((1, 1, 8, 100))):
-        data[random_.randrange(len(data))] = random_.randrange(256)
-    if random_.random() < 0.2:
-        del data[random_.randrange(len(data)) :]
-    path.write_bytes(data)
-    with WitnessJournal(path) as journal:
-        told = journal.all()
-        assert told.items() <= noted.items()
-        journal.note(1, witness(9, epoch=2))
-        assert journal.read(1) == witness(9, epoch=2)
-    assert kept(path)[1] == witness(9, epoch=2)
+def test_what_cannot_be_returned_stays_written_down(tmp_path: Path) -> None:
+    """A client that ends while the sequencer is away leaves it to the next one."""
+    source = Source()
+    with Sequencer(source, journal=tmp_path) as sequencer:
+        sequencer.sequence(NAME).next_id()
+        source.failures = iter([SequencerUnavailable("away")])
+    assert not source.returned
+    assert list(tmp_path.glob("*.tails"))
+
+    with Sequencer(source, journal=tmp_path) as sequencer:
+        sequencer.sequence(NAME).next_ids(2_000)
+
+    assert source.returned
+    assert not list(tmp_path.iterdir())
 
 
-def test_damage_while_it_is_open_is_survived(path: Path) -> None:
-    """What this process noted is in the fresh file, what comes after it too."""
-    with WitnessJournal(path) as journal:
-        for sequence in range(1_000):
-            journal.note(sequence, witness(sequence))
-        with sqlite3.connect(path) as other:
-            other.execute("UPDATE witness SET position = position + 1 WHERE sequence = 7")
-        other.close()
-        assert journal.read(7) == witness(7)
-        journal.note(1, witness(5_000))
-        assert journal.read(7) == witness(7)
-        assert not journal.is_behind
-    assert aside(path).exists()
-    assert kept(path) == {**{n: witness(n) for n in range(1_000)}, 1: witness(5_000)}
+def test_a_sequencer_that_is_away_is_told_later(tmp_path: Path) -> None:
+    """A journal that could not be returned is tried again after a later refill."""
+    journal = Journal(tmp_path, "dead")
+    journal.add(NAME, lease(1, 10))
+    journal.abandon()
+
+    def away(_: Tail) -> None:
+        raise SequencerUnavailable("away")
+
+    with pytest.raises(SequencerUnavailable):
+        recover(tmp_path, away)
+    assert recover(tmp_path, lambda _: None) == 10
 
 
-def test_one_that_was_put_aside_by_another_process_is_left(path: Path) -> None:
-    """Both go on with the fresh one, and neither's end takes anything from it."""
-    with WitnessJournal(path) as one:
-        one.note(1, witness(1))
-        for end in ("-wal", "-shm", ""):
-            path.with_name(path.name + end).rename(f"{aside(path)}{end}")
-        with WitnessJournal(path) as other:
-            other.note(2, witness(2))
-            one.note(3, witness(3))
-            assert other.all() == {n: witness(n) for n in (1, 2, 3)}
-    assert kept(path) == {n: witness(n) for n in (1, 2, 3)}
-
-
-def test_one_that_ends_after_its_file_was_replaced_brings_what_it_knows(path: Path) -> None:
-    """Its end does not take the fresh file's log away, either."""
-    with WitnessJournal(path) as other, ExitStack() as one:
-        one.enter_context(WitnessJournal(path)).note(1, witness(1))
-        for end in ("-wal", "-shm", ""):
-            path.with_name(path.name + end).rename(f"{aside(path)}{end}")
-        other.note(2, witness(2))
-        one.close()
-        other.note(2, witness(3))
-    assert kept(path) == {1: witness(1), 2: witness(3)}
-
-
-def test_two_that_find_damage_at_once_begin_one_fresh_file(path: Path, tmp_path: Path) -> None:
-    """Neither puts aside what the other has just begun."""
-    for attempt in range(5):
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(b"no database")
-        with ExitStack() as stack:
-            workers = [
-                Worker(MODULE, str(path), "1", str(n), "20", log=tmp_path / f"{attempt}.{n}")
-                for n in range(2)
-            ]
-            for worker in workers:
-                stack.enter_context(worker)
-            until(lambda: all(len(worker.said) == 20 for worker in workers))  # noqa: B023
-        assert kept(path) == {0: witness(19, 1)}
-        for each in path.parent.iterdir():
-            each.unlink()
-
-
-class Time:
-    """A clock that stands still."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_without_a_place_to_write_it_remembers_and_writes_later(
-    path: Path, caplog: pytest.LogCaptureFixture
+def test_a_folder_that_cannot_be_written_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It starts, says so once, and tries again after a while."""
-    path.parent.write_bytes(b"a file, not a folder")
-    clock = Time()
-    with WitnessJournal(path, monotonic=clock) as journal:
-        for number in range(100):
-            journal.note(number, witness(number))
-        assert journal.is_behind
-        assert journal.read(5) == witness(5)
-        assert [record.message for record in caplog.records] == ["journal_unusable"]
-        path.parent.unlink()
-        clock.now += RETRY_S
-        journal.note(100, witness(100))
-        assert not journal.is_behind
-        assert kept(path) == {number: witness(number) for number in range(101)}
+    """The client works without a journal."""
+    (tmp_path / "file").write_text("")
+    with Sequencer(Source(), journal=tmp_path / "file") as sequencer:
+        assert sequencer.sequence(NAME).next_ids(5_000)
+        assert sequencer.sequence(NAME).next_ids(5_000)
+
+    assert caplog.text.count("journal_not_written") == 1
 
 
-def test_a_lock_that_stays_delays_a_note_but_does_not_lose_it(path: Path) -> None:
-    """Another process was frozen while it wrote: what could not be written is written later."""
-    clock = Time()
-    with WitnessJournal(path, monotonic=clock) as journal:
-        journal.note(1, witness(1))
-        frozen = sqlite3.connect(path, isolation_level=None)
-        frozen.execute("BEGIN IMMEDIATE")
-        for number in range(2, 50):
-            journal.note(1, witness(number))
-        assert journal.is_behind
-        assert journal.read(1) == witness(49)
-        frozen.close()
-        clock.now += RETRY_S
-        journal.note(2, witness(1))
-        assert not journal.is_behind
-        assert kept(path) == {1: witness(49), 2: witness(1)}
+def test_slots_are_used_again(tmp_path: Path) -> None:
+    """A client that lives long keeps a small file."""
+    journal = Journal(tmp_path, "old")
+    for number in range(1, 1_000):
+        journal.add(NAME, lease(number, 10))
+        journal.note(NAME, lease(number, 10), 10)
+
+    assert next(tmp_path.iterdir()).stat().st_size < 1_024
+    journal.close()
+    assert not list(tmp_path.iterdir())
 
 
-def until(condition: Callable[[], bool]) -> None:
-    """Return once it holds; the test's time-out bounds the wait."""
-    while not condition():
-        time.sleep(0.005)
+def test_a_fence_jump_leaves_nothing_to_return(tmp_path: Path) -> None:
+    """Ids that were dropped may be somebody else's: they are not returned either."""
+    source = Source()
+    with Sequencer(source, journal=tmp_path) as sequencer:
+        ids = sequencer.sequence(NAME)
+        ids.next_id()
+        source._states[NAME].granted.clear()
+        ids.next_ids(2_000)
+        source.failures = iter([SequencerUnavailable("away")])
+        assert ids.stats().fence_jumps == 1
+        assert ids.stats().wasted > 0
+    tails: list[Tail] = []
+    recover(tmp_path, tails.append)
+
+    assert all(tail.lease_number > 1 for tail in tails)
+
+
+def test_ids_are_not_given_when_their_use_cannot_be_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal that fails is removed; when even that fails its ids are refused."""
+    journal = Journal(tmp_path, "full")
+    journal.add(NAME, lease(1, 10))
+
+    def full(*_: object, **__: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", full)
+        with pytest.raises(SequencerError, match="cannot be written"):
+            journal.note(NAME, lease(1, 10), 5)
+    journal.note(NAME, lease(1, 10), 5)
+
+    assert not list(tmp_path.iterdir())
+    journal.abandon()
