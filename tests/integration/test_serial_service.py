@@ -7,11 +7,13 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import grpc
+import httpx
 import pytest
 
 from engine.sequencer.v1 import sequencer_pb2, serial_pb2
 from engine.sequencer.v1.sequencer_pb2_grpc import SequencerServiceStub
 from engine.sequencer.v1.serial_pb2_grpc import SerialServiceStub
+from gateway.app import BLUEPRINT as GATEWAY
 from mesh import ErrorView
 from mesh.clock import ManualClock
 from mesh.testing import Mesh
@@ -34,6 +36,7 @@ DAY = sequencer_pb2.SERIAL_RESET_DAY
 async def serials(mesh: Mesh) -> SerialServiceAsyncStub:
     """The service in the evening of the 25th by UTC, which is the 26th in Shanghai."""
     mesh.trust("shop", RIGHTS)
+    mesh.trust("gateway", GATEWAY.rights | RIGHTS)
     clock = ManualClock(datetime(2026, 11, 25, 16, 30, tzinfo=UTC))
     await mesh.start(BLUEPRINT, clock=clock)
     return SerialServiceStub(mesh.channel("sequencer", token=token(mesh)))
@@ -209,6 +212,27 @@ async def test_the_client_takes_the_format_from_the_service(
 
         assert [contracts.read(text).number for text in (one, *others)] == [1, 2, 3, 4]
         assert contracts.read(earlier).period == "20261125"
+
+
+async def test_serials_are_had_by_rest(
+    mesh: Mesh, serials: SerialServiceAsyncStub, sequences: SequencerServiceAsyncStub
+) -> None:
+    """The name with its dots in the path, the serial with whatever it has in the query."""
+    await create(sequences, "LN/{date:%Y-%m-%d} {number:04}+{check:luhn}", reset=DAY)
+    gateway = await mesh.start(GATEWAY)
+    headers = {"authorization": f"Bearer {token(mesh)}"}
+    async with httpx.AsyncClient(base_url=f"http://{gateway.entry.http}", headers=headers) as http:
+        asked = {"businessDate": "2026-11-26", "count": 2}
+        taken = (await http.post(f"/v1/serials/{NAME}:next", json=asked)).json()
+        said = await http.get(f"/v1/serials/{NAME}:read", params={"serial": taken["serials"][1]})
+
+    assert taken["serials"] == ["LN/2026-11-26 0001+1", "LN/2026-11-26 0002+9"]
+    assert said.json() == {
+        "valid": True,
+        "number": "2",
+        "businessDate": "2026-11-26",
+        "sequence": f"{NAME}@20261126",
+    }
 
 
 def client(mesh: Mesh) -> Sequencer:
