@@ -5,6 +5,7 @@ what they asked and were answered, heals everything, and has checkers judge the 
 against what is found in the end. docs/howto/faults.md shows one in ten lines.
 """
 
+from loadtests.proxy import Proxy
 from tests.fault.checkers import (
     Checker,
     EachOnce,
@@ -15,7 +16,6 @@ from tests.fault.checkers import (
 )
 from tests.fault.history import History, Outcome
 from tests.fault.nemesis import Fault, Nemesis, link_faults, process_faults
-from tests.fault.proxy import Proxy
 from tests.fault.victims import Victim, Worker
 
 __all__ = [

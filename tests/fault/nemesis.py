@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
+from loadtests.proxy import Proxy
 from tests.fault.history import History
-from tests.fault.proxy import Proxy
 from tests.fault.victims import Victim
 
 JOIN_S: Final = 90.0

@@ -17,10 +17,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from loadtests.proxy import Proxy
 from loadtests.servers import MariaDb, Redis
 from tests.fault.nemesis import Fault, link_faults
 from tests.fault.pipeline import Plan, run
-from tests.fault.proxy import Proxy
 from tests.fault.victims import Victim
 
 KEPT: Final = Path("var/chaos")

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from loadtests.proxy import Proxy, Way
 from loadtests.servers import MariaDb
 from mesh.storage import MySQLOptions, OutcomeUnknown, Store, StoreUnavailable
 from tests.conformance.stores import MySQLPlace
-from tests.fault.proxy import Proxy, Way
 
 pytestmark = pytest.mark.real
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from loadtests.proxy import Way
 from tests.fault import Proxy
-from tests.fault.proxy import Way
 
 WAIT_S = 10.0
 
