@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from cli.seq import audit, definitions, ids, life, numbers, workers
+from cli.seq import audit, definitions, ids, life, numbers, takeover, workers
 
 __all__ = ["app"]
 
@@ -46,6 +46,7 @@ app.command(rich_help_panel=_GAPLESS)(numbers.voids)
 app.command(rich_help_panel=_GAPLESS, context_settings=_NEGATIVE)(numbers.void)
 app.command(rich_help_panel=_MAKE)(definitions.callers)
 app.command(rich_help_panel=_MAKE)(definitions.rename)
+app.command("import", rich_help_panel=_MAKE)(takeover.import_)
 app.command(rich_help_panel=_END)(life.drain)
 app.command(rich_help_panel=_END)(life.retire)
 app.command(rich_help_panel=_END)(life.fence)
