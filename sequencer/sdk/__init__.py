@@ -24,6 +24,7 @@ from sequencer.sdk._local import LocalRangeSource
 from sequencer.sdk._sequence import Sequence, SequenceStats
 from sequencer.sdk._serial import SerialSequence
 from sequencer.sdk._source import Lease, LeaseRequest, RangeSource, Tail, Witness
+from sequencer.sdk._strict import StrictSequence, StrictStats
 from sequencer.sdk.serial.permutation import KeyedPermutation
 
 __all__ = [
@@ -43,6 +44,8 @@ __all__ = [
     "SequencerError",
     "SequencerUnavailable",
     "SerialSequence",
+    "StrictSequence",
+    "StrictStats",
     "Tail",
     "Witness",
     "mesh_source",

@@ -54,3 +54,12 @@ class Arrival:
 def _complete(changed: asyncio.Future[None]) -> None:
     if not changed.done():
         changed.set_result(None)
+
+
+def on_event_loop() -> bool:
+    """Whether this thread is running an event loop, which must not be blocked."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

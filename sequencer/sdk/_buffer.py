@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from threading import RLock
 
-from sequencer.sdk._arrival import Arrival
+from sequencer.sdk._arrival import Arrival, on_event_loop
 from sequencer.sdk._chain import IdChain, RangeIterator
 from sequencer.sdk._demand import MAX_HELD
-from sequencer.sdk._errors import SequenceEmpty, SequencerError
+from sequencer.sdk._errors import SequenceEmpty, SequencerError, fresh
 from sequencer.sdk._holdings import PIECE, Holdings, Note
 from sequencer.sdk._lock import exclusive, owned
 from sequencer.sdk._source import Lease, Witness
@@ -243,7 +243,7 @@ class IdBuffer:
     def timed_out(self) -> SequencerError:
         """What to raise after having waited in vain."""
         if self._trouble is not None:
-            return _fresh(self._trouble)
+            return fresh(self._trouble)
         return SequenceEmpty(f"No ids of {self.name!r} came within {self._timeout_s:g} s")
 
     def _piece(self) -> RangeIterator:
@@ -299,7 +299,7 @@ class IdBuffer:
         if self._refused():
             raise self.timed_out()
         self._request(Asked.WAITING)
-        if _on_event_loop():
+        if on_event_loop():
             raise SequenceEmpty(f"No ids of {self.name!r} are held: await next_id_async()")
 
     def _refused(self) -> bool:
@@ -313,17 +313,3 @@ class IdBuffer:
         if self._asked < asked and not (self._closed or self._refused()):
             self._ask(asked)
             self._asked = asked  # last: an interruption before it has more asked for once too often
-
-
-def _on_event_loop() -> bool:
-    """Whether this thread is running an event loop, which must not be blocked."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _fresh(error: SequencerError) -> SequencerError:
-    """The same error for one more caller, with a traceback of its own."""
-    return type(error)(*error.args)

@@ -24,10 +24,12 @@ from sequencer.sdk._grpc import GrpcRangeSource
 from sequencer.sdk._journal import Journal
 from sequencer.sdk._link import Link
 from sequencer.sdk._lock import exclusive
-from sequencer.sdk._refiller import CALL_TIMEOUT_S, Account, Refiller, Supply
+from sequencer.sdk._refiller import Account, Refiller
 from sequencer.sdk._sequence import Sequence, SequenceStats
 from sequencer.sdk._serial import SerialSequence, serial_format
 from sequencer.sdk._source import Lease, RangeSource
+from sequencer.sdk._strict import Askers, Line, StrictSequence
+from sequencer.sdk._supply import CALL_TIMEOUT_S, Supply
 from sequencer.sdk.serial import SerialFormat
 
 
@@ -72,6 +74,7 @@ class Sequencer:
         self._monotonic = monotonic
         self._accounts: dict[str, Account] = {}
         self._sequences: dict[str, Sequence] = {}
+        self._lines: dict[str, Line] = {}
         self._entered = False
         self._closed = False
         self._begin()
@@ -105,6 +108,15 @@ class Sequencer:
             return SerialSequence(name, self, lambda: format)
         link = self.link
         return SerialSequence(name, self, lambda: serial_format(link, name, key))
+
+    def strict(self, name: str) -> StrictSequence:
+        """The sequence of that name, whose ids rise over all clients; of kind STRICT."""
+        with exclusive(self._lock):
+            if self._closed:
+                raise SequencerError("The client is closed")
+            if name not in self._lines:
+                self._lines[name] = Line(name, self._supply, self._askers)
+            return StrictSequence(self._lines[name], timeout_s=self._timeout_s)
 
     @property
     def link(self) -> Link:
@@ -143,6 +155,9 @@ class Sequencer:
             self._closed = True
         for account in self._accounts.values():
             account.buffer.close()
+        for line in self._lines.values():
+            line.close()
+        self._askers.stop()
         self._refiller.stop(self._accounts.values(), timeout_s=2 * CALL_TIMEOUT_S)
         if self._supply.journal is not None:
             self._supply.journal.close()
@@ -186,6 +201,7 @@ class Sequencer:
             journal=Journal(folder, client_id) if folder is not None else None,
         )
         self._refiller = Refiller(self._supply)
+        self._askers = Askers()
 
     def _reset(self) -> None:
         """Start anew as the client of a forked child."""
@@ -195,6 +211,8 @@ class Sequencer:
         for account in self._accounts.values():
             account.meter = RateMeter(self._monotonic())
             account.buffer.reset()
+        for line in self._lines.values():
+            line.begin(self._supply, self._askers)
 
     def _add(self, name: str) -> None:
         account = Account(

@@ -25,3 +25,8 @@ class SequencerUnavailable(SequencerError):  # noqa: N818 - a state of the servi
 
 class WorkerLost(SequencerUnavailable):
     """The window of the worker id has ended, or somebody else holds it. Another is tried for."""
+
+
+def fresh(error: SequencerError) -> SequencerError:
+    """The same error for one more caller, with a traceback of its own."""
+    return type(error)(*error.args)

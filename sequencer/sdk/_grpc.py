@@ -61,8 +61,9 @@ class GrpcRangeSource:
         )
         self.link.call(tail.name, _return_range, message, timeout_s=timeout_s)
 
-    def ensure(self, name: str, *, timeout_s: float) -> None:
-        message = pb.CreateSequenceRequest(sequence=pb.Sequence(name=name))
+    def ensure(self, name: str, *, strict: bool = False, timeout_s: float) -> None:
+        kind = pb.SEQUENCE_KIND_STRICT if strict else pb.SEQUENCE_KIND_SEGMENT
+        message = pb.CreateSequenceRequest(sequence=pb.Sequence(name=name, kind=kind))
         self.link.call(name, _create_sequence, message, timeout_s=timeout_s)
 
     def close(self) -> None:

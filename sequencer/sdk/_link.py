@@ -20,6 +20,7 @@ from sequencer.sdk._errors import (
     SequenceNotFound,
     SequencerError,
     SequencerUnavailable,
+    WorkerLost,
 )
 
 ATTEMPT_S: Final = 0.8
@@ -36,6 +37,8 @@ Method: TypeAlias = "Callable[[grpc.Channel], grpc.UnaryUnaryMultiCallable[Reque
 _REASONS: Final[dict[str, type[SequencerError]]] = {
     "SEQUENCE_EXHAUSTED": SequenceExhausted,
     "SEQUENCE_NOT_FOUND": SequenceNotFound,
+    "LAYOUT_EXHAUSTED": SequenceExhausted,
+    "WORKER_LOST": WorkerLost,
 }
 _REFUSALS: Final = frozenset(
     {

@@ -81,7 +81,13 @@ class LocalRangeSource:
         end = max_value if increment > 0 else -max_value
         self._states.setdefault(name, _State(start, increment, (end - start) // increment + 1))
 
-    def ensure(self, name: str, *, timeout_s: float) -> None:  # noqa: ARG002 - of the protocol
+    def ensure(
+        self,
+        name: str,
+        *,
+        strict: bool = False,  # noqa: ARG002 - of the protocol
+        timeout_s: float,  # noqa: ARG002 - of the protocol
+    ) -> None:
         self.create(name)
 
     def lease(self, request: LeaseRequest, *, timeout_s: float) -> Lease:  # noqa: ARG002

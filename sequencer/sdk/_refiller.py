@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Event, RLock, Thread
 
 from sequencer.sdk._buffer import Asked, IdBuffer
-from sequencer.sdk._demand import Latencies, RateMeter, Sizing
-from sequencer.sdk._errors import SequenceNotFound, SequencerError, SequencerUnavailable
-from sequencer.sdk._journal import Journal, recover
+from sequencer.sdk._demand import RateMeter
+from sequencer.sdk._errors import SequencerError, SequencerUnavailable
+from sequencer.sdk._journal import recover
 from sequencer.sdk._lock import owned
-from sequencer.sdk._source import Lease, LeaseRequest, RangeSource, Tail
-
-CALL_TIMEOUT_S = 2.0
-FIRST_DELAY_S = 0.05
-MAX_DELAY_S = 2.0
+from sequencer.sdk._source import LeaseRequest, Tail
+from sequencer.sdk._supply import CALL_TIMEOUT_S, Supply, delays
 
 _log = logging.getLogger("sequencer.sdk")
 
@@ -31,19 +27,6 @@ class Account:
 
     buffer: IdBuffer
     meter: RateMeter
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Supply:
-    """Where ids come from, and how: the source, who asks it, the sizes, the sense of time."""
-
-    source: RangeSource
-    client_id: str
-    sizing: Sizing
-    create_missing: bool
-    monotonic: Callable[[], float]
-    journal: Journal | None = None
-    latencies: Latencies = field(default_factory=Latencies)
 
 
 class _Queue:
@@ -166,27 +149,13 @@ class Refiller:
             size=supply.sizing.lease(low, level.held, level.wanted),
             last=level.last,
         )
-        lease = self._leased(request)
+        lease = supply.leased(request)
         supply.latencies.add(supply.monotonic() - began)
         if supply.journal is not None:
             supply.journal.add(request.name, lease)
         account.buffer.put(lease, low=low)
         if account.buffer.closed:
             self.give_back(account)
-
-    def _leased(self, request: LeaseRequest) -> Lease:
-        try:
-            lease = self._supply.source.lease(request, timeout_s=CALL_TIMEOUT_S)
-        except SequenceNotFound:
-            if not self._supply.create_missing:
-                raise
-            self._supply.source.ensure(request.name, timeout_s=CALL_TIMEOUT_S)
-            lease = self._supply.source.lease(request, timeout_s=CALL_TIMEOUT_S)
-        if not lease.follows(request.last):
-            raise SequencerUnavailable(
-                f"The sequencer granted ids of {request.name!r} that this client has had before"
-            )
-        return lease
 
     def _give_back(self, accounts: Iterable[Account]) -> None:
         """Return all tails. What cannot be returned is lost, and never reissued."""
@@ -221,11 +190,3 @@ class Refiller:
             raise
         except SequencerError as error:
             _log.warning("range_not_returned: %s", error)
-
-
-def delays(uniform: Callable[[float, float], float] = random.uniform) -> Iterator[float]:
-    """Pauses between attempts, in seconds: doubling up to a bound, each with jitter."""
-    bound = FIRST_DELAY_S
-    while True:
-        yield uniform(bound / 2, bound)
-        bound = min(bound * 2, MAX_DELAY_S)

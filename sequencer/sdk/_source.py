@@ -110,8 +110,8 @@ class RangeSource(Protocol):
     def give_back(self, tail: Tail, *, timeout_s: float) -> None:
         """Take back the tail of a lease. A second time does nothing."""
 
-    def ensure(self, name: str, *, timeout_s: float) -> None:
-        """Create the sequence with default settings, unless it is there."""
+    def ensure(self, name: str, *, strict: bool = False, timeout_s: float) -> None:
+        """Create the sequence, of kind STRICT or SEGMENT, unless it is there."""
 
     def close(self) -> None:
         """Let go of connections. A later call opens them anew."""

@@ -25,7 +25,7 @@ from sequencer.sdk import (
     SequencerUnavailable,
     Tail,
 )
-from sequencer.sdk._refiller import FIRST_DELAY_S, MAX_DELAY_S, delays
+from sequencer.sdk._supply import FIRST_DELAY_S, MAX_DELAY_S, delays
 
 NAME = "test.ids"
 

@@ -30,7 +30,7 @@ class FileSource:
     def give_back(self, tail, *, timeout_s):
         pass
 
-    def ensure(self, name, *, timeout_s):
+    def ensure(self, name, *, strict, timeout_s):
         pass
 
     def close(self):
