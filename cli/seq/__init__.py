@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from cli.seq import audit, definitions, ids, life, numbers, takeover, workers
+from cli.seq import audit, definitions, ids, life, numbers, serials, takeover, workers
 
 __all__ = ["app"]
 
@@ -38,6 +38,8 @@ app.command(rich_help_panel=_LOOK)(audit.audit)
 app.command(rich_help_panel=_LOOK)(workers.workers)
 app.command("next", rich_help_panel=_TAKE)(ids.next_)
 app.command(rich_help_panel=_TAKE)(ids.peek)
+app.command(rich_help_panel=_TAKE)(serials.serial)
+app.command(rich_help_panel=_LOOK)(serials.read)
 app.command(rich_help_panel=_GAPLESS)(numbers.reserve)
 app.command(rich_help_panel=_GAPLESS, context_settings=_NEGATIVE)(numbers.confirm)
 app.command(rich_help_panel=_GAPLESS, context_settings=_NEGATIVE)(numbers.release)

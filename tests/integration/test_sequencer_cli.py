@@ -341,3 +341,108 @@ async def test_an_unknown_sequence_says_what_to_do(
 async def test_a_bad_name_is_explained(engine: Engine) -> None:
     """The broken rule is shown with its field."""
     assert "sequence.name" in refusal(await engine("create", "Shop Order"))
+
+
+async def test_serials_of_two_business_dates_are_taken_side_by_side(engine: Engine) -> None:
+    """Each date has numbers of its own, whatever day it is."""
+    await engine(
+        *("create", "loan.contract", "--reset", "day"),
+        *("--serial", "LN{date:%Y%m%d}{number:04}{check:luhn}"),
+    )
+
+    async def taken(day: str) -> list[str]:
+        return (await engine("serial", "loan.contract", "-n", "2", "--date", day)).stdout.split()
+
+    assert await taken("2026-11-26") == ["LN2026112600011", "LN2026112600029"]
+    assert await taken("2026-11-27") == ["LN2026112700019", "LN2026112700027"]
+    assert (await taken("2026-11-26"))[0].startswith("LN202611260003")
+
+
+async def test_a_serial_leads_to_who_got_it(engine: Engine) -> None:
+    """Number, date, the period that it is from, and the client."""
+    template = "LN{date:%Y%m%d}{number:04}{check:luhn}"
+    await engine("create", "loan.contract", "--reset", "day", "--serial", template)
+    arguments = ("serial", "loan.contract", "--date", "2026-11-26")
+    text = (await engine(*arguments)).stdout.strip()
+
+    said = dict(rows(await engine("read", "loan.contract", text)))
+
+    assert (said["number"], said["business date"]) == ("1", "2026-11-26")
+    assert said["sequence"] == "loan.contract@20261126"
+    assert said["given to"].startswith(f"mesh:{OPERATOR}/serials at ")
+
+
+async def test_a_mistyped_serial_is_pointed_at(engine: Engine) -> None:
+    """Two digits changed places: the check digit tells."""
+    template = "LN{number:08}{check:luhn}"
+    await engine("create", "loan.contract", "--serial", template)
+
+    said = refusal(await engine("read", "loan.contract", "LN000000128"))
+
+    assert "LN000000128\n  " in said
+    assert "^" in said
+    assert "no serial of 'loan.contract'" in said
+
+
+async def test_a_sequence_without_a_template_has_no_serials(engine: Engine) -> None:
+    """And reading one changes nothing."""
+    await engine("create", "shop.order")
+    assert "no format for serials" in refusal(await engine("serial", "shop.order"))
+
+
+async def test_numbers_are_reserved_confirmed_and_released(engine: Engine) -> None:
+    """What is released is the next one; what is confirmed is in no report."""
+    await engine("create", "shop.invoice", "--kind", "gapless")
+    held = rows(await engine("reserve", "shop.invoice", "-n", "3"))
+    claim = held[0][1:3]
+
+    assert [line[0] for line in held] == ["1", "2", "3"]
+    assert (await engine("confirm", "shop.invoice", *claim, "1", "3")).stdout == "1\n3\n"
+    assert (await engine("release", "shop.invoice", *claim, "2")).stdout == "2\n"
+
+    (gap,) = rows(await engine("gaps", "shop.invoice"))
+    assert gap[:4] == ["2", "2", "1", "released"]
+    assert (await engine("peek", "shop.invoice")).stdout == "2\n"
+    counts = dict(rows(await engine("gaps", "shop.invoice", "--counts")))
+    assert (counts["confirmed"], counts["released"]) == ("2", "1")
+
+
+async def test_a_void_number_is_never_given_again_and_says_why(engine: Engine) -> None:
+    """It asks before; the list has the reason for auditors."""
+    await engine("create", "shop.invoice", "--kind", "gapless")
+    await engine("reserve", "shop.invoice")
+    arguments = ("void", "shop.invoice", "1", "--reason", "form spoiled")
+
+    assert "Say --yes" in refusal(await engine(*arguments), 2)
+    done = rows(await engine(*arguments, "--yes"))
+
+    assert done == rows(await engine("voids", "shop.invoice"))
+    assert done[0][:4] == ["1", "1", "1", "void"]
+    assert done[0][6:] == [f"mesh:{OPERATOR}", "form spoiled"]
+    assert (await engine("peek", "shop.invoice")).stdout == "2\n"
+
+
+async def test_a_gapless_number_is_inspected(engine: Engine) -> None:
+    """Reserved by whom, or confirmed; what was never given out is refused."""
+    await engine("create", "shop.invoice", "--kind", "gapless")
+    held = rows(await engine("reserve", "shop.invoice", "-n", "2"))
+    await engine("confirm", "shop.invoice", *held[0][1:3], "1")
+
+    (confirmed,) = rows(await engine("inspect", "shop.invoice", "1"))
+    (reserved,) = rows(await engine("inspect", "shop.invoice", "2"))
+
+    assert confirmed[3] == "confirmed"
+    assert reserved[3] == "reserved"
+    assert reserved[6].startswith(f"mesh:{OPERATOR}/cli-")
+    assert "has not given out 3" in refusal(await engine("inspect", "shop.invoice", "3"))
+
+
+async def test_draining_shows_reserved_numbers(engine: Engine) -> None:
+    """They may still be confirmed."""
+    await engine("create", "shop.invoice", "--kind", "gapless")
+    held = rows(await engine("reserve", "shop.invoice"))
+
+    drained = await engine("drain", "shop.invoice")
+
+    assert drained.stdout.splitlines()[-1].split("\t")[:4] == ["1", "1", "1", "reserved"]
+    assert (await engine("confirm", "shop.invoice", *held[0][1:3])).exit_code == 0
