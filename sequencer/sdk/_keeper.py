@@ -20,8 +20,12 @@ from sequencer.sdk._errors import (
 )
 from sequencer.sdk._lock import owned
 from sequencer.sdk._minter import Minter
-from sequencer.sdk._refiller import CALL_TIMEOUT_S, delays
+from sequencer.sdk._supply import CALL_TIMEOUT_S, delays
 from sequencer.sdk._worker import Tenancy, Worker, WorkerRequest, WorkerSource
+
+MIN_WINDOW_S: Final = 2.0
+MAX_WINDOW_S: Final = 900.0
+"""Bounds of a window: what a crash keeps a worker id from others, and what the service grants."""
 
 _NS: Final = 1_000_000_000
 _log: Final = logging.getLogger("sequencer.sdk")
@@ -40,7 +44,7 @@ class Leasing:
     @property
     def window_s(self) -> float:
         """Windows to ask for: renewed after a third, so that what is to be survived is left."""
-        return min(max(self.survive_s * 1.5, 2.0), 3600.0)
+        return min(max(self.survive_s * 1.5, MIN_WINDOW_S), MAX_WINDOW_S)
 
     def tend(self, minter: Minter) -> None:
         """Renew the minter's worker; lease another one when it has none or has lost it.
@@ -61,26 +65,26 @@ class Leasing:
 
     def release(self, minter: Minter) -> None:
         """Give the worker of a closed minter back."""
-        worker, next_tick = minter.held()
+        worker, last_tick = minter.held()
         if worker is not None:
-            next_tick = max(next_tick, worker.from_tick)
-            tenancy = self._tenancy(minter.name, worker)
+            next_tick = max(last_tick + 1, worker.from_tick)
+            tenancy = self._tenancy(minter, worker)
             self.source.release(tenancy, next_tick, timeout_s=CALL_TIMEOUT_S)
 
     def _renewed(self, minter: Minter) -> Worker | None:
         worker, _ = minter.held()
         if worker is None:
             return None
-        tenancy = self._tenancy(minter.name, worker)
+        tenancy = self._tenancy(minter, worker)
         return self.source.renew(tenancy, self.window_s, timeout_s=CALL_TIMEOUT_S)
 
     def _acquired(self, minter: Minter) -> Worker:
-        _, next_tick = minter.held()
+        _, last_tick = minter.held()
         request = WorkerRequest(
             name=minter.name,
             client_id=self.client_id,
             window_s=self.window_s,
-            last_tick=next_tick - 1,
+            last_tick=last_tick,
         )
         try:
             return self.source.acquire(request, timeout_s=CALL_TIMEOUT_S)
@@ -90,13 +94,14 @@ class Leasing:
             self.source.ensure(minter.name, timeout_s=CALL_TIMEOUT_S)
             return self.source.acquire(request, timeout_s=CALL_TIMEOUT_S)
 
-    def _tenancy(self, name: str, worker: Worker) -> Tenancy:
+    def _tenancy(self, minter: Minter, worker: Worker) -> Tenancy:
         return Tenancy(
-            name=name,
+            name=minter.name,
             client_id=self.client_id,
             worker_id=worker.worker_id,
             token=worker.token,
             until_tick=worker.until_tick,
+            now_tick=minter.now_tick(),
         )
 
 

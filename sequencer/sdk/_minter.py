@@ -153,9 +153,14 @@ class Minter:
                 self._request()
 
     def held(self) -> tuple[Worker | None, int]:
-        """The worker, and the first tick that is unused."""
+        """The worker, and the last tick that is used; -1 for none."""
         with self._lock:
-            return self._ticks.worker, self._ticks.last_tick + 1
+            return self._ticks.worker, self._ticks.last_tick
+
+    def now_tick(self) -> int:
+        """The present tick, by the time of the worker that is held."""
+        with self._lock:
+            return self._ticks.now(self._monotonic_ns())
 
     def left_s(self) -> float:
         """Seconds until the window ends; 0 without one."""

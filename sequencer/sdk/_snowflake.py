@@ -17,7 +17,7 @@ from sequencer.sdk._errors import SequenceEmpty, SequencerError
 from sequencer.sdk._keeper import Keeper, Leasing
 from sequencer.sdk._lock import exclusive
 from sequencer.sdk._minter import Minter
-from sequencer.sdk._refiller import CALL_TIMEOUT_S
+from sequencer.sdk._supply import CALL_TIMEOUT_S
 from sequencer.sdk._worker import WorkerSource
 
 T = TypeVar("T")

@@ -99,6 +99,10 @@ class Ticks:
         self.last_tick = tick
         return worker.layout.block(tick, worker.worker_id), self._time.begin_ns(tick + 1)
 
+    def now(self, now_ns: int) -> int:
+        """The present tick, or the one that is used already if that is ahead."""
+        return max(self._time.tick(now_ns), self.last_tick)
+
     def left_s(self, now_ns: int) -> float:
         """Seconds until the window ends; 0 without one."""
         if self.worker is None:

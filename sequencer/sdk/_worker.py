@@ -46,6 +46,7 @@ class Tenancy:
     worker_id: int
     token: int
     until_tick: int
+    now_tick: int
 
 
 class WorkerSource(Protocol):
@@ -64,7 +65,7 @@ class WorkerSource(Protocol):
         """Create the sequence with the default layout, unless it is there."""
 
     def renew(self, tenancy: Tenancy, window_s: float, *, timeout_s: float) -> Worker:
-        """Extend the window to `window_s` from now; it never becomes shorter.
+        """Extend the window to `window_s` from the holder's time; it never becomes shorter.
 
         Raises:
             WorkerLost: somebody else has the worker id, or may have it.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
+from typing import Final
 
 from sequencer.sdk._errors import (
     SequenceNotFound,
@@ -16,6 +17,9 @@ from sequencer.sdk._errors import (
 )
 from sequencer.sdk._worker import Tenancy, Worker, WorkerRequest
 from sequencer.sdk.layout import Layout
+
+GRACE_S: Final = 0.05
+"""A worker is free so long before its window ends; the next one begins where it does."""
 
 
 @dataclass(slots=True)
@@ -64,7 +68,7 @@ class LocalWorkerSource:
             worker_id = self._vacant(state, now)
             old = state.leases[worker_id]
             from_tick = max(now, old.until_tick, request.last_tick + 1)
-            until_tick = max(now, from_tick) + state.layout.ticks_in(request.window_s)
+            until_tick = from_tick + state.layout.ticks_in(request.window_s)
             until_tick = min(until_tick, state.layout.ticks)
             if until_tick <= from_tick:
                 raise SequencerError("The time bits of the layout have run out")
@@ -78,7 +82,8 @@ class LocalWorkerSource:
             if lease is None:
                 raise WorkerLost(f"Worker {tenancy.worker_id} is leased to somebody else")
             now, began = state.layout.tick_at(self._now()), lease.until_tick
-            wanted = min(now + state.layout.ticks_in(window_s), state.layout.ticks)
+            base = max(now, min(tenancy.now_tick, began))
+            wanted = min(base + state.layout.ticks_in(window_s), state.layout.ticks)
             lease.until_tick = max(began, wanted)
             return _worker(state, tenancy.worker_id, began, now)
 
@@ -102,7 +107,7 @@ class LocalWorkerSource:
     def _vacant(self, state: _State, now: int) -> int:
         """The lowest worker id whose window has ended, or that has had none."""
         for worker_id, lease in enumerate(state.leases):
-            if lease.until_tick <= now:
+            if lease.until_tick <= now + state.layout.ticks_in(GRACE_S):
                 return worker_id
         if len(state.leases) == state.layout.workers:
             raise SequencerUnavailable("All worker ids are leased")

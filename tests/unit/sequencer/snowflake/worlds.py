@@ -47,6 +47,7 @@ class Client:
     ) -> None:
         self.clock = Monotonic()
         self.asked = 0
+        self.last_id = -1
         self.minter = Minter(NAME, timeout_s=0, ask=self._ask, monotonic_ns=self.clock)
         self.leasing = Leasing(
             source=source,
@@ -68,4 +69,4 @@ class Client:
 
     @property
     def last_tick(self) -> int:
-        return self.minter.held()[1] - 1
+        return self.minter.held()[1]
