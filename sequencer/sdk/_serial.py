@@ -25,6 +25,9 @@ T = TypeVar("T")
 OPEN_PERIODS: Final = 2
 """Periods that hold ids while nobody waits for more: two business days run in parallel."""
 
+MAX_DATES: Final = 16
+"""Business dates whose period is kept at hand."""
+
 TRIES: Final = 8
 """How often a period is opened anew when others close it in the same moment."""
 
@@ -84,39 +87,34 @@ class SerialSequence:
         self._numbers = numbers
         self._learn = learn
         self._format: SerialFormat | None = None
+        self._dates: dict[date | None, tuple[date | None, str]] = {}
         self._open: dict[str, _Opened] = {}
         self._uses = itertools.count()
 
     def next(self, business_date: date | None = None) -> str:
         """The next serial of that date; of today, in the format's zone, when none is given."""
-        made = self._known()
-        day = made.business_date(business_date)
-        number = self._taken(made.period(day), lambda sequence: sequence.next_id())
-        return made.format(number, day)
+        made = self._format or self._known()
+        day, period = self._dates.get(business_date) or self._dated(made, business_date)
+        return made.format(self._taken(period, _next_id), day)
 
     async def next_async(self, business_date: date | None = None) -> str:
         """`next`, waiting on the event loop."""
-        made = await self._known_async()
-        day = made.business_date(business_date)
-        number = await self._taken_async(
-            made.period(day), lambda sequence: sequence.next_id_async()
-        )
-        return made.format(number, day)
+        made = self._format or await self._known_async()
+        day, period = self._dates.get(business_date) or self._dated(made, business_date)
+        return made.format(await self._taken_async(period, _next_id_async), day)
 
     def take(self, count: int, business_date: date | None = None) -> list[str]:
         """So many serials of one date, all of them or none."""
         made = self._known()
-        day = made.business_date(business_date)
-        ranges = self._taken(made.period(day), lambda sequence: sequence.next_ids(count))
+        day, period = self._dated(made, business_date)
+        ranges = self._taken(period, lambda sequence: sequence.next_ids(count))
         return [made.format(number, day) for number in itertools.chain.from_iterable(ranges)]
 
     async def take_async(self, count: int, business_date: date | None = None) -> list[str]:
         """`take`, waiting on the event loop."""
         made = await self._known_async()
-        day = made.business_date(business_date)
-        ranges = await self._taken_async(
-            made.period(day), lambda sequence: sequence.next_ids_async(count)
-        )
+        day, period = self._dated(made, business_date)
+        ranges = await self._taken_async(period, lambda sequence: sequence.next_ids_async(count))
         return [made.format(number, day) for number in itertools.chain.from_iterable(ranges)]
 
     def read(self, text: str) -> Serial:
@@ -134,6 +132,16 @@ class SerialSequence:
         if self._format is None:
             self._format = await asyncio.to_thread(self._learn)
         return self._format
+
+    def _dated(self, made: SerialFormat, given: date | None) -> tuple[date | None, str]:
+        """The date of a serial and the period that it is in; what was given is kept at hand."""
+        day = made.business_date(given)
+        found = day, made.period(day)
+        if given is not None:
+            if len(self._dates) >= MAX_DATES:
+                self._dates.clear()
+            self._dates[given] = found
+        return found
 
     def _taken(self, period: str, take: Callable[[Sequence], T]) -> T:
         for _ in range(TRIES):
@@ -227,6 +235,14 @@ def serial_format(link: Link, name: str, key: bytes | None) -> SerialFormat:
     return SerialFormat.parse(
         serial.template, zone=serial.zone, reset=_RESETS[serial.reset], key=key
     )
+
+
+def _next_id(sequence: Sequence) -> int:
+    return sequence.next_id()
+
+
+def _next_id_async(sequence: Sequence) -> Awaitable[int]:
+    return sequence.next_id_async()
 
 
 def _get_sequence(

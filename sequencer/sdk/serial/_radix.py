@@ -21,12 +21,14 @@ def written(number: int, radix: int) -> str:
 
 def first_stranger(text: str, radix: int) -> int | None:
     """Where the first character stands that is no digit; None when all are."""
-    digits = DIGITS[:radix]
-    return next((at for at, character in enumerate(text) if character not in digits), None)
+    rest = text.lstrip(DIGITS[:radix])
+    return len(text) - len(rest) if rest else None
 
 
 def value(text: str, radix: int) -> int:
     """The number that digits stand for."""
+    if radix <= 36:
+        return int(text, radix)
     number = 0
     for digit in text:
         number = number * radix + DIGITS.index(digit)

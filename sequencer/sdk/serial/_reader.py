@@ -66,6 +66,8 @@ def _checked_length(template: Template, text: str) -> int:
 
 
 def _same(found: str, expected: str, at: int) -> None:
+    if found == expected:
+        return
     for offset, (character, wanted) in enumerate(zip(found, expected, strict=True)):
         if character != wanted:
             raise SerialTextError(

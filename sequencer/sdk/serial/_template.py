@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from string import Formatter
 from typing import Final
 
@@ -66,28 +67,28 @@ class Check:
 Piece = Literal | DatePart | Number | Check
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Template:
     """The pieces of a serial, from left to right."""
 
     pieces: tuple[Piece, ...]
 
-    @property
+    @cached_property
     def number(self) -> Number:
         """The number; there is one."""
         return next(piece for piece in self.pieces if isinstance(piece, Number))
 
-    @property
+    @cached_property
     def check(self) -> CheckSystem | None:
         """The system of its check characters."""
         return next((piece.system for piece in self.pieces if isinstance(piece, Check)), None)
 
-    @property
+    @cached_property
     def parts(self) -> frozenset[str]:
         """Which parts of the date it tells."""
         return frozenset(piece.code for piece in self.pieces if isinstance(piece, DatePart))
 
-    @property
+    @cached_property
     def fixed_width(self) -> int:
         """How many characters the pieces have whose width does not vary."""
         return sum(map(width_of, self.pieces))
