@@ -64,6 +64,17 @@ class Directory:
             raise not_found(name)
         return await self._period(parent, name, period)
 
+    async def known(self, name: str) -> Definition:
+        """The sequence that has or had a name; looking at one never makes it.
+
+        Raises:
+            MeshError: SEQUENCE_NOT_FOUND.
+        """
+        found = await self._catalogue.find(name)
+        if found is None:
+            raise not_found(name)
+        return found
+
     async def again(self, known: Definition) -> Definition | None:
         """The sequence as it is now; None when it is gone."""
         return await self._catalogue.get(known.uid)

@@ -91,7 +91,7 @@ class Sequencer:
         Raises:
             MeshError: SEQUENCE_NOT_FOUND.
         """
-        standing = await self._standing(await self._directory.definition(name))
+        standing = await self._standing(await self._directory.known(name))
         return replace(standing, days_left=await self.days_left(standing))
 
     async def page(self, *, after: str, limit: int) -> ListOf[Standing]:
@@ -209,7 +209,7 @@ class Sequencer:
         Raises:
             MeshError: SEQUENCE_NOT_FOUND.
         """
-        definition = await self._directory.definition(name)
+        definition = await self._directory.known(name)
         found = await self._log.entries(definition.uid, before=before, limit=limit, only=only)
         return definition, found
 
@@ -221,7 +221,7 @@ class Sequencer:
         Raises:
             MeshError: SEQUENCE_NOT_FOUND.
         """
-        standing = await self._standing(await self._directory.definition(name))
+        standing = await self._standing(await self._directory.known(name))
         definition = standing.definition
         position = definition.position_of(id_, standing.tip.position)
         if position is None:
@@ -235,7 +235,7 @@ class Sequencer:
         Raises:
             MeshError: SEQUENCE_NOT_FOUND.
         """
-        definition = await self._directory.definition(name)
+        definition = await self._directory.known(name)
         return await self._log.usage(definition.uid, since, until)
 
     async def witness(self, name: str) -> Witness | None:

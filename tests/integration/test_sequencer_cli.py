@@ -372,6 +372,18 @@ async def test_a_serial_leads_to_who_got_it(engine: Engine) -> None:
     assert said["given to"].startswith(f"mesh:{OPERATOR}/serials at ")
 
 
+async def test_looking_at_a_period_does_not_make_it(engine: Engine) -> None:
+    """A serial that nobody took is valid, and was given to nobody; no sequence comes of it."""
+    template = "LN{date:%Y%m%d}{number:04}"
+    await engine("create", "loan.contract", "--reset", "day", "--serial", template)
+
+    said = dict(rows(await engine("read", "loan.contract", "LN209912310001")))
+
+    assert said["given to"].startswith("nobody")
+    assert (await engine("audit", "loan.contract@20991231", "--usage")).exit_code == 1
+    assert [row[0] for row in rows(await engine("list", "--periods"))] == ["loan.contract"]
+
+
 async def test_a_mistyped_serial_is_pointed_at(engine: Engine) -> None:
     """Two digits changed places: the check digit tells."""
     template = "LN{number:08}{check:luhn}"
