@@ -23,13 +23,18 @@ from sequencer.sdk._errors import SequencerError, SequencerUnavailable
 from sequencer.sdk._grpc import GrpcRangeSource
 from sequencer.sdk._journal import Journal
 from sequencer.sdk._link import Link
+from sequencer.sdk._local import LocalRangeSource
 from sequencer.sdk._lock import exclusive
 from sequencer.sdk._refiller import Account, Refiller
 from sequencer.sdk._sequence import Sequence, SequenceStats
 from sequencer.sdk._serial import SerialSequence, serial_format
+from sequencer.sdk._snowflake import Snowflake, Snowflakes
 from sequencer.sdk._source import Lease, RangeSource
 from sequencer.sdk._strict import Askers, Line, StrictSequence
 from sequencer.sdk._supply import CALL_TIMEOUT_S, Supply
+from sequencer.sdk._worker import WorkerSource
+from sequencer.sdk._worker_grpc import GrpcWorkerSource
+from sequencer.sdk._worker_local import LocalWorkerSource
 from sequencer.sdk.serial import SerialFormat
 
 
@@ -53,6 +58,8 @@ class Sequencer:
         journal: a folder on a local disk, shared by all programs of a user and never
             put back from a copy. When this process is killed, the next client with
             the folder returns what it held, but for 65,536 ids of each sequence.
+        workers: where the workers of snowflake sequences come from; None is from
+            where ranges come.
         monotonic: seconds that never step back.
     """
 
@@ -64,6 +71,7 @@ class Sequencer:
         timeout_s: float = 5.0,
         create_missing: bool = False,
         journal: Path | None = None,
+        workers: WorkerSource | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = GrpcRangeSource(source) if isinstance(source, str) else source
@@ -71,6 +79,8 @@ class Sequencer:
         self._timeout_s = timeout_s
         self._create_missing = create_missing
         self._journal_folder = journal
+        self._workers = workers
+        self._snowflakes: Snowflakes | None = None
         self._monotonic = monotonic
         self._accounts: dict[str, Account] = {}
         self._sequences: dict[str, Sequence] = {}
@@ -88,6 +98,15 @@ class Sequencer:
             if name not in self._sequences:
                 self._add(name)
             return self._sequences[name]
+
+    def snowflake(self, name: str) -> Snowflake:
+        """The snowflake sequence of that name, the same object at each call."""
+        with exclusive(self._lock):
+            if self._closed:
+                raise SequencerError("The client is closed")
+            if self._snowflakes is None:
+                self._snowflakes = self._with_workers()
+            return self._snowflakes.sequence(name, prefetch=self._entered)
 
     def serial(
         self,
@@ -159,6 +178,8 @@ class Sequencer:
             line.close()
         self._askers.stop()
         self._refiller.stop(self._accounts.values(), timeout_s=2 * CALL_TIMEOUT_S)
+        if self._snowflakes is not None:
+            self._snowflakes.close()
         if self._supply.journal is not None:
             self._supply.journal.close()
         self._source.close()
@@ -167,6 +188,8 @@ class Sequencer:
         self._entered = True
         for account in self._accounts.values():
             account.buffer.prefetch()
+        if self._snowflakes is not None:
+            self._snowflakes.prefetch()
         return self
 
     def __exit__(
@@ -213,6 +236,21 @@ class Sequencer:
             account.buffer.reset()
         for line in self._lines.values():
             line.begin(self._supply, self._askers)
+        if self._snowflakes is not None:
+            self._snowflakes.reset(self._supply.client_id)
+
+    def _with_workers(self) -> Snowflakes:
+        source = self._workers
+        if source is None:
+            is_local = isinstance(self._source, LocalRangeSource)
+            source = LocalWorkerSource() if is_local else GrpcWorkerSource(self.link)
+        return Snowflakes(
+            source,
+            client_id=self._supply.client_id,
+            survive_s=self._sizing.survive_s,
+            timeout_s=self._timeout_s,
+            create_missing=self._create_missing,
+        )
 
     def _add(self, name: str) -> None:
         account = Account(
