@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from engine.sequencer.v1 import sequencer_pb2, serial_pb2
+from engine.sequencer.v1 import gapless_pb2, sequencer_pb2, serial_pb2
 from mesh.service import Blueprint, Parts, Service, Servicer
 from sequencer.allocation import Allocator
 from sequencer.directory import Directory
+from sequencer.gapless import DailyReport, Gapless, GaplessRpc, Memory, SqlGaps, SqlNumbers, Watch
 from sequencer.journal import WitnessJournal
 from sequencer.peers import MeshPeers
 from sequencer.plans import Plans
@@ -41,8 +42,23 @@ def build(parts: Parts) -> Service:
                 descriptor=serial_pb2.DESCRIPTOR.services_by_name["SerialService"],
                 implementation=SerialRpc(Serials(directory, sequencer, parts.clock)),
             ),
+            _gapless(parts, directory, journal),
         ],
-        resources=[_opened(journal), allocator],
+        resources=[
+            _opened(journal),
+            allocator,
+            DailyReport(SqlGaps(parts.store), catalogue, parts.clock, parts.telemetry.meters),
+        ],
+    )
+
+
+def _gapless(parts: Parts, directory: Directory, journal: WitnessJournal) -> Servicer:
+    meters = parts.telemetry.meters
+    watch = Watch(SqlNumbers(parts.store), Memory(journal), parts.clock, meters)
+    gapless = Gapless(directory, watch, parts.clock, meters)
+    return Servicer(
+        descriptor=gapless_pb2.DESCRIPTOR.services_by_name["GaplessService"],
+        implementation=GaplessRpc(gapless, SqlGaps(parts.store), parts.clock),
     )
 
 

@@ -146,6 +146,8 @@ ROLES: Final[Mapping[str, Role]] = {
             "sequencer.read",
             "sequencer.create",
             "sequencer.lease",
+            "sequencer.reserve",
+            "sequencer.void",
             "sequencer.operate",
             "ums.read",
             "bus.read",
@@ -157,6 +159,7 @@ ROLES: Final[Mapping[str, Role]] = {
             policy_pb2.SCOPE_SELF,
             "sequencer.read",
             "sequencer.lease",
+            "sequencer.reserve",
         ),
         _role(
             "outreach-robot",
@@ -186,6 +189,7 @@ ROLES: Final[Mapping[str, Role]] = {
             policy_pb2.SCOPE_SELF,
             "sequencer.read",
             "sequencer.lease",
+            "sequencer.reserve",
         ),
     )
 }

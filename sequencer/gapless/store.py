@@ -1,0 +1,246 @@
+"""Where numbers are kept: a head for each sequence, and its runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from google.protobuf.message import Message
+
+from mesh.clock import from_micros, to_micros
+from mesh.storage import Row, Store, Transaction
+from sequencer.entry import Witness
+from sequencer.gapless.numbers import Change, Fate, Head, Run
+
+_metadata: Final = sa.MetaData()
+head_table: Final = sa.Table(
+    "gapless_head",
+    _metadata,
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("mark", sa.BigInteger, nullable=False),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("fence", sa.BigInteger, nullable=False),
+    sa.Column("due_us", sa.BigInteger, nullable=False, comment="0: no lease runs"),
+)
+run_table: Final = sa.Table(
+    "gapless_run",
+    _metadata,
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("mark", sa.BigInteger, nullable=False),
+    sa.Column("fate", sa.SmallInteger, nullable=False),
+    sa.Column("holder", sa.String(300), nullable=False),
+    sa.Column("since_us", sa.BigInteger, nullable=False),
+    sa.Column("expire_us", sa.BigInteger, nullable=False),
+    sa.Column("reservation", sa.BigInteger, nullable=False),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("whole", sa.Integer, nullable=False),
+    sa.Column("reason", sa.String(300), nullable=False),
+    sa.Index("gapless_run_fate", "fate", "sequence", "position"),
+    sa.Index("gapless_run_reservation", "sequence", "reservation"),
+)
+
+_h, _r = head_table.c, run_table.c
+_of: Final[sa.BindParameter[int]] = sa.bindparam("of")
+_OURS: Final = _r.sequence == _of
+
+
+def _mark_below(name: str) -> Any:
+    """The mark of the run before a position."""
+    below = sa.select(_r.mark).where(_OURS, _r.position < sa.bindparam(name))
+    return below.order_by(_r.position.desc()).limit(1).scalar_subquery()
+
+
+_HEAD: Final = sa.select(
+    head_table, _mark_below("one").label("mark_one"), _mark_below("two").label("mark_two")
+).where(_h.sequence == _of)
+_ADD_HEAD: Final = sa.insert(head_table)
+_MOVE_HEAD: Final = sa.update(head_table).where(_h.sequence == _of)
+
+_FREE: Final = (
+    sa.select(run_table)
+    .where(_OURS, _r.fate == Fate.FREE.value)
+    .order_by(_r.position)
+    .limit(sa.bindparam("most"))
+)
+_HELD: Final = (
+    sa.select(run_table)
+    .where(_OURS, _r.reservation == sa.bindparam("number"), _r.token == sa.bindparam("proof"))
+    .order_by(_r.position)
+)
+_BEGIN: Final = sa.select(sa.func.max(_r.position)).where(
+    _OURS, _r.position <= sa.bindparam("first")
+)
+_AROUND: Final = (
+    sa.select(run_table)
+    .where(_OURS, _r.position.between(sa.bindparam("begin"), sa.bindparam("last")))
+    .order_by(_r.position)
+)
+_RUNNING: Final = _OURS & (_r.fate == Fate.RESERVED.value)
+_EXPIRE: Final = (
+    sa.update(run_table)
+    .where(_RUNNING, _r.expire_us <= sa.bindparam("now"))
+    .values(fate=Fate.FREE.value, since_us=_r.expire_us)
+)
+_DUE: Final = sa.select(sa.func.min(_r.expire_us)).where(_RUNNING)
+_DOUBT: Final = (
+    sa.update(run_table)
+    .where(_OURS, _r.fate.in_([Fate.FREE.value, Fate.RESERVED.value]))
+    .values(fate=Fate.LOST_TRACK.value, since_us=sa.bindparam("now"))
+)
+_ADD_RUN: Final = sa.insert(run_table)
+_CHANGE_RUN: Final = sa.update(run_table).where(_OURS, _r.position == sa.bindparam("begin"))
+
+
+class SqlNumbers:
+    """The numbers of all sequences, in the service's database."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @asynccontextmanager
+    async def unit(self, sequence: int) -> AsyncIterator[SqlUnit]:
+        """A transaction over one sequence; durable when the block has ended."""
+        async with self._store.transaction() as transaction:
+            yield SqlUnit(transaction, sequence)
+
+
+class SqlUnit:
+    """One transaction; nobody else changes the sequence meanwhile."""
+
+    def __init__(self, transaction: Transaction, sequence: int) -> None:
+        self._transaction = transaction
+        self._of = {"of": sequence}
+        self._is_new = False
+
+    async def head(
+        self, witnesses: Sequence[Witness]
+    ) -> tuple[Head, Sequence[tuple[Witness, int | None]]]:
+        """Where the sequence stands, and each of at most two witnesses with the mark found."""
+        one, two, *_ = *(witness.position for witness in witnesses), 0, 0
+        rows = await self._transaction.fetch_all(_HEAD, {**self._of, "one": one, "two": two})
+        self._is_new = not rows
+        marks = (rows[0].mark_one, rows[0].mark_two) if rows else (None, None)
+        return _as_head(rows[0]) if rows else Head(), [*zip(witnesses, marks, strict=False)]
+
+    async def free(self, most: int) -> Sequence[Run]:
+        """The lowest free runs."""
+        rows = await self._transaction.fetch_all(_FREE, {**self._of, "most": most})
+        return [as_run(row) for row in rows]
+
+    async def held(self, reservation: int, token: int) -> Sequence[Run]:
+        """The runs of a reservation."""
+        wanted = {**self._of, "number": reservation, "proof": token}
+        return [as_run(row) for row in await self._transaction.fetch_all(_HELD, wanted)]
+
+    async def around(self, positions: Sequence[int]) -> Sequence[Run]:
+        """The runs that some rising positions lie in."""
+        found: dict[int, Run] = {}
+        for first, last in _rows(positions):
+            (at,) = await self._transaction.fetch_all(_BEGIN, {**self._of, "first": first})
+            span = {**self._of, "begin": at[0] if at[0] is not None else first, "last": last}
+            for row in await self._transaction.fetch_all(_AROUND, span):
+                found[row.position] = as_run(row)
+        return [*found.values()]
+
+    async def expire(self, now: datetime) -> datetime | None:
+        """Free what ran out; when the next lease does, None when none runs."""
+        await self._transaction.execute(_EXPIRE, {**self._of, "now": to_micros(now)})
+        ((due,),) = await self._transaction.fetch_all(_DUE, self._of)
+        return None if due is None else from_micros(due)
+
+    async def apply(self, change: Change) -> None:
+        """Store a change of what was read."""
+        if change.doubted is not None:
+            doubted = {**self._of, "now": to_micros(change.doubted)}
+            await self._transaction.execute(_DOUBT, doubted)
+        if self._is_new:
+            values = {"sequence": self._of["of"], **_head_values(change.head)}
+            await self._transaction.execute(_ADD_HEAD, values)
+        else:
+            await self._transaction.execute(_MOVE_HEAD, self._of | _head_values(change.head))
+        changed = [
+            {**self._of, "begin": run.position, **_run_values(run)} for run in change.changed
+        ]
+        added = [
+            {"sequence": self._of["of"], "position": run.position, **_run_values(run)}
+            for run in change.added
+        ]
+        for statement, sets in ((_CHANGE_RUN, changed), (_ADD_RUN, added)):
+            if sets:
+                await self._transaction.execute(statement, sets[0] if len(sets) == 1 else sets)
+
+    def answer(self, message: Message) -> None:
+        """The answer of the call that this is the effect of."""
+        self._transaction.answer(message)
+
+
+def as_run(row: Row) -> Run:
+    """The run that a row holds."""
+    return Run(
+        position=row.position,
+        size=row.size,
+        mark=row.mark,
+        fate=Fate(row.fate),
+        holder=row.holder,
+        since=from_micros(row.since_us),
+        expire=from_micros(row.expire_us),
+        reservation=row.reservation,
+        token=row.token,
+        whole=row.whole,
+        reason=row.reason,
+    )
+
+
+def _as_head(row: Row) -> Head:
+    return Head(
+        number=row.number,
+        mark=row.mark,
+        epoch=row.epoch,
+        position=row.position,
+        fence=row.fence,
+        due=from_micros(row.due_us) if row.due_us else None,
+    )
+
+
+def _head_values(head: Head) -> dict[str, int]:
+    return {
+        "number": head.number,
+        "mark": head.mark,
+        "epoch": head.epoch,
+        "position": head.position,
+        "fence": head.fence,
+        "due_us": to_micros(head.due) if head.due is not None else 0,
+    }
+
+
+def _run_values(run: Run) -> dict[str, Any]:
+    return {
+        "size": run.size,
+        "mark": run.mark,
+        "fate": run.fate.value,
+        "holder": run.holder,
+        "since_us": to_micros(run.since),
+        "expire_us": to_micros(run.expire),
+        "reservation": run.reservation,
+        "token": run.token,
+        "whole": run.whole,
+        "reason": run.reason,
+    }
+
+
+def _rows(positions: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The first and last of positions that lie side by side."""
+    begin = last = positions[0]
+    for position in positions[1:]:
+        if position != last + 1:
+            yield begin, last
+            begin = position
+        last = position
+    yield begin, last
