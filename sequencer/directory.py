@@ -92,6 +92,9 @@ class Directory:
         reset = parent.serial.reset if parent.serial else Reset.NONE
         if len(period) != reset.value:
             raise not_found(name)
+        uid = identity(f"{parent.uid}@{period}")
+        if (known := await self._catalogue.get(uid)) is not None:
+            return known  # made under another name of its parent
         if parent.state is not State.ACTIVE:
             raise MeshError(
                 SequencerReason.SEQUENCE_CLOSED,
@@ -99,14 +102,14 @@ class Directory:
             )
         wanted = replace(
             parent,
-            uid=identity(name),
+            uid=uid,
             name=name,
             parent=parent.uid,
             revision=1,
             create_time=self._clock.now(),
         )
         made = await self.add(wanted, f"{SELF}/period")
-        if made is None and (made := await self._catalogue.find(name)) is None:
+        if made is None and (made := await self._catalogue.get(uid)) is None:
             raise not_found(name)
         return made
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from engine.sequencer.v1.sequencer_pb2_grpc import SequencerServiceAsyncStub
     from engine.sequencer.v1.serial_pb2_grpc import SerialServiceAsyncStub
 
-RIGHTS = {"sequencer.read", "sequencer.create", "sequencer.lease"}
+RIGHTS = {"sequencer.read", "sequencer.create", "sequencer.lease", "sequencer.operate"}
 NAME = "loan.contract"
 TEMPLATE = "LN{date:%Y%m%d}{number:08}{check:luhn}"
 DAY = sequencer_pb2.SERIAL_RESET_DAY
@@ -86,6 +86,26 @@ async def test_serials_of_two_days_count_by_themselves(
     assert first.business_date == "2026-11-26"
     assert [*first.serials, *second.serials] == ["LN20261126000000011", "LN20261126000000029"]
     assert [*yesterday.serials] == ["LN20261125000000013", "LN20261125000000021"]
+
+
+async def test_a_day_goes_on_under_another_name(
+    serials: SerialServiceAsyncStub, sequences: SequencerServiceAsyncStub
+) -> None:
+    """Renamed in the middle of a day: clients of either name count on together."""
+    await create(sequences, reset=DAY)
+    day, texts = "2026-11-26", [*(await taken(serials, business_date="2026-11-26")).serials]
+    renaming = sequencer_pb2.RenameSequenceRequest(name=NAME, new_name="loan.agreement")
+    await sequences.RenameSequence(renaming)
+
+    for name in ("loan.agreement", NAME, "loan.agreement"):
+        asked = serial_pb2.NextSerialsRequest(name=name, business_date=day)
+        texts += (await serials.NextSerials(asked)).serials
+    for name in ("loan.agreement@20261126", f"{NAME}@20261126"):
+        lease = sequencer_pb2.LeaseRangeRequest(name=name, client_id="desk", size=1)
+        texts.append(str((await sequences.LeaseRange(lease)).lease.first))
+
+    assert [text[-9:-1] for text in texts[:4]] == [f"{number:08}" for number in range(1, 5)]
+    assert texts[4:] == ["5", "6"]
 
 
 async def test_a_serial_is_read_and_leads_to_who_took_it(
