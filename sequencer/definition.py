@@ -100,7 +100,7 @@ class Definition:
     @property
     def capacity(self) -> int:
         """Positions that there are."""
-        return MAX_POSITION if self.cycle else self.first_round
+        return MAX_POSITION if self.cycle else min(self.first_round, MAX_POSITION)
 
     def id_at(self, position: int) -> int:
         """The id of a position below `capacity`."""

@@ -87,6 +87,14 @@ async def test_every_setting_of_a_sequence_can_be_made_and_seen(engine: Engine) 
     ]
 
 
+async def test_all_ids_that_there_are_fit_into_one_sequence(engine: Engine) -> None:
+    """There are twice as many as positions: half of them are reached."""
+    made = await engine("create", "shop.all", "--min", str(-(2**63)))
+
+    assert rows(made)[0][3:5] == [str(-(2**63)), str(2**63 - 1)]
+    assert (await engine("next", "shop.all")).stdout == f"{-(2**63)}\n"
+
+
 async def test_a_serial_and_a_layout_are_shown_as_they_were_made(engine: Engine) -> None:
     """A template with its zone and reset; the bits of a snowflake, 53 of them with --js."""
     template = "LN{date:%Y%m%d}{number:06}{check:luhn}"
