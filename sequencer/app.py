@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from engine.sequencer.v1 import gapless_pb2, sequencer_pb2, serial_pb2
+from engine.sequencer.v1 import gapless_pb2, sequencer_pb2, serial_pb2, snowflake_pb2
 from mesh.service import Blueprint, Parts, Service, Servicer
 from sequencer.allocation import Allocator
 from sequencer.directory import Directory
@@ -19,6 +19,7 @@ from sequencer.rpc import SequencerRpc
 from sequencer.serial_rpc import SerialRpc
 from sequencer.serials import Serials
 from sequencer.service import Sequencer
+from sequencer.snowflake import SqlWorkers, WorkerRpc, Workers
 from sequencer.store import SqlCatalogue, SqlLog
 from sequencer.witnesses import Witnesses
 
@@ -43,6 +44,7 @@ def build(parts: Parts) -> Service:
                 implementation=SerialRpc(Serials(directory, sequencer, parts.clock)),
             ),
             _gapless(parts, directory, journal),
+            _snowflake(parts, directory, journal),
         ],
         resources=[
             _opened(journal),
@@ -59,6 +61,14 @@ def _gapless(parts: Parts, directory: Directory, journal: WitnessJournal) -> Ser
     return Servicer(
         descriptor=gapless_pb2.DESCRIPTOR.services_by_name["GaplessService"],
         implementation=GaplessRpc(gapless, SqlGaps(parts.store), parts.clock),
+    )
+
+
+def _snowflake(parts: Parts, directory: Directory, journal: WitnessJournal) -> Servicer:
+    store, meters = SqlWorkers(parts.store), parts.telemetry.meters
+    return Servicer(
+        descriptor=snowflake_pb2.DESCRIPTOR.services_by_name["WorkerService"],
+        implementation=WorkerRpc(Workers(store, directory, journal, parts.clock, meters)),
     )
 
 
