@@ -14,13 +14,14 @@ from sequencer.sdk import (
     Lease,
     LeaseRequest,
     LocalRangeSource,
+    Sequence,
     SequenceEmpty,
     SequenceNotFound,
     Sequencer,
     SequencerError,
     Tail,
 )
-from sequencer.sdk._serial import OPEN_PERIODS, SerialSequence
+from sequencer.sdk._serial import MAX_DATES, OPEN_PERIODS, TRIES, SerialSequence
 from sequencer.sdk.serial import Reset, SerialFormat, SerialOverflow
 
 NAME = "loan.contract"
@@ -259,3 +260,49 @@ def test_a_forked_child_repeats_no_serial(sequencer: Sequencer) -> None:
         _, status = os.waitpid(pid, 0)
 
     assert os.waitstatus_to_exitcode(status) == 7
+
+
+def test_many_dates_take_bounded_memory(sequencer: Sequencer) -> None:
+    """Dates come and go, and few are remembered."""
+    made = SerialFormat.parse("{date:%Y%m%d}{number:06}", reset=Reset.YEAR)
+    with sequencer:
+        serials = sequencer.serial(NAME, made)
+        for offset in range(3 * MAX_DATES):
+            day = date(2026, 1, 1) + timedelta(days=offset)
+            assert serials.read(serials.next(day)).date == day
+            assert len(serials._dates) <= MAX_DATES
+
+
+class Restless:
+    """Lets a sequence go as soon as it was asked for."""
+
+    def __init__(self, sequencer: Sequencer) -> None:
+        self.asked = 0
+        self._sequencer = sequencer
+
+    def sequence(self, name: str) -> Sequence:
+        self.asked += 1
+        found = self._sequencer.sequence(name)
+        self._sequencer.release(name)
+        return found
+
+    def release(self, name: str) -> None:
+        self._sequencer.release(name)
+
+
+def test_a_period_that_is_always_closed_is_given_up(sequencer: Sequencer) -> None:
+    """After a bounded number of tries, with an error that says to try again."""
+    with sequencer:
+        numbers = Restless(sequencer)
+        with pytest.raises(SequenceEmpty, match="try again"):
+            SerialSequence(NAME, numbers, lambda: DAILY).next(DAYS[0])
+        assert numbers.asked == 2 * TRIES
+
+
+async def test_a_period_that_is_always_closed_is_given_up_by_tasks(sequencer: Sequencer) -> None:
+    """The same on an event loop."""
+    async with sequencer:
+        numbers = Restless(sequencer)
+        with pytest.raises(SequenceEmpty, match="try again"):
+            await SerialSequence(NAME, numbers, lambda: DAILY).next_async(DAYS[0])
+        assert numbers.asked == 2 * TRIES
