@@ -70,12 +70,18 @@ class Ids:
 class ServiceIds:
     """The sequences of a service, prefetched for as long as it is entered.
 
+    What a process holds that is killed the next one on the machine returns.
     The service's meters tell how they fare: `sequencer.client.*`.
     """
 
     def __init__(self, parts: Parts) -> None:
         source = mesh_source(parts.registry, parts.key)
-        self._sequencer = Sequencer(source, timeout_s=TIMEOUT_S, create_missing=True)
+        self._sequencer = Sequencer(
+            source,
+            timeout_s=TIMEOUT_S,
+            create_missing=True,
+            journal=parts.settings.var / "ids" / parts.name,
+        )
         self._measures = Measures(parts.telemetry.meters)
 
     def of(self, name: str) -> Ids:
