@@ -112,11 +112,9 @@ class SqlLog:
         return as_tip(rows[0]) if rows else None
 
     async def append(self, uid: int, after: Tip, new: Sequence[Entry]) -> None:
-        values = {"sequence": uid, "after_number": after.number, "after_mark": after.mark}
-        for place, entry in enumerate(new):
-            values.update({f"{key}_{place}": one for key, one in entry_values(entry).items()})
+        statement, values = appending(uid, after, new)
         try:
-            hit = await self._store.execute(_append(len(new)), values)
+            hit = await self._store.execute(statement, values)
         except IntegrityViolation:
             raise Superseded from None
         if not hit:
@@ -160,6 +158,14 @@ class SqlLog:
             return 0
         end = rows[-1].number + 1
         return await self._store.execute(_PURGE, {"of": uid, "before": end, "old": old})
+
+
+def appending(uid: int, after: Tip, new: Sequence[Entry]) -> tuple[sa.Insert, dict[str, Any]]:
+    """The INSERT that appends entries, and its parameters; it hits none when `after` is gone."""
+    values = {"sequence": uid, "after_number": after.number, "after_mark": after.mark}
+    for place, entry in enumerate(new):
+        values.update({f"{key}_{place}": one for key, one in entry_values(entry).items()})
+    return _append(len(new)), values
 
 
 @cache
