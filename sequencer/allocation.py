@@ -54,11 +54,19 @@ class Allocator(AbstractAsyncContextManager["Allocator"]):
         log: their logs.
         witnesses: compare them with what is remembered.
         meters: counts ids leased and returned, jumps of the fence, retried appends.
+        max_hands: sequences that this server remembers the tips of.
     """
 
     def __init__(
-        self, directory: Directory, log: SequenceLog, witnesses: Witnesses, meters: Meters
+        self,
+        directory: Directory,
+        log: SequenceLog,
+        witnesses: Witnesses,
+        meters: Meters,
+        *,
+        max_hands: int = MAX_HANDS,
     ) -> None:
+        self._max_hands = max_hands
         self._directory = directory
         self._log = log
         self._witnesses = witnesses
@@ -104,9 +112,13 @@ class Allocator(AbstractAsyncContextManager["Allocator"]):
         return [hand.definition for hand in self._hands.values()]
 
     def witness(self, uid: int) -> Witness | None:
-        """The newest entry of a sequence that this server has seen."""
-        hand = self._hands.get(uid)
-        return hand.tip.witness if hand else self._witnesses.kept(uid)
+        """The entry that this server has seen a sequence come farthest with.
+
+        After its log was put back that is not the tip.
+        """
+        hand, kept = self._hands.get(uid), self._witnesses.kept(uid)
+        known = [*([hand.tip.witness, *hand.lost] if hand else []), *([kept] if kept else [])]
+        return max(known, key=lambda one: (one.position, one.age), default=None)
 
     async def _hand(self, name: str) -> Hand:
         uid = self._uids.get(name)
@@ -119,11 +131,13 @@ class Allocator(AbstractAsyncContextManager["Allocator"]):
         return self._hands.setdefault(definition.uid, hand)
 
     def _let_go_of_idle(self) -> None:
-        if len(self._hands) < MAX_HANDS:
+        if len(self._hands) < self._max_hands:
             return
         idle = [uid for uid, hand in self._hands.items() if not hand.is_busy]
-        for uid in idle[: MAX_HANDS // 10]:
+        gone = frozenset(idle[: max(self._max_hands // 10, 1)])
+        for uid in gone:
             del self._hands[uid]
+        self._witnesses.forget(gone)
         self._uids = {name: uid for name, uid in self._uids.items() if uid in self._hands}
 
     async def _looked_at(self, definition: Definition, before: Hand | None) -> Hand:
@@ -131,7 +145,7 @@ class Allocator(AbstractAsyncContextManager["Allocator"]):
         tip = await self._log.tip(definition.uid)
         if tip is None:
             raise StoreUnavailable(f"the log of sequence '{definition.name}' is missing")
-        known = before.tip if before else None
+        known = [before.tip.witness, *before.lost] if before else []
         lost = await self._witnesses.lost(definition.uid, tip, known)
         return Hand(definition, tip, lost=lost)
 
@@ -139,6 +153,7 @@ class Allocator(AbstractAsyncContextManager["Allocator"]):
         definition = await self._directory.again(hand.definition)
         if definition is None:
             self._hands.pop(hand.definition.uid, None)
+            self._witnesses.forget({hand.definition.uid})
             raise not_found(hand.definition.name)
         now = await self._looked_at(definition, hand)
         hand.definition, hand.tip, hand.lost = now.definition, now.tip, now.lost

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
 
@@ -24,7 +24,7 @@ JS_SAFE: Final = 2**53 - 1
 """The highest whole number that JavaScript and spreadsheets keep exactly."""
 
 NAME: Final = re.compile(r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$")
-PERIOD: Final = re.compile(r"^\d{4}(\d{2}(\d{2})?)?$")
+PERIODS: Final = {4: "%Y", 6: "%Y%m", 8: "%Y%m%d"}
 
 
 class Kind(Enum):
@@ -165,9 +165,20 @@ def split(name: str) -> tuple[str, str]:
     base, at, period = name.partition("@")
     if not NAME.match(base):
         raise invalid("name", "is not a name such as 'customer.follow_up'")
-    if at and not PERIOD.match(period):
+    if at and not _is_period(period):
         raise invalid("name", "the period behind '@' is not YYYY, YYYYMM or YYYYMMDD")
     return base, period
+
+
+def _is_period(text: str) -> bool:
+    form = PERIODS.get(len(text))
+    if form is None or not (text.isascii() and text.isdecimal()):
+        return False
+    try:
+        datetime.strptime(text, form).replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return True
 
 
 def check(wanted: Definition) -> Definition:

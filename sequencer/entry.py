@@ -120,3 +120,9 @@ class Entry:
     def client_id(self) -> str:
         """The client id that it gave."""
         return self.holder.partition("/")[2]
+
+    @property
+    def taken(self) -> int:
+        """By how many ids its caller has more since; less than 0 when it returned some."""
+        signs = {Action.GRANTED: 1, Action.RETURNED: -1}
+        return signs.get(self.action, 0) * self.size

@@ -174,8 +174,8 @@ def fenced(
     tip: Tip, witnesses: Sequence[Witness], stamp: Stamp, *, holder: str, note: str
 ) -> Entry:
     """Jump behind all that the witnesses know to have been granted; what came back is given up."""
-    position = max(tip.position, *(witness.position for witness in witnesses))
-    epoch = max(tip.epoch, *(witness.epoch for witness in witnesses)) + 1
+    position = max([tip.position, *(witness.position for witness in witnesses)])
+    epoch = max([tip.epoch, *(witness.epoch for witness in witnesses)]) + 1
     return Entry(
         tip=Tip(
             number=tip.number + 1, mark=stamp.mark, epoch=epoch, position=position, fence=position

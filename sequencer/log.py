@@ -32,6 +32,11 @@ class Usage:
     granted: int = 0
     returned: int = 0
 
+    @property
+    def taken(self) -> int:
+        """What it has, all in all."""
+        return self.granted - self.returned
+
 
 class SequenceLog(Protocol):
     """The logs, by the identity of their sequences.

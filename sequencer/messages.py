@@ -37,22 +37,23 @@ def definition(wanted: pb.Sequence, now: datetime) -> Definition:
     """The sequence that is wanted, what is not said filled in."""
     made = Kind(wanted.kind or Kind.SEGMENT.value)
     increment = wanted.increment or 1
-    low = wanted.min_value if wanted.HasField("min_value") else 1
+    usual = min(1, wanted.start) if wanted.HasField("start") else 1
+    low = wanted.min_value if wanted.HasField("min_value") else usual
     high = wanted.max_value if wanted.HasField("max_value") else MAX_ID
     begin = low if increment > 0 else high
-    short = made is Kind.STRICT
+    short, has_layout = made is Kind.STRICT, wanted.HasField("layout")
     return Definition(
         uid=identity(wanted.name),
         name=wanted.name,
         kind=made,
         start=wanted.start if wanted.HasField("start") else begin,
-        min_value=min(low, wanted.start) if wanted.HasField("start") else low,
+        min_value=low,
         max_value=high,
         increment=increment,
         cycle=wanted.cycle,
         callers=callers(wanted),
         serial=_serial(wanted.serial) if wanted.HasField("serial") else None,
-        layout=_layout(wanted.layout) if made is Kind.SNOWFLAKE else None,
+        layout=_layout(wanted.layout) if has_layout or made is Kind.SNOWFLAKE else None,
         retention_days=wanted.retention_days
         or (STRICT_RETENTION_DAYS if short else RETENTION_DAYS),
         create_time=now,

@@ -29,15 +29,11 @@ class Plans:
         """Grant a range, behind a jump of the fence when the client's witness asks for one."""
 
         async def plan(draft: Draft) -> Entry:
-            ledger.admit(draft.definition, wish)
-            last = wish.last
-            if last is not None and await self._witnesses.speaks_of_lost(draft, last):
-                if not wish.is_believed:
-                    raise MeshError(SequencerReason.FENCE_REFUSED)
-                await self._witnesses.jump(draft, [last], wish.holder)
-            entry = ledger.grant(draft.definition, draft.tip, wish, draft.stamp)
-            await self._check_quota(draft, wish.caller, entry.size)
-            return draft.add(entry)
+            try:
+                return await self._granted(draft, wish)
+            except MeshError:
+                draft.demand_fresh()  # others may have opened, allowed or returned meanwhile
+                raise
 
         return plan
 
@@ -72,7 +68,7 @@ class Plans:
             position = min(steps, MAX_POSITION)
             if position > definition.capacity:
                 raise invalid("at_least", "is beyond the sequence")
-            if position <= tip.position:
+            if position <= tip.fence:
                 return None
             known = Witness(number=tip.number, mark=tip.mark, epoch=tip.epoch, position=position)
             note = f"operator: at least {at_least}"
@@ -89,6 +85,17 @@ class Plans:
 
         return plan
 
+    async def _granted(self, draft: Draft, wish: Wish) -> Entry:
+        ledger.admit(draft.definition, wish)
+        last = wish.last
+        if last is not None and await self._witnesses.speaks_of_lost(draft, last):
+            if not wish.is_believed:
+                raise MeshError(SequencerReason.FENCE_REFUSED)
+            await self._witnesses.jump(draft, [last], wish.holder)
+        entry = ledger.grant(draft.definition, draft.tip, wish, draft.stamp)
+        await self._check_quota(draft, wish.caller, entry.size)
+        return draft.add(entry)
+
     async def _is_back(self, draft: Draft, number: int) -> bool:
         """Whether the tail of a lease came back before."""
         if any(entry.source == number for entry in draft.entries):
@@ -102,9 +109,9 @@ class Plans:
         midnight = draft.stamp.time.replace(hour=0, minute=0, second=0, microsecond=0)
         if hand.day != midnight:
             usage = await self._log.usage(draft.definition.uid, midnight, midnight + DAY)
-            hand.taken = {name: one.granted - one.returned for name, one in usage.items()}
+            hand.taken = {name: one.taken for name, one in usage.items()}
             hand.day = midnight
-        planned = sum(entry.size for entry in draft.entries if entry.caller == caller)
+        planned = sum(entry.taken for entry in draft.entries if entry.caller == caller)
         if hand.taken.get(caller, 0) + planned + size > quota:
             raise MeshError(
                 SequencerReason.QUOTA_EXHAUSTED,

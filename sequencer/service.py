@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from collections.abc import Sequence as ListOf
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from mesh.clock import Clock
 from mesh.errors import MeshError
@@ -110,19 +110,18 @@ class Sequencer:
     ) -> Standing:
         """Change who may take ids, and for how long entries are kept; None leaves it.
 
+        So it is with the sequence's periods from then on.
+
         Raises:
             MeshError: SEQUENCE_NOT_FOUND, SEQUENCE_CHANGED when `revision` is not its newest.
         """
-        known = await self._directory.definition(name)
+        known = await self._directory.known(name)
         if revision is not None and revision != known.revision:
             raise MeshError(SequencerReason.SEQUENCE_CHANGED)
-        changed = replace(
-            known,
-            callers=known.callers if callers is None else callers,
-            retention_days=retention_days or known.retention_days,
-            revision=known.revision + 1,
-        )
-        return await self._changed(changed, "settings", holder)
+        values: dict[str, Any] = {} if callers is None else {"callers": callers}
+        if retention_days:
+            values["retention_days"] = retention_days
+        return await self._change_all(known, "settings", holder, **values)
 
     async def rename(self, name: str, new_name: str, holder: str) -> Standing:
         """Give a sequence another name; the old one goes on leading to it.
@@ -130,11 +129,11 @@ class Sequencer:
         Raises:
             MeshError: SEQUENCE_NOT_FOUND, NAME_TAKEN, SEQUENCE_CHANGED.
         """
-        known = await self._directory.definition(name)
+        known = await self._directory.known(name)
         if known.name == new_name:
             return await self._standing(known)
-        changed = replace(known, name=new_name, revision=known.revision + 1)
-        return await self._changed(changed, f"renamed from {known.name}", holder)
+        new, note = replace(known, name=new_name), f"renamed from {known.name}"
+        return await self._change(new, note, holder, renamed=True)
 
     async def set_state(self, name: str, state: State, holder: str) -> Standing:
         """Drain a sequence and its periods, retire it, or open it again.
@@ -144,19 +143,13 @@ class Sequencer:
         Raises:
             MeshError: SEQUENCE_NOT_FOUND, STATE_REFUSED, SEQUENCE_CHANGED.
         """
-        known = await self._directory.definition(name)
+        known = await self._directory.known(name)
         if known.state is not state and (known.state, state) not in _STEPS:
             raise MeshError(
                 SequencerReason.STATE_REFUSED,
                 metadata={"from": known.state.name, "to": state.name},
             )
-        changed = replace(known, state=state, revision=known.revision + 1)
-        standing = await self._changed(changed, state.name, holder)
-        for child in await self._catalogue.children(known.uid):
-            if child.state is not State.RETIRED:
-                moved = replace(child, state=state, revision=child.revision + 1)
-                await self._changed(moved, state.name, holder)
-        return standing
+        return await self._change_all(known, state.name, holder, state=state)
 
     async def lease(self, name: str, wish: Wish) -> tuple[Definition, Entry]:
         """Grant a range: a returned one to a client without any, else the next ids.
@@ -254,10 +247,23 @@ class Sequencer:
         days = max((now - begin).total_seconds() / DAY_S, 1 / 24)
         return standing.remaining * days / taken if taken > 0 else None
 
-    async def _changed(self, changed: Definition, note: str, holder: str) -> Standing:
+    async def _change_all(
+        self, known: Definition, note: str, holder: str, **values: Any
+    ) -> Standing:
+        """Change a sequence, and all its periods but those that are retired."""
+        standing = await self._change(replace(known, **values), note, holder)
+        for child in await self._catalogue.children(known.uid):
+            if child.state is not State.RETIRED:
+                await self._change(replace(child, **values), note, holder)
+        return standing
+
+    async def _change(
+        self, new: Definition, note: str, holder: str, *, renamed: bool = False
+    ) -> Standing:
         """Keep a new revision, then have every server look at it before it appends again."""
+        changed = replace(new, revision=new.revision + 1)
         try:
-            kept = await self._catalogue.change(changed, renamed=note.startswith("renamed"))
+            kept = await self._catalogue.change(changed, renamed=renamed)
         except IntegrityViolation:
             raise MeshError(
                 SequencerReason.NAME_TAKEN, metadata={"sequence": changed.name}

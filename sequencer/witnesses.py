@@ -7,7 +7,7 @@ that is not there: this server's own memory, its journal, a client, another serv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, Protocol
 
 from sequencer import ledger
@@ -64,13 +64,17 @@ class Witnesses:
         """The newest entry that was written down."""
         return self._journal.read(uid)
 
-    async def lost(self, uid: int, tip: Tip, known: Tip | None) -> tuple[Witness, ...]:
-        """Of what this server remembers, the witnesses that a log does not bear out."""
-        own = {known.witness if known else None, self._journal.read(uid)}
+    def forget(self, uids: Collection[int]) -> None:
+        """Look for entries of these sequences again: nobody watches over their logs."""
+        self._seen = {key: mark for key, mark in self._seen.items() if key[0] not in uids}
+
+    async def lost(self, uid: int, tip: Tip, known: Sequence[Witness]) -> tuple[Witness, ...]:
+        """Of what is known and what the journal has, the witnesses that a log does not bear out."""
+        own = {*known, self._journal.read(uid)}
         doubted = [one for one in own if one is not None and one != tip.witness]
         found = tuple([one for one in doubted if await self._is_lost(uid, tip, one)])
         if found:
-            self._seen = {key: mark for key, mark in self._seen.items() if key[0] != uid}
+            self.forget({uid})
         return found
 
     async def speaks_of_lost(self, draft: Draft, witness: Witness) -> bool:
@@ -87,8 +91,8 @@ class Witnesses:
             raise invalid("last.position", "is beyond the sequence")
         if witness.number > tip.number or witness.epoch > tip.epoch:
             draft.demand_fresh()
-        if self._seen.get((uid, witness.number)) == witness.mark:
-            return False
+        elif self._seen.get((uid, witness.number)) == witness.mark:
+            return False  # it lies before a tip that the append makes sure of
         return await self._is_lost(uid, draft.tip, witness)
 
     async def jump(self, draft: Draft, lost: Sequence[Witness], who: str) -> None:
