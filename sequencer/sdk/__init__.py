@@ -13,6 +13,7 @@ grpc and protobuf alone, and is safe under threads, asyncio and fork.
 
 from sequencer.sdk._client import Sequencer
 from sequencer.sdk._errors import (
+    NumbersLost,
     SequenceEmpty,
     SequenceExhausted,
     SequenceNotFound,
@@ -20,6 +21,7 @@ from sequencer.sdk._errors import (
     SequencerUnavailable,
     WorkerLost,
 )
+from sequencer.sdk._gapless import Claim, GaplessSequence, Reservation
 from sequencer.sdk._grpc import GrpcRangeSource, mesh_source
 from sequencer.sdk._link import Link
 from sequencer.sdk._local import LocalRangeSource
@@ -35,6 +37,8 @@ from sequencer.sdk.layout import Layout
 from sequencer.sdk.serial.permutation import KeyedPermutation
 
 __all__ = [
+    "Claim",
+    "GaplessSequence",
     "GrpcRangeSource",
     "GrpcWorkerSource",
     "KeyedPermutation",
@@ -44,7 +48,9 @@ __all__ = [
     "Link",
     "LocalRangeSource",
     "LocalWorkerSource",
+    "NumbersLost",
     "RangeSource",
+    "Reservation",
     "Sequence",
     "SequenceEmpty",
     "SequenceExhausted",

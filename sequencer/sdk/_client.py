@@ -20,6 +20,7 @@ from weakref import WeakSet
 from sequencer.sdk._buffer import IdBuffer
 from sequencer.sdk._demand import RateMeter, Sizing
 from sequencer.sdk._errors import SequencerError, SequencerUnavailable
+from sequencer.sdk._gapless import GaplessSequence
 from sequencer.sdk._grpc import GrpcRangeSource
 from sequencer.sdk._journal import Journal
 from sequencer.sdk._link import Link
@@ -85,6 +86,7 @@ class Sequencer:
         self._accounts: dict[str, Account] = {}
         self._sequences: dict[str, Sequence] = {}
         self._lines: dict[str, Line] = {}
+        self._numbers: dict[str, GaplessSequence] = {}
         self._entered = False
         self._closed = False
         self._begin()
@@ -136,6 +138,17 @@ class Sequencer:
             if name not in self._lines:
                 self._lines[name] = Line(name, self._supply, self._askers)
             return StrictSequence(self._lines[name], timeout_s=self._timeout_s)
+
+    def gapless(self, name: str) -> GaplessSequence:
+        """The sequence of that name, whose numbers are reserved and confirmed; of kind GAPLESS."""
+        with exclusive(self._lock):
+            if self._closed:
+                raise SequencerError("The client is closed")
+            if name not in self._numbers:
+                self._numbers[name] = GaplessSequence(
+                    name, self.link, lambda: self._supply.client_id, timeout_s=self._timeout_s
+                )
+            return self._numbers[name]
 
     @property
     def link(self) -> Link:

@@ -23,6 +23,10 @@ class SequencerUnavailable(SequencerError):  # noqa: N818 - a state of the servi
     """The sequencer cannot be reached, and the ids held are used up. It is tried again."""
 
 
+class NumbersLost(SequencerError):  # noqa: N818 - a state of the numbers
+    """Reserved numbers are somebody else's by now, void or in doubt: they must not be used."""
+
+
 class WorkerLost(SequencerUnavailable):
     """The window of the worker id has ended, or somebody else holds it. Another is tried for."""
 

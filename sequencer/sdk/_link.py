@@ -16,6 +16,7 @@ from mesh.blocking import blocking_channel
 from mesh.context import Metadata
 from mesh.errors import ErrorView
 from sequencer.sdk._errors import (
+    NumbersLost,
     SequenceExhausted,
     SequenceNotFound,
     SequencerError,
@@ -39,6 +40,9 @@ _REASONS: Final[dict[str, type[SequencerError]]] = {
     "SEQUENCE_NOT_FOUND": SequenceNotFound,
     "LAYOUT_EXHAUSTED": SequenceExhausted,
     "WORKER_LOST": WorkerLost,
+    "NUMBERS_NOT_HELD": NumbersLost,
+    "NUMBERS_VOID": NumbersLost,
+    "NUMBERS_IN_DOUBT": NumbersLost,
 }
 _REFUSALS: Final = frozenset(
     {

@@ -27,7 +27,12 @@ def test_every_state_has_a_number(state: AccountState) -> None:
     )
     message = messages.user_message(user)
     assert messages.state_of(message.state) is state
-    assert list(message.permissions) == ["identity.self", "sequencer.lease", "sequencer.read"]
+    assert list(message.permissions) == [
+        "identity.self",
+        "sequencer.lease",
+        "sequencer.read",
+        "sequencer.reserve",
+    ]
     assert message.data_scope == policy_pb2.SCOPE_SELF
     assert message.create_time.ToDatetime(UTC) == user.created
 
