@@ -98,6 +98,12 @@ class Worker(OwnProcess):
         self._environ = {**os.environ, **(environ or {})}
         self._log = log
 
+    def under(self, *prefix: str) -> Worker:
+        """The same process, run under a command; to be started in its place."""
+        other = Worker("", log=self._log, environ=self._environ)
+        other._command = (*prefix, *self._command)
+        return other
+
     @property
     def said(self) -> list[str]:
         """The lines that it has printed, in all its lives."""

@@ -1,4 +1,4 @@
-"""Rounds of the pipeline: which parts, which faults, one seed each.
+"""Rounds of events and of ids: which parts, which faults, one seed each.
 
 `python -m tests.fault.rounds --minutes 8 --seed 7` is `make chaos`.
 """
@@ -9,9 +9,11 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -19,12 +21,15 @@ import typer
 
 from loadtests.proxy import Proxy
 from loadtests.servers import MariaDb, Redis
+from tests.fault import id_rounds
+from tests.fault.checkers import ViolationError
 from tests.fault.nemesis import Fault, link_faults
 from tests.fault.pipeline import Plan, run
 from tests.fault.victims import Victim
 
 KEPT: Final = Path("var/chaos")
 EVENTS: Final = 20_000
+SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +88,11 @@ def links(folder: Path, seed: int) -> Iterator[Ground]:
 
 
 GROUNDS: Final = {"embedded": embedded, "mixed": mixed, "real": real, "links": links}
+ALL: Final = (*GROUNDS, *id_rounds.ROUNDS)
 
 
 def play(name: str, *, seed: int, events: int, **changes: Any) -> int:
-    """Play a round; how many faults there were. Its histories and logs are kept when it fails.
+    """Play a round of events; how many faults there were. What it knows is kept when it fails.
 
     Args:
         name: one of `GROUNDS`.
@@ -97,7 +103,6 @@ def play(name: str, *, seed: int, events: int, **changes: Any) -> int:
     Raises:
         ViolationError: a promise was broken.
     """
-    again = f"--only {name} --seed {seed} --events {events} --rounds 1"
     with _kept(f"{name}-{seed}") as folder, GROUNDS[name](folder, seed) as ground:
         plan = Plan(
             folder=folder / "run",
@@ -106,9 +111,27 @@ def play(name: str, *, seed: int, events: int, **changes: Any) -> int:
             parts=ground.parts,
             servers=ground.servers,
             faults=ground.faults,
-            again=f".venv/bin/python -m tests.fault.rounds {again}",
+            again=_again(name, seed, f"--events {events}"),
         )
         return run(replace(plan, **changes))
+
+
+def play_ids(name: str, *, seed: int, seconds: float, **changes: Any) -> id_rounds.Told:
+    """Play a round of ids, one of `id_rounds.ROUNDS`. What it knows is kept when it fails.
+
+    Raises:
+        ViolationError: a promise was broken.
+    """
+    with _kept(f"{name}-{seed}") as folder:
+        try:
+            return id_rounds.play(name, folder, seed=seed, seconds=seconds, **changes)
+        except ViolationError as error:
+            again = _again(name, seed, f"--seconds {seconds:g}")
+            raise ViolationError(f"{error}\nagain: {again}") from error
+
+
+def _again(name: str, seed: int, size: str) -> str:
+    return f".venv/bin/python -m tests.fault.rounds --only {name} --seed {seed} {size} --rounds 1"
 
 
 @contextmanager
@@ -127,35 +150,54 @@ def main(
     *,
     minutes: Annotated[float, typer.Option(help="Begin no round after so long.")] = 8.0,
     seed: Annotated[int, typer.Option(help="Of the first round; 0 picks one.")] = 0,
-    only: Annotated[str, typer.Option(help=f"One of {', '.join(GROUNDS)}; all in turn.")] = "",
+    only: Annotated[str, typer.Option(help=f"Rounds whose names begin so: {', '.join(ALL)}.")] = "",
     rounds: Annotated[int, typer.Option(help="At most so many; 0: as time allows.")] = 0,
-    events: Annotated[int, typer.Option(help="Events in each round.", min=1_000)] = EVENTS,
+    events: Annotated[int, typer.Option(help="Events in each round of them.", min=1_000)] = EVENTS,
+    seconds: Annotated[float, typer.Option(help="Length of each round of ids.", min=1.0)] = SECONDS,
 ) -> None:
-    """Kill, freeze and cut off what carries events, and check that each had its effect once.
+    """Kill, freeze and cut off what carries events and grants ids; check what was promised.
 
     A run that breaks a promise says how to repeat it; its histories and logs are kept.
     """
-    if only and only not in GROUNDS:
-        raise typer.BadParameter(f"choose from {', '.join(GROUNDS)}", param_hint="--only")
+    names = [name for name in ALL if name.startswith(only)]
+    if not names:
+        raise typer.BadParameter(f"choose from {', '.join(ALL)}", param_hint="--only")
     seed = seed or random.SystemRandom().randrange(1, 1_000_000)
-    names = [only] if only else [*GROUNDS]
     until = time.monotonic() + minutes * 60
+    checked: Counter[str] = Counter()
     done = 0
     while time.monotonic() < until and (not rounds or done < rounds):
-        _say(names[done % len(names)], seed + done, events)
+        name = names[done % len(names)]
+        if name in GROUNDS:
+            _told(name, seed + done, partial(_events, events=events))
+        else:
+            _told(name, seed + done, partial(_ids, seconds=seconds, checked=checked))
         done += 1
-    print(f"{done} rounds, nothing lost, nothing doubled")
+    for kind, ids in checked.items():
+        print(f"{kind}: {ids:,} ids checked")
+    print(f"{done} rounds, every promise kept")
 
 
-def _say(name: str, seed: int, events: int) -> None:
+def _events(name: str, seed: int, *, events: int) -> str:
+    faults = play(name, seed=seed, events=events)
+    return f"{events:,} events, each effect once, {faults} faults"
+
+
+def _ids(name: str, seed: int, *, seconds: float, checked: Counter[str]) -> str:
+    told = play_ids(name, seed=seed, seconds=seconds)
+    checked[name.partition("-")[0]] += told.ids
+    done = ", ".join(f"{what} × {times}" for what, times in sorted(Counter(told.faults).items()))
+    return f"{told.ids:,} ids as promised; {done}"
+
+
+def _told(name: str, seed: int, play_one: Callable[[str, int], str]) -> None:
     began = time.monotonic()
-    print(f"{name:9} seed {seed:7}  {events:,} events … ", end="", flush=True)
+    print(f"{name:18} seed {seed:7}  ", end="", flush=True)
     try:
-        faults = play(name, seed=seed, events=events)
+        print(f"{play_one(name, seed)}; {time.monotonic() - began:.0f} s", flush=True)
     except Exception as error:
         print(f"FAILED\n{error}\nHistories and logs are in {KEPT / f'{name}-{seed}'}.", flush=True)
         raise typer.Exit(1) from error
-    print(f"{faults} faults, each effect once, {time.monotonic() - began:.0f} s", flush=True)
 
 
 def _sockets(_folder: str, names: list[str]) -> list[str]:
