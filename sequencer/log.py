@@ -73,4 +73,7 @@ class SequenceLog(Protocol):
         """What each caller took from `since` on and before `until`."""
 
     async def purge(self, uid: int, before: datetime, tip: int) -> int:
-        """Forget a block of entries from before a moment, never the tip; how many there were."""
+        """Forget a block of entries from before a moment; how many there were.
+
+        Never the tip, nor one with an entry before it that is kept.
+        """

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from itertools import takewhile
 from typing import Any
 
 import sqlalchemy as sa
@@ -86,19 +87,13 @@ _USAGE = (
     )
     .group_by(entries.c.caller)
 )
-_OLD = (
-    sa.select(entries.c.number)
-    .where(
-        _OF,
-        entries.c.time_us < sa.bindparam("old"),
-        entries.c.number < sa.bindparam("before"),
-    )
+_OLDEST = (
+    sa.select(entries.c.number, entries.c.time_us)
+    .where(_OF, entries.c.number < sa.bindparam("before"))
     .order_by(entries.c.number)
     .limit(PURGE_BLOCK)
 )
-_PURGE = sa.delete(entries).where(
-    _OF, entries.c.number < sa.bindparam("before"), entries.c.time_us < sa.bindparam("old")
-)
+_PURGE = sa.delete(entries).where(_OF, entries.c.number <= sa.bindparam("last"))
 
 
 class SqlLog:
@@ -153,11 +148,10 @@ class SqlLog:
 
     async def purge(self, uid: int, before: datetime, tip: int) -> int:
         old = to_micros(before)
-        rows = await self._store.fetch_all(_OLD, {"of": uid, "old": old, "before": tip})
-        if not rows:
-            return 0
-        end = rows[-1].number + 1
-        return await self._store.execute(_PURGE, {"of": uid, "before": end, "old": old})
+        rows = await self._store.fetch_all(_OLDEST, {"of": uid, "before": tip})
+        # No gap may come of it: an append behind an entry relies on the next one being there.
+        gone = [row.number for row in takewhile(lambda row: row.time_us < old, rows)]
+        return await self._store.execute(_PURGE, {"of": uid, "last": gone[-1]}) if gone else 0
 
 
 def appending(uid: int, after: Tip, new: Sequence[Entry]) -> tuple[sa.Insert, dict[str, Any]]:
