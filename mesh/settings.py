@@ -114,6 +114,9 @@ class Settings:
         32, "connections that a service keeps to Redis", low=1, high=1_000
     )
     bus: str = _setting("embedded", "who carries events: embedded (the service bus) or redis")
+    sequencer_log: str = _setting(
+        "sql", "where the logs of sequences are: sql (the sequencer's database) or redis"
+    )
     replicas: int = _setting(1, "processes of each service under 'engine up'", low=1, high=16)
     demo_scale: str = _setting("S", "size of the demo bank: S (10,000), M or L")
     seed: int = _setting(20260101, "seed of the demo bank", low=0, high=2**63 - 1)
@@ -126,6 +129,8 @@ class Settings:
         """
         if self.bus == "redis" and not self.redis_url:
             raise SettingsError("ENGINE_BUS=redis needs ENGINE_REDIS_URL")
+        if self.sequencer_log == "redis" and not self.redis_url:
+            raise SettingsError("ENGINE_SEQUENCER_LOG=redis needs ENGINE_REDIS_URL")
         if self.replicas > 1 and not self.database_url:
             raise SettingsError(
                 f"ENGINE_REPLICAS={self.replicas} needs ENGINE_DATABASE_URL: "
@@ -247,6 +252,7 @@ _CHOICES = {
     "log_format": ("auto", "console", "json"),
     "demo_scale": ("S", "M", "L"),
     "bus": ("embedded", "redis"),
+    "sequencer_log": ("sql", "redis"),
 }
 _BOOLEANS = {
     "1": True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from engine.sequencer.v1 import gapless_pb2, sequencer_pb2, serial_pb2, snowflake_pb2
 from mesh.service import Blueprint, Parts, Service, Servicer
@@ -20,13 +20,16 @@ from sequencer.serial_rpc import SerialRpc
 from sequencer.serials import Serials
 from sequencer.service import Sequencer
 from sequencer.snowflake import SqlWorkers, WorkerRpc, Workers
-from sequencer.store import SqlCatalogue, SqlLog
+from sequencer.store import HomeLog, SqlCatalogue
 from sequencer.witnesses import Witnesses
+
+if TYPE_CHECKING:
+    from sequencer.store._redis import RedisLog
 
 
 def build(parts: Parts) -> Service:
     """The service, given its parts."""
-    catalogue, log = SqlCatalogue(parts.store), SqlLog(parts.store)
+    catalogue, log = SqlCatalogue(parts.store), _log(parts)
     journal = WitnessJournal(parts.settings.data_dir / f"{parts.name}-witness.db")
     peers = MeshPeers(parts.name, parts.registry, parts.key)
     witnesses = Witnesses(log, journal, peers)
@@ -48,10 +51,20 @@ def build(parts: Parts) -> Service:
         ],
         resources=[
             _opened(journal),
+            log,
             allocator,
             DailyReport(SqlGaps(parts.store), catalogue, parts.clock, parts.telemetry.meters),
         ],
     )
+
+
+def _log(parts: Parts) -> HomeLog | RedisLog:
+    if parts.settings.sequencer_log != "redis":
+        return HomeLog(parts.store, parts.clock)
+    from sequencer.store._redis import RedisLog  # noqa: PLC0415 - as mesh.app does
+
+    assert parts.redis is not None, "settings with this log name a Redis"
+    return RedisLog(parts.redis, parts.store, parts.clock, parts.telemetry.meters)
 
 
 def _gapless(parts: Parts, directory: Directory, journal: WitnessJournal) -> Servicer:

@@ -48,9 +48,12 @@ async def _node(name: str, redis: RedisClient, settings: Settings) -> AsyncItera
     seconds, micros = await redis.execute("TIME")
     yield compared(f"{name} clock", int(seconds) + int(micros) / 1e6, asked)
     carries = settings.bus == "redis"
-    for finding in _server(name, info, carries_events=carries):
+    keeps_logs = settings.sequencer_log == "redis"
+    for finding in _server(name, info, keeps=carries or keeps_logs):
         yield finding
     yield await _sync(name, redis, carries_events=carries)
+    if keeps_logs:
+        yield await _life(name, redis)
 
 
 async def _sync(name: str, redis: RedisClient, *, carries_events: bool) -> Finding:
@@ -67,7 +70,17 @@ async def _sync(name: str, redis: RedisClient, *, carries_events: bool) -> Findi
     )
 
 
-def _server(name: str, info: Mapping[str, str], *, carries_events: bool) -> Iterator[Finding]:
+async def _life(name: str, redis: RedisClient) -> Finding:
+    """Whether scripts may ask which life of the server it is, as logs of sequences need it."""
+    try:
+        await redis.execute("EVAL", "return redis.call('INFO', 'server', 'replication')", 0)
+    except RedisRefused as error:
+        advice = "Allow the user INFO within scripts: ACL SETUSER NAME +info."
+        return fail(f"{name} sequences", f"INFO in a script: {error.code}", advice)
+    return ok(f"{name} sequences", "it keeps their logs, above a floor in the database")
+
+
+def _server(name: str, info: Mapping[str, str], *, keeps: bool) -> Iterator[Finding]:
     version = info.get("redis_version", "0.0")
     major, minor, *_ = map(int, version.split("."))
     oldest = ".".join(map(str, OLDEST))
@@ -81,17 +94,17 @@ def _server(name: str, info: Mapping[str, str], *, carries_events: bool) -> Iter
     yield graded(
         f"{name} durability",
         f"appendonly is {'yes' if info.get('aof_enabled') == '1' else 'no'}",
-        "Set appendonly yes: events are lost when it ends otherwise.",
+        "Set appendonly yes: events, and who got which ids, are lost when it ends otherwise.",
         bad=False,
-        worse=carries_events and info.get("aof_enabled") != "1",
+        worse=keeps and info.get("aof_enabled") != "1",
     )
     policy = info.get("maxmemory_policy", "")
     yield graded(
         f"{name} eviction",
         f"maxmemory-policy is {policy}",
-        "Set maxmemory-policy noeviction: events must not be dropped to make room.",
+        "Set maxmemory-policy noeviction: events and logs must not be dropped to make room.",
         bad=policy != "noeviction",
-        worse=carries_events and policy != "noeviction",
+        worse=keeps and policy != "noeviction",
     )
     if info.get("role") != "master":
         yield fail(f"{name} role", str(info.get("role")), "ENGINE_REDIS_URL must name a master.")

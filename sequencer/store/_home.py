@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from mesh.clock import Clock
@@ -21,13 +22,16 @@ TRIES = 5
 _log = get_logger(__name__)
 
 
-class HomeLog(SqlLog):
+class HomeLog(SqlLog, AbstractAsyncContextManager["HomeLog"]):
     """The logs in a database. One that went on in Redis comes back behind its floor."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         super().__init__(store)
         self._floors = Floors(store)
         self._stamp = Directory(SqlCatalogue(store), clock).stamp
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing is under way."""
 
     async def tip(self, uid: int) -> Tip | None:
         for _ in range(TRIES):

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from types import TracebackType
 from typing import Final
 
 from mesh.clock import Clock
@@ -50,12 +49,7 @@ class RedisLog(AbstractAsyncContextManager["RedisLog"]):
         self._headroom = Headroom(self._floors, meters)
         self._lineages = Lineages(redis, store, clock, self._headroom, meters)
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._headroom.settle()
 
     async def tip(self, uid: int) -> Tip | None:

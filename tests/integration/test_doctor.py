@@ -169,6 +169,7 @@ async def test_a_redis_that_drops_events_is_told(settings: Settings, redis_serve
         found = by_name(await examine(settings))
         caches = Settings(var=settings.var, redis_url=settings.redis_url)
         spared = by_name(await examine(caches))
+        logs = by_name(await examine(replace(caches, sequencer_log="redis")))
     finally:
         redis_server.command("config", "set", *good)
     assert found["redis eviction"].verdict is Verdict.FAIL
@@ -176,6 +177,9 @@ async def test_a_redis_that_drops_events_is_told(settings: Settings, redis_serve
     assert found["redis sync"].verdict is Verdict.FAIL
     assert spared["redis eviction"].verdict is Verdict.WARN
     assert spared["redis durability"].verdict is Verdict.OK
+    assert "redis sequences" not in spared
+    assert logs["redis eviction"].verdict is logs["redis durability"].verdict is Verdict.FAIL
+    assert logs["redis sync"].verdict is logs["redis sequences"].verdict is Verdict.OK
 
 
 @pytest.mark.real

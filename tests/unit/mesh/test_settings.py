@@ -109,12 +109,13 @@ def test_the_demo_is_traced_wholly_unless_stated(settings: Settings, ratio: floa
     ("environ", "needs"),
     [
         ({"ENGINE_BUS": "redis"}, "ENGINE_REDIS_URL"),
+        ({"ENGINE_SEQUENCER_LOG": "redis"}, "ENGINE_REDIS_URL"),
         ({"ENGINE_REPLICAS": "2"}, "ENGINE_DATABASE_URL"),
     ],
 )
 def test_settings_that_need_another_are_refused_without_it(
     environ: dict[str, str], needs: str
 ) -> None:
-    """Several processes of a service cannot share a file, nor events go over no Redis."""
+    """Several processes of a service cannot share a file, nor is anything kept in no Redis."""
     with pytest.raises(SettingsError, match=needs):
         load(environ)
