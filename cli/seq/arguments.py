@@ -71,19 +71,11 @@ def caller(text: str) -> pb.Caller:
 
 
 def serial(template: str, zone: str, reset: Reset) -> pb.SerialFormat:
-    """How serials are written; ends the program when the template is none."""
+    """How serials are written; the sequencer says what is wrong with a template."""
     from engine.sequencer.v1 import sequencer_pb2 as pb
-    from sequencer.sdk import serial as serials
 
-    never = reset is Reset.NEVER
-    try:
-        again = serials.Reset.NONE if never else serials.Reset[reset.name]
-        serials.SerialFormat.parse(template, zone=zone, reset=again)
-    except serials.SerialTemplateError as error:
-        fail(f"--serial: {error}", "For example 'LN{date:%Y%m%d}{number:08}{check:luhn}'.", code=2)
-    number = (
-        pb.SERIAL_RESET_UNSPECIFIED if never else pb.SerialReset.Value(f"SERIAL_RESET_{reset.name}")
-    )
+    name = "UNSPECIFIED" if reset is Reset.NEVER else reset.name
+    number = pb.SerialReset.Value(f"SERIAL_RESET_{name}")
     return pb.SerialFormat(template=template, zone=zone, reset=number)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from cli.names import OPERATOR
 from cli.seq import app
+from engine.sequencer.v1 import snowflake_pb2
+from engine.sequencer.v1.snowflake_pb2_grpc import WorkerServiceStub
 from mesh.testing import Mesh
 from sequencer.app import BLUEPRINT
 
@@ -122,7 +125,6 @@ async def test_a_serial_and_a_layout_are_shown_as_they_were_made(engine: Engine)
         (["--kind", "snowflake", "--layout", "41:10:12", "--js"], "53 at most"),
         (["--js", "--max", str(2**53)], "more than --js allows"),
         (["--caller", "mesh:action=many"], "is no caller"),
-        (["--serial", "LN{numbr}"], "--serial: "),
         (["--kind", "snowflake", "--epoch", "today"], "is no date"),
     ],
 )
@@ -131,6 +133,13 @@ async def test_settings_that_do_not_fit_are_refused_before_a_call(
 ) -> None:
     """With what to write instead, and the exit code of a wrong command line."""
     assert said in refusal(await engine("create", "shop.order", *arguments), 2)
+    assert rows(await engine("list")) == []
+
+
+async def test_a_template_that_cannot_work_is_explained(engine: Engine) -> None:
+    """By the sequencer, with the field; no sequence comes of it."""
+    said = refusal(await engine("create", "loan.contract", "--serial", "LN{numbr}"))
+    assert "numbr" in said
     assert rows(await engine("list")) == []
 
 
@@ -466,3 +475,32 @@ async def test_draining_shows_reserved_numbers(engine: Engine) -> None:
 
     assert drained.stdout.splitlines()[-1].split("\t")[:4] == ["1", "1", "1", "reserved"]
     assert (await engine("confirm", "shop.invoice", *held[0][1:3])).exit_code == 0
+
+
+async def test_a_snowflake_leads_to_its_time_and_worker(engine: Engine) -> None:
+    """By its bits alone: nobody held the worker then, so the sequence did not give the id."""
+    await engine("create", "trace.span", "--kind", "snowflake", "--epoch", "2026-06-01")
+    id_ = 86_400_000 << 22 | 5 << 12 | 7
+
+    said = dict(rows(await engine("inspect", "trace.span", str(id_))))
+
+    assert said["Time"] == "2026-06-02 00:00:00.000Z"
+    assert (said["Worker"], said["Number"]) == ("5", "7")
+    assert said["Holder"].startswith("nobody")
+    assert "made from the time" in refusal(await engine("peek", "trace.span"))
+
+
+async def test_workers_are_listed_with_who_holds_them(engine: Engine, mesh: Mesh) -> None:
+    """And still shown when the sequence drains, since their windows go on."""
+    await engine("create", "trace.span", "--kind", "snowflake")
+    request = snowflake_pb2.AcquireWorkerRequest(name="trace.span", client_id="a")
+    request.window.FromSeconds(60)
+    stub: Any = WorkerServiceStub(mesh.channel("sequencer", caller=OPERATOR))
+    await stub.AcquireWorker(request)
+
+    (held,) = rows(await engine("workers", "trace.span"))
+    drained = await engine("drain", "trace.span")
+
+    assert held[:2] == ["0", f"mesh:{OPERATOR}/a"]
+    assert held[4] == "held"
+    assert drained.stdout.splitlines()[-1].split("\t") == held

@@ -180,6 +180,25 @@ async def test_numbers_are_reserved_confirmed_and_reported(rest: Rest) -> None:
     assert [gap["state"] for gap in report["gaps"]] == ["NUMBER_STATE_VOID"]
 
 
+async def test_a_worker_is_acquired_renewed_listed_and_released(rest: Rest) -> None:
+    """Two variables in one path; an id is taken apart by GET."""
+    await rest.create("rest.span", kind="SEQUENCE_KIND_SNOWFLAKE")
+    path = "/v1/sequences/rest.span"
+    ask = {"clientId": "a", "window": "60s"}
+
+    held = await rest.ask("POST", f"{path}/workers:acquire", json=ask)
+    more = {**ask, "token": held["token"], "untilTick": held["untilTick"]}
+    renewed = await rest.ask("POST", f"{path}/workers/0:renew", json=more)
+    (window,) = (await rest.ask("GET", f"{path}/workers"))["windows"]
+    id_ = int(held["fromTick"]) << 22
+    origin = await rest.ask("GET", f"{path}/snowflakes/{id_}")
+    back = {"clientId": "a", "token": held["token"], "nextTick": held["fromTick"]}
+
+    assert int(renewed["untilTick"]) >= int(held["untilTick"])
+    assert window["holder"] == origin["window"]["holder"] == "ops/a"
+    assert await rest.ask("POST", f"{path}/workers/0:release", json=back) == {"released": True}
+
+
 async def test_serials_are_taken_and_read(rest: Rest) -> None:
     """A business date as text; the serial in a query parameter."""
     form = {"template": "LN{date:%Y%m%d}{number:04}", "reset": "SERIAL_RESET_DAY"}
@@ -200,7 +219,7 @@ async def test_the_document_lists_every_method_with_an_annotation(rest: Rest) ->
     found = {
         f"{method} {path.removeprefix('/v1/sequences')}"
         for path, methods in paths.items()
-        if path.startswith("/v1/sequences") and "workers" not in path and "snowflakes" not in path
+        if path.startswith("/v1/sequences")
         for method in methods
     }
     assert found == {
@@ -212,6 +231,11 @@ async def test_the_document_lists_every_method_with_an_annotation(rest: Rest) ->
         "get /{name}/usage",
         "get /{name}/gaps",
         "get /{name}/voids",
+        "get /{name}/workers",
+        "get /{name}/snowflakes/{id}",
+        "post /{name}/workers:acquire",
+        "post /{name}/workers/{worker_id}:renew",
+        "post /{name}/workers/{worker_id}:release",
         *(f"post /{{name}}:{verb}" for verb in ("rename", "setState", "lease", "return", "fence")),
         *(f"post /{{name}}:{verb}" for verb in ("reserve", "confirm", "release", "void")),
     }
