@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 from loadtests.deployment import Platform
@@ -67,3 +69,30 @@ def test_events_are_told_heard_and_looked_at(platform: Platform) -> None:
             check=False,
         )
         assert done.returncode == 0, f"{command[:3]}: {done.stderr}"
+
+
+def test_sequences_are_looked_into_repaired_taken_over_and_retired(
+    platform: Platform, tmp_path: Path
+) -> None:
+    """The runbooks' commands, one after another, beside an old store of orders."""
+    with closing(sqlite3.connect(tmp_path / "till.db")) as store:
+        store.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY AUTOINCREMENT)")
+        store.execute("INSERT INTO orders VALUES (4711)")
+        store.commit()
+    path = os.pathsep.join([str(Path(sys.executable).parent), platform.environ["PATH"]])
+    commands = [*console("sequencer.md")]
+    assert len(commands) > 15
+    said = {}
+    for command in commands:
+        done = subprocess.run(
+            shlex.split(command),
+            cwd=tmp_path,
+            env={**platform.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        said[command.split()[2]] = done.stdout
+    assert "goes on with 250001" in said["fence"]
+    assert "second\t4711\t4712" in said["import"]
