@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -130,7 +131,7 @@ class RedisEntries:
         keys = Keys(uid)
         with answered():
             block = await self._redis.execute("ZRANGE", keys.log, 0, BLOCK - 1)
-            old = [text for text in block if _is_old(_entry(text), before, tip)]
+            old = [*takewhile(lambda text: _is_old(_entry(text), before, tip), block)]
             if old:
                 await self._redis.execute("ZREM", keys.cuts, *old)
                 await self._redis.execute("ZREM", keys.log, *old)

@@ -14,19 +14,28 @@ import pytest
 import sqlalchemy as sa
 
 from mesh.clock import ManualClock
+from mesh.redis import RedisClient
 from mesh.storage import Store
+from mesh.telemetry import Meters
 from sequencer import ledger
 from sequencer.definition import MAX_ID, Definition, Kind
 from sequencer.directory import Directory, identity
 from sequencer.entry import Entry, Tip
 from sequencer.ledger import Stamp, Wish
-from sequencer.log import SequenceLog
+from sequencer.log import EntryFilter, SequenceLog, Superseded
 from sequencer.store import SqlCatalogue, SqlLog
+from sequencer.store._redis import RedisLog
+from sequencer.store._redis_entries import Keys
 from sequencer.store._tables import METADATA, entries
 from tests.conformance.stores import Place, place
 
 BEGIN: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
-LOGS: Final = ["sqlite", pytest.param("mysql", marks=pytest.mark.real)]
+LOGS: Final = [
+    "sqlite",
+    pytest.param("mysql", marks=pytest.mark.real),
+    pytest.param("redis_server", marks=pytest.mark.real),
+    pytest.param("redis_cluster", marks=pytest.mark.real),
+]
 
 
 @dataclass(slots=True)
@@ -34,13 +43,15 @@ class LogUnderTest:
     """A log with one sequence in it; what is appended is a minute later each time.
 
     `another` opens it as another server does. `lose` takes the newest entry away, as a
-    store does that is put back to an older copy.
+    store does that is put back to an older copy. `begin` is the number of the newest entry
+    that is the store's own.
     """
 
     log: SequenceLog
     definition: Definition
     another: Callable[[], AbstractAsyncContextManager[SequenceLog]]
     lose: Callable[[], Awaitable[None]]
+    begin: int = 0
     minutes: int = field(default=0)
 
     @property
@@ -84,7 +95,8 @@ async def log_under_test(
     kind: str, request: pytest.FixtureRequest, folder: Path
 ) -> AsyncIterator[LogUnderTest]:
     """A log of a kind, with a new sequence."""
-    where = place(kind, request, folder)
+    in_redis = kind.startswith("redis")
+    where = place("sqlite" if in_redis else kind, request, folder)
     name = f"contract.s{secrets.token_hex(6)}"
     definition = Definition(
         uid=identity(name),
@@ -103,12 +115,38 @@ async def log_under_test(
         await where.create(store, *METADATA.sorted_tables)
         made = await Directory(SqlCatalogue(store), ManualClock(BEGIN)).add(definition, "ops/rpc")
         assert made is not None
+        if in_redis:
+            redis = RedisClient(request.getfixturevalue(kind).url, timeout_s=5.0)
+            await stack.enter_async_context(redis)
+            yield await _moved(redis, store, definition)
+            return
         yield LogUnderTest(
             log=SqlLog(store),
             definition=definition,
             another=lambda: _another(where),
             lose=lambda: _lose_newest(store, definition.uid),
         )
+
+
+async def _moved(redis: RedisClient, store: Store, definition: Definition) -> LogUnderTest:
+    """A log that has just gone from its database to Redis."""
+
+    def another() -> RedisLog:
+        return RedisLog(redis, store, ManualClock(BEGIN), Meters())
+
+    async def lose() -> None:
+        newest = await one.tip()
+        found = await one.log.entries(one.uid, before=newest.number, limit=1, only=EntryFilter())
+        keys, tip = Keys(one.uid), found[0].tip
+        state = {"number": tip.number, "mark": tip.mark, "position": tip.position}
+        await redis.execute("ZREMRANGEBYSCORE", keys.log, newest.number, newest.number)
+        await redis.execute("HSET", keys.tip, *(word for pair in state.items() for word in pair))
+
+    one = LogUnderTest(log=another(), definition=definition, another=another, lose=lose)
+    with pytest.raises(Superseded):
+        await one.grant()
+    one.begin = (await one.tip()).number
+    return one
 
 
 @asynccontextmanager

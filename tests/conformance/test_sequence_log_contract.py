@@ -30,9 +30,9 @@ async def one(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[L
 
 
 async def listed(one: LogUnderTest, only: EntryFilter = ALL) -> list[Entry]:
-    """All entries that are wanted, oldest first."""
+    """All entries that are wanted, oldest first, without those that are the store's own."""
     found = await one.log.entries(one.uid, before=ABOVE_ALL, limit=1_000, only=only)
-    return list(reversed(found))
+    return [entry for entry in reversed(found) if entry.number > one.begin]
 
 
 async def test_a_sequence_without_a_log_has_no_tip(one: LogUnderTest) -> None:
