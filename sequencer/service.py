@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from collections.abc import Sequence as ListOf
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from mesh.clock import Clock
 from mesh.errors import MeshError
 from mesh.storage import IntegrityViolation
 from sequencer.allocation import Allocator
-from sequencer.definition import Caller, Definition, State, check
+from sequencer.definition import Caller, Definition, Kind, State, check
 from sequencer.directory import Catalogue, Directory
 from sequencer.entry import Entry, Tip, Witness
 from sequencer.errors import SequencerReason
 from sequencer.ledger import Wish
 from sequencer.log import EntryFilter, SequenceLog, Usage
+from sequencer.pace import daily_pace
 from sequencer.plans import Plans
 
-WEEK: Final = timedelta(days=7)
-DAY_S: Final = 86_400.0
 STREAMED: Final = 1_000_000
 """Ids of each range of a stream that does not say."""
 
@@ -55,7 +54,10 @@ class Standing:
 
 
 class Sequencer:
-    """The use cases of the sequencer. Ids are safe once a call has returned."""
+    """The use cases of the sequencer. Ids are safe once a call has returned.
+
+    `numbers` is what this server remembers of the numbers of GAPLESS sequences.
+    """
 
     def __init__(
         self,
@@ -64,6 +66,8 @@ class Sequencer:
         allocator: Allocator,
         plans: Plans,
         clock: Clock,
+        *,
+        numbers: Callable[[int], Witness | None] = lambda _: None,
     ) -> None:
         self._catalogue = catalogue
         self._log = log
@@ -71,6 +75,7 @@ class Sequencer:
         self._plans = plans
         self._directory = Directory(catalogue, clock)
         self._clock = clock
+        self._numbers = numbers
 
     async def create(self, wanted: Definition, holder: str) -> Standing:
         """Create a sequence, or answer the existing one with the same settings.
@@ -232,20 +237,22 @@ class Sequencer:
         return await self._log.usage(definition.uid, since, until)
 
     async def witness(self, name: str) -> Witness | None:
-        """The newest entry that this server has seen; None when it has seen none."""
+        """The newest entry that this server has seen; None when it has seen none.
+
+        Of a GAPLESS sequence that of its numbers.
+        """
         found = await self._catalogue.find(name)
+        if found is not None and found.kind is Kind.GAPLESS:
+            return self._numbers(found.uid)
         return self._allocator.witness(found.uid) if found else None
 
     async def days_left(self, standing: Standing) -> float | None:
         """How many days the ids of a sequence last at the pace of the last week."""
         if standing.remaining is None:
             return None
-        now = self._clock.now()
-        begin = max(now - WEEK, standing.definition.create_time)
-        usage = await self._log.usage(standing.definition.uid, begin, now)
-        taken = sum(one.granted - one.returned for one in usage.values())
-        days = max((now - begin).total_seconds() / DAY_S, 1 / 24)
-        return standing.remaining * days / taken if taken > 0 else None
+        known, tip, now = standing.definition, standing.tip, self._clock.now()
+        pace = await daily_pace(self._log, known.uid, tip, now=now, create_time=known.create_time)
+        return standing.remaining / pace if pace > 0 else None
 
     async def _change_all(
         self, known: Definition, note: str, holder: str, **values: Any

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, auto
+from typing import Any
 
 from mesh.clock import Clock, ManualClock
 from mesh.storage import IntegrityViolation, OutcomeUnknown, StoreUnavailable
@@ -24,9 +25,9 @@ from sequencer.witnesses import Witnesses
 BEGIN = datetime(2026, 11, 26, 9, tzinfo=UTC)
 
 
-def defined(name: str = "shop.order", kind: Kind = Kind.SEGMENT, **changes: object) -> Definition:
+def defined(name: str = "shop.order", kind: Kind = Kind.SEGMENT, **changes: Any) -> Definition:
     """A sequence from 1 on, but for the changes."""
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "uid": identity(name),
         "name": name,
         "kind": kind,
@@ -38,7 +39,7 @@ def defined(name: str = "shop.order", kind: Kind = Kind.SEGMENT, **changes: obje
         "create_time": BEGIN,
         "retention_days": 400,
     }
-    return Definition(**{**values, **changes})  # type: ignore[arg-type]
+    return Definition(**{**values, **changes})
 
 
 class Fault(Enum):
