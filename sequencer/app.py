@@ -21,6 +21,7 @@ from sequencer.serials import Serials
 from sequencer.service import Sequencer
 from sequencer.snowflake import SqlWorkers, WorkerRpc, Workers
 from sequencer.store import HomeLog, SqlCatalogue
+from sequencer.upkeep import Upkeep
 from sequencer.witnesses import Witnesses
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def build(parts: Parts) -> Service:
     witnesses = Witnesses(log, journal, peers)
     directory = Directory(catalogue, parts.clock)
     allocator = Allocator(directory, log, witnesses, parts.telemetry.meters)
-    plans = Plans(log, witnesses)
-    sequencer = Sequencer(catalogue, log, allocator, plans, parts.clock)
+    plans, memory = Plans(log, witnesses), Memory(journal)
+    sequencer = Sequencer(catalogue, log, allocator, plans, parts.clock, numbers=memory.newest)
     contract = sequencer_pb2.DESCRIPTOR.services_by_name["SequencerService"]
     servicer = SequencerRpc(sequencer, parts.clock)
     return Service(
@@ -46,7 +47,7 @@ def build(parts: Parts) -> Service:
                 descriptor=serial_pb2.DESCRIPTOR.services_by_name["SerialService"],
                 implementation=SerialRpc(Serials(directory, sequencer, parts.clock)),
             ),
-            _gapless(parts, directory, journal),
+            _gapless(parts, directory, memory, peers),
             _snowflake(parts, directory, journal),
         ],
         resources=[
@@ -54,6 +55,14 @@ def build(parts: Parts) -> Service:
             log,
             allocator,
             DailyReport(SqlGaps(parts.store), catalogue, parts.clock, parts.telemetry.meters),
+            Upkeep(
+                catalogue,
+                log,
+                sequences=sequencer,
+                used=allocator,
+                clock=parts.clock,
+                meters=parts.telemetry.meters,
+            ),
         ],
     )
 
@@ -67,9 +76,9 @@ def _log(parts: Parts) -> HomeLog | RedisLog:
     return RedisLog(parts.redis, parts.store, parts.clock, parts.telemetry.meters)
 
 
-def _gapless(parts: Parts, directory: Directory, journal: WitnessJournal) -> Servicer:
+def _gapless(parts: Parts, directory: Directory, memory: Memory, peers: MeshPeers) -> Servicer:
     meters = parts.telemetry.meters
-    watch = Watch(SqlNumbers(parts.store), Memory(journal), parts.clock, meters)
+    watch = Watch(SqlNumbers(parts.store), memory, peers, parts.clock, meters)
     gapless = Gapless(directory, watch, parts.clock, meters)
     return Servicer(
         descriptor=gapless_pb2.DESCRIPTOR.services_by_name["GaplessService"],

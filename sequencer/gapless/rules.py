@@ -143,15 +143,15 @@ def is_lost(head: Head, witness: Witness, mark: int | None) -> bool:
     return witness.position > head.position or bool(witness.position and mark != witness.mark)
 
 
-def fence(head: Head, lost: Sequence[Witness], *, actor: str, now: datetime) -> Change:
+def fence(head: Head, known: Sequence[Witness], *, actor: str, now: datetime) -> Change:
     """Set aside what may have been used since the copy that the store was put back to.
 
     That is every number up to the highest that a witness knows, and in the copy
     every one that is neither confirmed nor void: it may have been since.
     """
-    furthest = max(lost, key=lambda witness: witness.position)
-    epoch = max(head.epoch, *(witness.epoch for witness in lost)) + 1
-    number = max(head.number, *(witness.number for witness in lost)) + 1
+    furthest = max(known, key=lambda witness: witness.position)
+    epoch = max(head.epoch, *(witness.epoch for witness in known)) + 1
+    number = max(head.number, *(witness.number for witness in known)) + 1
     moved = replace(head, number=number, epoch=epoch, fence=head.position, due=None)
     if furthest.position <= head.position:
         return Change(head=moved, doubted=now)

@@ -19,7 +19,7 @@ from sequencer.errors import SequencerReason
 from sequencer.gapless import rules
 from sequencer.gapless.claims import Asked
 from sequencer.gapless.errors import GaplessReason
-from sequencer.gapless.memory import Memory
+from sequencer.gapless.memory import Memory, Peers
 from sequencer.gapless.numbers import Head
 from sequencer.gapless.unit import Numbers, Unit
 
@@ -45,13 +45,17 @@ class Watch:
     Args:
         numbers: where they are kept.
         memory: what this server knows of them.
+        peers: are asked as well, before numbers are set aside.
         clock: dates what is set aside.
         meters: counts how often the store was found put back.
     """
 
-    def __init__(self, numbers: Numbers, memory: Memory, clock: Clock, meters: Meters) -> None:
+    def __init__(
+        self, numbers: Numbers, memory: Memory, peers: Peers, clock: Clock, meters: Meters
+    ) -> None:
         self._numbers = numbers
         self._memory = memory
+        self._peers = peers
         self._clock = clock
         self._fences = meters.counter("sequencer.gapless.fences")
 
@@ -88,12 +92,15 @@ class Watch:
 
         The call may be refused for what it asks; that the store was put back stays known.
         """
+        told = await self._peers.witnesses(definition.name)
+        possible = [one for one in told if one.position <= definition.capacity]
         with of_no_call():
             async with self._numbers.unit(definition.uid) as unit:
                 head, lost = await self._looked_at(unit, definition, asked)
                 if not lost:
                     return
-                change = rules.fence(head, lost, actor=asked.holder, now=self._clock.now())
+                known = [*lost, *possible]
+                change = rules.fence(head, known, actor=asked.holder, now=self._clock.now())
                 await unit.apply(change)
         self._memory.note(definition.uid, change.head.witness)
         self._fences.add()

@@ -71,6 +71,18 @@ class Definitions:
         self.only = replace(self.only, state=State.DRAINING)
 
 
+class Peers:
+    """The other servers, and what they remember."""
+
+    def __init__(self) -> None:
+        self.known: list[Witness] = []
+
+    async def witnesses(self, name: str) -> Sequence[Witness]:
+        """What they have seen."""
+        assert name == NAME
+        return self.known
+
+
 class PaperJournal:
     """A journal that a test can lose."""
 
@@ -100,6 +112,7 @@ class Desk:
         self.clock = Clock(datetime(2026, 11, 26, 8, tzinfo=UTC))
         self.definitions = Definitions(only or definition())
         self.journal = PaperJournal()
+        self.peers = Peers()
         self.meters = Meters()
         self.path.write_bytes(_empty())
 
@@ -108,7 +121,7 @@ class Desk:
         await self.store.__aenter__()
         self.gaps = SqlGaps(self.store)
         self.numbers = SqlNumbers(self.store)
-        watch = Watch(self.numbers, Memory(self.journal), self.clock, self.meters)
+        watch = Watch(self.numbers, Memory(self.journal), self.peers, self.clock, self.meters)
         self.gapless = Gapless(self.definitions, watch, self.clock, self.meters)
         return self
 

@@ -153,3 +153,17 @@ async def test_a_store_put_back_twice_is_found_out_twice(desk: Desk) -> None:
         await desk.reserve(1)
         await desk.put_back(copy)
         assert [*(await desk.reserve(1)).numbers] == [expected]
+
+
+async def test_the_other_servers_are_asked_before_numbers_go_out(desk: Desk) -> None:
+    """Who finds the store put back need not be the one who had come furthest."""
+    copy = desk.copied()
+    lost = [witness(await desk.reserve(1)) for _ in range(4)]
+    desk.journal.pages.clear()
+    desk.peers.known = [lost[2], lost[3], lost[0]]
+    await desk.put_back(copy)
+
+    assert [*(await desk.reserve(1, last=lost[1])).numbers] == [5]
+    for late in lost:
+        await desk.reserve(1, last=late)
+    assert desk.meters.counter("sequencer.gapless.fences").value == 1
