@@ -114,18 +114,17 @@ class Journal:
         self._slots = {}
 
 
-def recover(folder: Path, give_back: Callable[[Tail], None]) -> int:
-    """Give back what clients that are dead left in the folder; answers how many ids.
+def recover(folder: Path, give_back: Callable[[Tail], None]) -> Iterator[int]:
+    """Give back what clients that are dead left in the folder, one lease at each step.
 
-    What `give_back` raises ends it; the file stays for another time.
+    Yields how many ids that were. What `give_back` raises ends it; the file stays
+    for another time.
     """
-    returned = 0
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
         with _orphan(path) as data:
             for tail, unused in _tails(data):
                 give_back(tail)
-                returned += unused
-    return returned
+                yield unused
 
 
 @contextmanager

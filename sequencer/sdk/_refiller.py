@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -49,6 +49,10 @@ class _Queue:
         """Have `get` answer None after all that came before."""
         self._tokens.put(False)
 
+    def empty(self) -> bool:
+        """Whether `get` would wait."""
+        return self._tokens.empty()
+
     def get(self) -> Account | None:
         """Wait for the next account."""
         if not self._tokens.get():
@@ -70,7 +74,7 @@ class Refiller:
         self._starting = RLock()
         self._thread: Thread | None = None
         self._delays = delays()
-        self._recovered = False
+        self._left_behind: Iterator[int] | None = None
 
     def ask(self, account: Account, asked: Asked) -> None:
         """Have the buffer filled. Never waits for the source."""
@@ -99,7 +103,7 @@ class Refiller:
                 self._thread.start()
 
     def _run(self) -> None:
-        while (account := self._queue.get()) is not None and not self._stopping.is_set():
+        while (account := self._next()) is not None and not self._stopping.is_set():
             try:
                 if account.buffer.asked:
                     self._refill(account)
@@ -119,23 +123,22 @@ class Refiller:
             account.buffer.fail(error, final=True)
         else:
             self._delays = delays()
-            self._recover()
+            journal = self._supply.journal
+            if journal is not None and self._left_behind is None:
+                self._left_behind = recover(journal.folder, self._return)
 
-    def _recover(self) -> None:
-        """Return what clients left on this machine that were killed; once."""
-        journal = self._supply.journal
-        if journal is None or self._recovered:
-            return
-        try:
-            returned = recover(journal.folder, self._return)
-        except SequencerUnavailable:
-            return  # again after the next refill
-        except OSError as error:
-            _log.warning("journals_not_read: %s: %s", journal.folder, error)
-        else:
-            if returned:
-                _log.info("tails_recovered: %d ids", returned)
-        self._recovered = True
+    def _next(self) -> Account | None:
+        """The next account; while there is none, tails are returned that dead clients left."""
+        while self._left_behind is not None and self._queue.empty():
+            try:
+                next(self._left_behind)
+            except StopIteration:
+                break
+            except SequencerUnavailable:
+                self._left_behind = None  # again after the next refill
+            except OSError as error:
+                _log.warning("journals_not_read: %s", error)
+        return self._queue.get()
 
     def _put(self, account: Account) -> None:
         """Lease one range, of a size that fits the present rate, into the buffer."""

@@ -95,6 +95,7 @@ class Line:
 
     def __init__(self, name: str, supply: Supply, askers: Askers) -> None:
         self.name = name
+        self._closed = False
         self.begin(supply, askers)
 
     def begin(self, supply: Supply, askers: Askers) -> None:
@@ -105,7 +106,6 @@ class Line:
         self._busy = Lock()
         self._delays = delays(random.uniform)
         self._last: Witness | None = None
-        self._closed = False
         self.trouble: SequencerError | None = None
         self.stats = StrictStats(used=0, leases=0, wasted=0)
 

@@ -7,7 +7,7 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from math import inf
 
@@ -68,6 +68,14 @@ class Source(LocalRangeSource):
 @pytest.fixture
 def source() -> Source:
     return Source()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another thread brings about."""
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.001)
 
 
 @pytest.fixture
@@ -322,6 +330,52 @@ def test_a_closed_client_gives_nothing(source: Source) -> None:
         sequencer.sequence(NAME)
 
 
+def test_a_sequence_can_be_let_go(source: Source) -> None:
+    """Its tail goes back at once, who still has it is refused, and the name can be had anew."""
+    with Sequencer(source, timeout_s=10) as sequencer:
+        ids = sequencer.sequence(NAME)
+        assert ids.next_id() == 1
+        sequencer.release(NAME)
+        assert source.given_back == [(1, 1)]
+        with pytest.raises(SequencerError, match="closed"):
+            ids.next_id()
+
+        assert sequencer.sequence(NAME).next_id() == 2
+        sequencer.release("never.used")
+
+
+def test_what_comes_too_late_goes_back(source: Source) -> None:
+    """A lease that arrives after its sequence was let go is returned as a whole."""
+    source.create("other.ids")
+    with Sequencer(source, timeout_s=10) as sequencer:
+        source.gate.clear()
+        sequencer.sequence(NAME)
+        until(lambda: bool(source.requests))
+        sequencer.release(NAME)
+        source.gate.set()
+        until(lambda: bool(source.given_back))
+
+        assert source.given_back == [(1, 0)]
+
+
+def test_who_waits_is_served_first(source: Source) -> None:
+    """However many sequences are being filled, a user who waits does not stand behind them."""
+    names = [f"many.s{number}" for number in range(50)]
+    for name in names:
+        source.create(name)
+    with Sequencer(source, timeout_s=30) as sequencer:
+        source.gate.clear()
+        sequences = [sequencer.sequence(name) for name in names]
+        until(lambda: bool(source.requests))
+        user = threading.Thread(target=sequences[-1].next_id)
+        user.start()
+        until(lambda: sequences[-1].stats().waits == 1)
+        source.gate.set()
+        user.join()
+
+    assert source.requests[1].name == names[-1]
+
+
 def test_an_unused_client_starts_no_thread(source: Source) -> None:
     """Nothing is fetched before the client is entered or an id is wanted."""
     before = threading.active_count()
@@ -339,8 +393,7 @@ def test_entering_fetches_ids_before_they_are_wanted(source: Source) -> None:
     sequencer = Sequencer(source)
     ids = sequencer.sequence(NAME)
     with sequencer:
-        while not ids.stats().held:
-            time.sleep(0.001)
+        until(lambda: ids.stats().held > 0)
         assert ids.next_id() == 1
         assert ids.stats().waits == 0
 

@@ -104,8 +104,9 @@ def taken(ids: IdBuffer, *, blocks: bool) -> list[int]:
 @pytest.mark.parametrize("outer", [False, True])
 @pytest.mark.parametrize("inner", [False, True])
 @pytest.mark.parametrize("catching", [False, True])
+@pytest.mark.parametrize("repeated", [False, True])
 def test_whatever_line_is_interrupted_no_id_is_given_twice(
-    *, outer: bool, inner: bool, catching: bool
+    *, outer: bool, inner: bool, catching: bool, repeated: bool
 ) -> None:
     """A handler gets other ids or SequenceEmpty, caught or not; afterwards all goes on."""
     line, struck = 0, [0]
@@ -114,7 +115,9 @@ def test_whatever_line_is_interrupted_no_id_is_given_twice(
         ids, every = buffer(), list[int]()
         ids.put(Lease(number=1, position=0, first=1, size=PIECE), low=0)
         ids.put(Lease(number=2, position=0, first=5_000, size=3 * PIECE), low=PIECE)
-        every += [ids.next_id() for _ in range(PIECE - (1 if outer else 0))]
+        before = 2 if repeated else 0  # blocks of one size are made ready
+        every += chain.from_iterable(ids.ranges(before))
+        every += [ids.next_id() for _ in range(PIECE - (1 if outer else 0) - before)]
 
         def handler(ids: IdBuffer = ids, every: list[int] = every) -> None:
             with suppress(*([SequenceEmpty] if catching else [])):
