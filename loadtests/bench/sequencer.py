@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from loadtests.bench import (
-    Figure,
-    Run,
-    sequencer_client,
-    sequencer_gapless,
-    sequencer_processes,
-    sequencer_snowflake,
+from loadtests.bench import sequencer_client, sequencer_processes
+from loadtests.bench.sequencer_gapless import gapless_figures
+from loadtests.bench.sequencer_snowflake import snowflake_figures
+
+if TYPE_CHECKING:
+    from loadtests.bench import Figure, Run
+
+PARTS = (
+    sequencer_client.figures,
+    snowflake_figures,
+    sequencer_processes.figures,
+    gapless_figures,
 )
 
 
 def figures(run: Run) -> Iterator[Figure]:
-    """What the client does by itself, and what programs do together."""
-    for part in (sequencer_client, sequencer_snowflake, sequencer_processes, sequencer_gapless):
-        yield from part.figures(run)
+    """The figures of all parts."""
+    for part in PARTS:
+        yield from part(run)
