@@ -17,14 +17,15 @@ from typing import Final
 
 from mesh.errors import MeshError
 from mesh.log import get_logger
-from mesh.storage import OutcomeUnknown, StorageError, StoreUnavailable
+from mesh.storage import OutcomeUnknown, StorageError
 from mesh.telemetry import Meters
 from sequencer.definition import Definition
-from sequencer.directory import Directory, not_found
+from sequencer.directory import Directory
 from sequencer.entry import Action, Entry, Witness
 from sequencer.errors import SequencerReason
 from sequencer.hand import Ask, Draft, Hand, Plan, Stale
 from sequencer.log import SequenceLog, Superseded
+from sequencer.look import Apart, Look, Looks
 from sequencer.witnesses import Witnesses
 
 MAX_BATCH: Final = 64
@@ -50,10 +51,11 @@ class Allocator(AbstractAsyncContextManager["Allocator"]):
     Every answer is durable, and in this server's journal, before it is given.
 
     Args:
-        directory: finds sequences.
+        directory: finds sequences, and stamps appends.
         log: their logs.
         witnesses: compare them with what is remembered.
         meters: counts ids leased and returned, jumps of the fence, retried appends.
+        looks: looks at sequences; without it, at `log` and `directory` one after the other.
         max_hands: sequences that this server remembers the tips of.
     """
 
@@ -64,9 +66,11 @@ class Allocator(AbstractAsyncContextManager["Allocator"]):
         witnesses: Witnesses,
         meters: Meters,
         *,
+        looks: Looks | None = None,
         max_hands: int = MAX_HANDS,
     ) -> None:
         self._max_hands = max_hands
+        self._looks = looks or Apart(directory, log)
         self._directory = directory
         self._log = log
         self._witnesses = witnesses
@@ -124,11 +128,10 @@ class Allocator(AbstractAsyncContextManager["Allocator"]):
         uid = self._uids.get(name)
         if uid is not None and (known := self._hands.get(uid)) is not None:
             return known
-        definition = await self._directory.definition(name)
-        hand = await self._looked_at(definition, None)
+        hand = await self._taken_up(await self._looks.named(name), ())
         self._let_go_of_idle()
-        self._uids[name] = definition.uid
-        return self._hands.setdefault(definition.uid, hand)
+        uid = self._uids[name] = hand.definition.uid
+        return self._hands.setdefault(uid, hand)
 
     def _let_go_of_idle(self) -> None:
         if len(self._hands) < self._max_hands:
@@ -140,22 +143,19 @@ class Allocator(AbstractAsyncContextManager["Allocator"]):
         self._witnesses.forget(gone)
         self._uids = {name: uid for name, uid in self._uids.items() if uid in self._hands}
 
-    async def _looked_at(self, definition: Definition, before: Hand | None) -> Hand:
+    async def _taken_up(self, look: Look, known: Sequence[Witness]) -> Hand:
         """The sequence as its log stands, with what this server remembers and the log does not."""
-        tip = await self._log.tip(definition.uid)
-        if tip is None:
-            raise StoreUnavailable(f"the log of sequence '{definition.name}' is missing")
-        known = [before.tip.witness, *before.lost] if before else []
-        lost = await self._witnesses.lost(definition.uid, tip, known)
-        return Hand(definition, tip, lost=lost)
+        lost = await self._witnesses.lost(look.definition.uid, look.tip, known)
+        return Hand(look.definition, look.tip, lost=lost)
 
     async def _look_again(self, hand: Hand) -> None:
-        definition = await self._directory.again(hand.definition)
-        if definition is None:
+        try:
+            look = await self._looks.again(hand.definition)
+        except MeshError:
             self._hands.pop(hand.definition.uid, None)
             self._witnesses.forget({hand.definition.uid})
-            raise not_found(hand.definition.name)
-        now = await self._looked_at(definition, hand)
+            raise
+        now = await self._taken_up(look, [hand.tip.witness, *hand.lost])
         hand.definition, hand.tip, hand.lost = now.definition, now.tip, now.lost
         hand.is_fresh, hand.day = True, None
 
@@ -234,13 +234,13 @@ class Allocator(AbstractAsyncContextManager["Allocator"]):
                 ask.answer.set_result((hand.definition, done))
 
     def _count(self, hand: Hand, entry: Entry) -> None:
+        if hand.day is not None:  # somebody has a quota
+            hand.taken[entry.caller] = hand.taken.get(entry.caller, 0) + entry.taken
         match entry.action:
             case Action.GRANTED:
                 self._leased.add(entry.size)
-                hand.taken[entry.caller] = hand.taken.get(entry.caller, 0) + entry.size
             case Action.RETURNED:
                 self._returned.add(entry.size)
-                hand.taken[entry.caller] = hand.taken.get(entry.caller, 0) - entry.size
             case Action.FENCED:
                 self._jumps.add()
                 _log.error(

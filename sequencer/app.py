@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.sequencer.v1 import gapless_pb2, sequencer_pb2, serial_pb2, snowflake_pb2
 from mesh.service import Blueprint, Parts, Service, Servicer
+from mesh.telemetry import Meters
 from sequencer.allocation import Allocator
 from sequencer.directory import Directory
 from sequencer.gapless import DailyReport, Gapless, GaplessRpc, Memory, SqlGaps, SqlNumbers, Watch
@@ -35,7 +36,7 @@ def build(parts: Parts) -> Service:
     peers = MeshPeers(parts.name, parts.registry, parts.key)
     witnesses = Witnesses(log, journal, peers)
     directory = Directory(catalogue, parts.clock)
-    allocator = Allocator(directory, log, witnesses, parts.telemetry.meters)
+    allocator = Allocator(directory, log, witnesses, parts.telemetry.meters, looks=log.looks)
     plans, memory = Plans(log, witnesses), Memory(journal)
     sequencer = Sequencer(catalogue, log, allocator, plans, parts.clock, numbers=memory.newest)
     contract = sequencer_pb2.DESCRIPTOR.services_by_name["SequencerService"]
@@ -51,7 +52,7 @@ def build(parts: Parts) -> Service:
             _snowflake(parts, directory, journal),
         ],
         resources=[
-            _opened(journal),
+            _opened(journal, parts.telemetry.meters),
             log,
             allocator,
             DailyReport(SqlGaps(parts.store), catalogue, parts.clock, parts.telemetry.meters),
@@ -95,7 +96,8 @@ def _snowflake(parts: Parts, directory: Directory, journal: WitnessJournal) -> S
 
 
 @asynccontextmanager
-async def _opened(journal: WitnessJournal) -> AsyncIterator[None]:
+async def _opened(journal: WitnessJournal, meters: Meters) -> AsyncIterator[None]:
+    meters.gauge("sequencer.journal_behind", lambda: float(journal.is_behind))
     with journal:
         yield
 

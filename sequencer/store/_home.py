@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from typing import Self
 
 from mesh.clock import Clock
 from mesh.log import get_logger
@@ -12,9 +13,11 @@ from sequencer import ledger
 from sequencer.directory import Directory
 from sequencer.entry import Tip
 from sequencer.log import Superseded
+from sequencer.look import Apart
 from sequencer.store._catalogue import SqlCatalogue
 from sequencer.store._floors import HOLDER, HOME, Floor, Floors
 from sequencer.store._log import SqlLog
+from sequencer.store._looks import SqlLooks
 
 TRIES = 5
 """How often it is looked which log of a sequence is in force, while others change that."""
@@ -23,12 +26,23 @@ _log = get_logger(__name__)
 
 
 class HomeLog(SqlLog, AbstractAsyncContextManager["HomeLog"]):
-    """The logs in a database. One that went on in Redis comes back behind its floor."""
+    """The logs in a database. One that went on in Redis comes back behind its floor.
+
+    Once it is entered, the first append is as fast as later ones. `looks` looks at the
+    sequences.
+    """
 
     def __init__(self, store: Store, clock: Clock) -> None:
         super().__init__(store)
         self._floors = Floors(store)
-        self._stamp = Directory(SqlCatalogue(store), clock).stamp
+        directory = Directory(SqlCatalogue(store), clock)
+        self._stamp = directory.stamp
+        self.looks = SqlLooks(store, Apart(directory, self))
+
+    async def __aenter__(self) -> Self:
+        await self.warm()
+        await self.looks.warm()
+        return self
 
     async def __aexit__(self, *_: object) -> None:
         """Nothing is under way."""

@@ -9,6 +9,7 @@ meets the primary key.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from itertools import takewhile
@@ -16,13 +17,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mesh.clock import to_micros
+from mesh.clock import from_micros, to_micros
 from mesh.storage import IntegrityViolation, Store
 from sequencer.entry import Action, Entry, Tip
 from sequencer.log import EntryFilter, Superseded, Usage
 from sequencer.store._tables import as_entry, as_tip, entries, entry_values
 
 PURGE_BLOCK = 1_000
+
+NONE = 0
+"""The number of no entry."""
+
+WARM = 64
+"""Appends of so many entries and fewer are compiled beforehand."""
 
 _OF = entries.c.sequence == sa.bindparam("of")
 _TIP = sa.select(entries).where(_OF).order_by(entries.c.number.desc()).limit(1)
@@ -115,6 +122,16 @@ class SqlLog:
         if not hit:
             raise Superseded
 
+    async def warm(self) -> None:
+        """Compile what appends run, and connect, before somebody waits for it."""
+        nothing = Tip(number=NONE, mark=0, epoch=0, position=0)
+        entry = Entry(
+            tip=nothing, action=Action.CHANGED, position=0, size=0, holder="", time=from_micros(0)
+        )
+        for doublings in range(WARM.bit_length()):
+            with suppress(Superseded):
+                await self.append(0, nothing, [entry] * (1 << doublings))
+
     async def entry(self, uid: int, number: int) -> Entry | None:
         rows = await self._store.fetch_all(_FROM, {"of": uid, "at": number})
         return as_entry(rows[0]) if rows else None
@@ -156,32 +173,31 @@ class SqlLog:
 
 def appending(uid: int, after: Tip, new: Sequence[Entry]) -> tuple[sa.Insert, dict[str, Any]]:
     """The INSERT that appends entries, and its parameters; it hits none when `after` is gone."""
-    values = {"sequence": uid, "after_number": after.number, "after_mark": after.mark}
-    for place, entry in enumerate(new):
-        values.update({f"{key}_{place}": one for key, one in entry_values(entry).items()})
-    return _append(len(new)), values
+    size = 1 << (len(new) - 1).bit_length()
+    rows = [{"after": after.number, **entry_values(entry)} for entry in new]
+    rows += [{**rows[-1], "after": NONE}] * (size - len(new))
+    values: dict[str, Any] = {"sequence": uid, "after_mark": after.mark}
+    for place, row in enumerate(rows):
+        values.update({f"{key}_{place}": one for key, one in row.items()})
+    return _append(size), values
 
 
 @cache
-def _append(count: int) -> sa.Insert:
-    """The INSERT of so many entries behind one that must be there."""
-    columns = [column for column in entries.c if column.name != "sequence"]
-    previous = entries.alias("previous")
-    is_there = (
-        previous.c.sequence == sa.bindparam("sequence"),
-        previous.c.number == sa.bindparam("after_number"),
-        previous.c.mark == sa.bindparam("after_mark"),
-    )
+def _append(rows: int) -> sa.Insert:
+    """The INSERT of at most so many entries, each behind one that must be there.
+
+    To compile it takes a time that callers would notice. So there are few of them, each for
+    twice as many rows as the one before; a row behind `NONE` is none. For the same reason
+    it is text.
+    """
+    columns = [column.name for column in entries.c if column.name != "sequence"]
+    behind = "FROM entry WHERE sequence = :sequence AND mark = :after_mark AND number = :after"
     arms = [
-        sa.select(
-            sa.bindparam("sequence", type_=entries.c.sequence.type),
-            *(sa.bindparam(f"{one.name}_{place}", type_=one.type) for one in columns),
-        ).where(*is_there)
-        for place in range(count)
+        f"SELECT :sequence, {', '.join(f':{name}_{place}' for name in columns)} {behind}_{place}"
+        for place in range(rows)
     ]
-    names = ["sequence", *(column.name for column in columns)]
     return sa.insert(entries).from_select(
-        names, sa.union_all(*arms) if count > 1 else arms[0], include_defaults=False
+        ["sequence", *columns], sa.text(" UNION ALL ".join(arms)).columns(), include_defaults=False
     )
 
 

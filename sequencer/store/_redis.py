@@ -16,9 +16,12 @@ from mesh.clock import Clock
 from mesh.redis import RedisClient
 from mesh.storage import OutcomeUnknown, Store, StoreUnavailable
 from mesh.telemetry import Meters
+from sequencer.directory import Directory
 from sequencer.entry import Action, Entry, Tip
 from sequencer.log import EntryFilter, Superseded, Usage
+from sequencer.look import Apart
 from sequencer.store import _redis_scripts as scripts
+from sequencer.store._catalogue import SqlCatalogue
 from sequencer.store._floors import HOME, Floor, Floors
 from sequencer.store._headroom import Headroom
 from sequencer.store._lineages import Lineages, fields
@@ -39,6 +42,8 @@ class RedisLog(AbstractAsyncContextManager["RedisLog"]):
         redis: reaches Redis; not closed here.
         store: the service's database.
         meters: counts logs that went on from their floors, and raised floors.
+
+    `looks` looks at the sequences.
     """
 
     def __init__(self, redis: RedisClient, store: Store, clock: Clock, meters: Meters) -> None:
@@ -48,6 +53,7 @@ class RedisLog(AbstractAsyncContextManager["RedisLog"]):
         self._floors = Floors(store)
         self._headroom = Headroom(self._floors, meters)
         self._lineages = Lineages(redis, store, clock, self._headroom, meters)
+        self.looks = Apart(Directory(SqlCatalogue(store), clock), self)
 
     async def __aexit__(self, *_: object) -> None:
         await self._headroom.settle()
