@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -14,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mesh.registry import DirectoryRegistry
+from mesh.context import CALLER
+from mesh.registry import DirectoryRegistry, Entry
 from mesh.settings import Settings
-from mesh.storage import migrations
 from mesh.tokens import ServiceKey, write_trust
 from sequencer.app import BLUEPRINT
-from sequencer.sdk import Sequencer, mesh_source
+from sequencer.sdk import GrpcRangeSource, Lease, LeaseRequest, Sequencer, mesh_source
 
 NAME = "shop.order"
 PROCESSES, THREADS, IDS = 3, 4, 10_000_000
@@ -111,32 +112,6 @@ with Sequencer(source, survive_s=1, timeout_s=60) as sequencer:
 print(len(ids), len(set(ids)))
 """
 
-SHARED = """
-import asyncio, sys
-from pathlib import Path
-from mesh.clock import SystemClock
-from mesh.storage import SQLiteStore
-from mesh.telemetry import Meters, NullTracer
-from sequencer.domain import Demand
-from sequencer.service import Sequencer
-from sequencer.store import SqlSequenceStore
-
-async def lease():
-    store = SQLiteStore(Path(sys.argv[1]), synchronous="FULL", tracer=NullTracer())
-    async with store:
-        sequencer = Sequencer(SqlSequenceStore(store), SystemClock(), Meters())
-        await sequencer.create("shop.order")
-        print("ready", flush=True)
-        sys.stdin.readline()
-        for number in range(150):
-            demand = Demand(client_id=f"{sys.argv[2]}-{number}", size=3)
-            held = await sequencer.lease("shop.order", demand)
-            print(held.first, held.number)
-
-asyncio.run(lease())
-"""
-
-
 Process = subprocess.Popen[str]
 
 
@@ -192,6 +167,7 @@ def serving(start: Start, var: Path) -> Iterator[Process]:
     assert heard(server) == "serving\n"
     yield server
     if server.poll() is None:
+        os.kill(server.pid, signal.SIGCONT)
         finished(server)
 
 
@@ -199,11 +175,15 @@ def ends(ids: range) -> tuple[int, int]:
     return ids.start, ids.stop
 
 
-def client(var: Path) -> Sequencer:
+def instances(var: Path) -> Sequence[Entry]:
+    return DirectoryRegistry(Settings(var=var).run_dir).lookup("sequencer")
+
+
+def client(var: Path, *, timeout_s: float = 30) -> Sequencer:
     settings = Settings(var=var)
     key = ServiceKey.load(settings.key_dir, "shop")
     source = mesh_source(DirectoryRegistry(settings.run_dir), key)
-    return Sequencer(source, create_missing=True, timeout_s=30)
+    return Sequencer(source, create_missing=True, timeout_s=timeout_s)
 
 
 @pytest.fixture
@@ -256,16 +236,46 @@ def test_children_of_a_client_process_take_ids_of_their_own(start: Start, truste
     assert said == "81000 81000"
 
 
-def test_servers_share_one_database(start: Start, var: Path) -> None:
+def test_servers_share_one_database(start: Start, trusted: Path) -> None:
     """Two server processes on one database grant neighbouring ranges and no number twice."""
-    database = var / "sequencer.db"
-    assert BLUEPRINT.migrations is not None
-    migrations.upgrade(database, BLUEPRINT.migrations)
-    servers = [start(SHARED, database, name) for name in ("a", "b")]
-    assert [heard(server) for server in servers] == ["ready\n"] * 2
-    for server in servers:
-        tell(server)
-    lines = [line.split() for server in servers for line in finished(server)]
+    settings = Settings(var=trusted)
+    proof = ((CALLER, ServiceKey.load(settings.key_dir, "shop").token()),)
+    with serving(start, trusted), serving(start, trusted):
+        addresses = [entry.address for entry in instances(trusted)]
+        sources = [GrpcRangeSource(address, lambda: proof) for address in addresses]
+        sources[0].ensure(NAME, timeout_s=10)
 
-    assert sorted(int(first) for first, _ in lines) == [1 + 3 * n for n in range(300)]
-    assert sorted(int(number) for _, number in lines) == list(range(1, 301))
+        def lease(number: int) -> Lease:
+            request = LeaseRequest(name=NAME, client_id=f"c{number}", size=3)
+            return sources[number % 2].lease(request, timeout_s=10)
+
+        with ThreadPoolExecutor(4) as pool:
+            leases = list(pool.map(lease, range(300)))
+        for source in sources:
+            source.close()
+
+    assert len(addresses) == 2
+    assert sorted(held.first for held in leases) == [1 + 3 * n for n in range(300)]
+    assert len({held.number for held in leases}) == 300
+
+
+@pytest.mark.parametrize("harm", [signal.SIGSTOP, signal.SIGKILL])
+def test_strict_ids_rise_on_while_a_server_is_gone(
+    start: Start, trusted: Path, harm: signal.Signals
+) -> None:
+    """The other server takes over within the three seconds that the caller waits."""
+    with (
+        serving(start, trusted) as first,
+        serving(start, trusted) as second,
+        client(trusted, timeout_s=3.0) as sequencer,
+    ):
+        strict = sequencer.strict("shop.contract")
+        taken = [strict.next_id() for _ in range(20)]
+        for server in (first, second) if harm is signal.SIGSTOP else (first,):
+            os.kill(server.pid, harm)
+            taken += [strict.next_id() for _ in range(20)]
+            os.kill(server.pid, signal.SIGCONT)
+            taken += [strict.next_id() for _ in range(20)]
+
+    assert taken == sorted(set(taken))
+    assert taken[-1] <= len(taken) + 2, "at most what a silent server may have granted is lost"
