@@ -22,6 +22,8 @@ STYLES: Final = {
 }
 """Of states and actions on terminals."""
 
+CENTURY_DAYS: Final = 36_525
+
 _UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
@@ -32,7 +34,11 @@ def amount(number: int) -> str:
 
 def days(found: pb.Sequence) -> str:
     """How many days the ids of a sequence last; empty when nothing tells."""
-    return f"{found.days_left:.1f}" if found.HasField("days_left") else ""
+    if not found.HasField("days_left"):
+        return ""
+    if terminal() and found.days_left > CENTURY_DAYS:
+        return "over a century"
+    return f"{found.days_left:.1f}"
 
 
 def word(name: str, prefix: str) -> str:
