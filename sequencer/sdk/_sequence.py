@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sequencer.sdk._buffer import IdBuffer
 from sequencer.sdk._errors import SequenceEmpty
@@ -56,14 +56,12 @@ class Sequence:
             at once on a running event loop. A signal handler or finalizer may take
             ids too; it gets SequenceEmpty, and catches it, when it has interrupted
             its own thread in here.
-        next_id_async: `await next_id_async()` answers the next id; it waits up to the
-            client's `timeout_s` when none is held.
         next_ids: `next_ids(count)` answers ranges with `count` ids in all, or takes
             none of them; waits and raises as `next_id` does, and ValueError for a
             count that is negative or above 2³².
     """
 
-    __slots__ = ("_buffer", "_stats", "_timeout_s", "name", "next_id", "next_id_async", "next_ids")
+    __slots__ = ("_buffer", "_ids", "_stats", "_timeout_s", "name", "next_id", "next_ids")
 
     def __init__(
         self, buffer: IdBuffer, *, timeout_s: float, stats: Callable[[], SequenceStats]
@@ -71,10 +69,17 @@ class Sequence:
         self.name = buffer.name
         self.next_id: Callable[[], int] = buffer.next_id
         self.next_ids: Callable[[int], list[range]] = buffer.ranges
-        self.next_id_async = self._awaitable(buffer)
+        self._ids = buffer.ids
         self._buffer = buffer
         self._timeout_s = timeout_s
         self._stats = stats
+
+    async def next_id_async(self) -> int:
+        """The next id; waits up to the client's `timeout_s` when none is held."""
+        try:
+            return next(self._ids)  # `next_id` in fewer steps
+        except SequenceEmpty:
+            return await self._retried(self.next_id)
 
     async def next_ids_async(self, count: int) -> list[range]:
         """`next_ids`, waiting as `next_id_async` does."""
@@ -86,19 +91,6 @@ class Sequence:
     def stats(self) -> SequenceStats:
         """The present figures."""
         return self._stats()
-
-    def _awaitable(self, buffer: IdBuffer) -> Callable[[], Coroutine[Any, Any, int]]:
-        ids = buffer.ids
-
-        async def next_id_async() -> int:
-            try:
-                for id_ in ids:  # a call of next_id in fewer steps
-                    return id_
-            except SequenceEmpty:
-                pass
-            return await self._retried(self.next_id)
-
-        return next_id_async
 
     async def _retried(self, take: Callable[[], T]) -> T:
         try:
