@@ -50,6 +50,17 @@ def test_every_link_of_the_documentation_leads_somewhere() -> None:
     assert not broken
 
 
+def test_every_test_that_the_documentation_names_is_there() -> None:
+    """A link whose text is the name of a test leads to the file that has it."""
+    missing = []
+    for page in ROOT.glob("docs/**/*.md"):
+        named = re.findall(r"\[`(test_\w+)`\]\(([^)]+)\)", page.read_text())
+        for test, target in named:
+            if not re.search(rf"def {test}\(", (page.parent / target).read_text()):
+                missing.append(f"{page.relative_to(ROOT)}: {test}")
+    assert not missing
+
+
 def test_every_dependency_is_justified() -> None:
     """Each requirement of pyproject.toml stands in docs/dependencies.md."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
