@@ -12,7 +12,16 @@ from mesh.service import Blueprint, Parts, Service, Servicer
 from mesh.telemetry import Meters
 from sequencer.allocation import Allocator
 from sequencer.directory import Directory
-from sequencer.gapless import DailyReport, Gapless, GaplessRpc, Memory, SqlGaps, SqlNumbers, Watch
+from sequencer.gapless import (
+    DailyReport,
+    Gapless,
+    GaplessRpc,
+    Memory,
+    Recent,
+    SqlGaps,
+    SqlNumbers,
+    Watch,
+)
 from sequencer.journal import WitnessJournal
 from sequencer.peers import MeshPeers
 from sequencer.plans import Plans
@@ -80,7 +89,7 @@ def _log(parts: Parts) -> HomeLog | RedisLog:
 def _gapless(parts: Parts, directory: Directory, memory: Memory, peers: MeshPeers) -> Servicer:
     meters = parts.telemetry.meters
     watch = Watch(SqlNumbers(parts.store), memory, peers, parts.clock, meters)
-    gapless = Gapless(directory, watch, parts.clock, meters)
+    gapless = Gapless(Recent(directory, parts.clock), watch, parts.clock, meters)
     return Servicer(
         descriptor=gapless_pb2.DESCRIPTOR.services_by_name["GaplessService"],
         implementation=GaplessRpc(gapless, SqlGaps(parts.store), parts.clock),

@@ -20,7 +20,7 @@ from sequencer.errors import SequencerReason
 from sequencer.gapless import rules
 from sequencer.gapless.claims import Asked, Claim, Held
 from sequencer.gapless.numbers import Change, Head, Positions, Run
-from sequencer.gapless.unit import Unit
+from sequencer.gapless.unit import Free, HeldRuns, Look, Unit
 from sequencer.gapless.watch import Answer, Watch, of_no_call
 
 DEFAULT_TTL: Final = timedelta(seconds=60)
@@ -95,12 +95,12 @@ class Gapless:
             count=count, ttl=ttl, holder=asked.holder, token=self._draw(), mark=self._draw()
         )
 
-        async def act(unit: Unit, head: Head) -> tuple[Witness, Answer]:
+        async def act(unit: Unit, look: Look) -> tuple[Witness, Answer]:
             _refuse_closed(definition, asked.caller)  # here: an answer given before stands
-            now = self._clock.now()
+            head, free, now = look.head, look.runs, self._clock.now()
             if head.due is not None and head.due <= now:
                 head = replace(head, due=await unit.expire(now))
-            free = await unit.free(count)
+                free = await unit.free(count)
             change, runs = rules.reserve(head, free, wish, capacity=definition.capacity, now=now)
             await unit.apply(change)
             held = Held(
@@ -112,7 +112,7 @@ class Gapless:
             )
             return _told(unit, held, respond)
 
-        answer = await self._watch.within(definition, asked, act)
+        answer = await self._watch.within(definition, asked, act, Free(most=count))
         self._count["reserved"].add(count)
         return answer
 
@@ -146,7 +146,8 @@ class Gapless:
         """
         definition = await self.known(asked.name)
 
-        async def act(unit: Unit, head: Head) -> tuple[Witness, Answer]:
+        async def act(unit: Unit, look: Look) -> tuple[Witness, Answer]:
+            head = look.head
             chosen = positions_of(definition, numbers, head.position)
             if chosen is None or UNISSUED in chosen:
                 raise invalid("numbers", "one of them was never issued")
@@ -169,18 +170,19 @@ class Gapless:
         definition = await self.known(asked.name)
         settled = 0
 
-        async def act(unit: Unit, head: Head) -> tuple[Witness, Answer]:
+        async def act(unit: Unit, look: Look) -> tuple[Witness, Answer]:
             nonlocal settled
+            head = look.head
             chosen = positions_of(definition, claim.numbers, head.position)
-            held = await unit.held(claim.reservation, claim.token)
-            change, runs = rule(head, held, chosen, self._clock.now())
+            change, runs = rule(head, look.runs, chosen, self._clock.now())
             if change is not None:
                 head = change.head
                 await unit.apply(change)
                 settled = sum(run.size for run in runs)
             return _told(unit, Held(numbers=_ids(definition, runs), witness=head.witness), respond)
 
-        answer = await self._watch.within(definition, asked, act)
+        wanted = HeldRuns(reservation=claim.reservation, token=claim.token)
+        answer = await self._watch.within(definition, asked, act, wanted)
         self._count[what].add(settled)
         return answer
 

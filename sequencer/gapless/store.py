@@ -14,6 +14,7 @@ from mesh.clock import from_micros, to_micros
 from mesh.storage import Row, Store, Transaction
 from sequencer.entry import Witness
 from sequencer.gapless.numbers import Change, Fate, Head, Run
+from sequencer.gapless.unit import Free, HeldRuns, Look, Wanted
 
 _metadata: Final = sa.MetaData()
 head_table: Final = sa.Table(
@@ -57,9 +58,29 @@ def _mark_below(name: str) -> Any:
     return below.order_by(_r.position.desc()).limit(1).scalar_subquery()
 
 
-_HEAD: Final = sa.select(
-    head_table, _mark_below("one").label("mark_one"), _mark_below("two").label("mark_two")
-).where(_h.sequence == _of)
+_SEEN: Final = (
+    *(column.label(f"head_{column.name}") for column in _h),
+    _mark_below("one").label("mark_one"),
+    _mark_below("two").label("mark_two"),
+)
+_HEAD: Final = sa.select(*_SEEN).where(_h.sequence == _of)
+
+
+def _head_and(*which: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """The head beside each of some runs, in their order; one row when there are none."""
+    beside = head_table.outerjoin(run_table, sa.and_(_r.sequence == _h.sequence, *which))
+    return (
+        sa.select(*_SEEN, run_table)
+        .select_from(beside)
+        .where(_h.sequence == _of)
+        .order_by(_r.position)
+    )
+
+
+_HEAD_AND_FREE: Final = _head_and(_r.fate == Fate.FREE.value).limit(sa.bindparam("most"))
+_HEAD_AND_HELD: Final = _head_and(
+    _r.reservation == sa.bindparam("number"), _r.token == sa.bindparam("proof")
+)
 _ADD_HEAD: Final = sa.insert(head_table)
 _MOVE_HEAD: Final = sa.update(head_table).where(_h.sequence == _of)
 
@@ -68,11 +89,6 @@ _FREE: Final = (
     .where(_OURS, _r.fate == Fate.FREE.value)
     .order_by(_r.position)
     .limit(sa.bindparam("most"))
-)
-_HELD: Final = (
-    sa.select(run_table)
-    .where(_OURS, _r.reservation == sa.bindparam("number"), _r.token == sa.bindparam("proof"))
-    .order_by(_r.position)
 )
 _BEGIN: Final = sa.select(sa.func.max(_r.position)).where(
     _OURS, _r.position <= sa.bindparam("first")
@@ -119,25 +135,30 @@ class SqlUnit:
         self._of = {"of": sequence}
         self._is_new = False
 
-    async def head(
-        self, witnesses: Sequence[Witness]
-    ) -> tuple[Head, Sequence[tuple[Witness, int | None]]]:
-        """Where the sequence stands, and each of at most two witnesses with the mark found."""
+    async def look(self, witnesses: Sequence[Witness], wanted: Wanted) -> Look:
+        """Where the sequence stands, what of at most two witnesses is there, and wanted runs."""
         one, two, *_ = *(witness.position for witness in witnesses), 0, 0
-        rows = await self._transaction.fetch_all(_HEAD, {**self._of, "one": one, "two": two})
+        places = {**self._of, "one": one, "two": two}
+        match wanted:
+            case Free(most=most):
+                rows = await self._transaction.fetch_all(_HEAD_AND_FREE, {**places, "most": most})
+            case HeldRuns(reservation=number, token=proof):
+                claimed = {**places, "number": number, "proof": proof}
+                rows = await self._transaction.fetch_all(_HEAD_AND_HELD, claimed)
+            case None:
+                rows = await self._transaction.fetch_all(_HEAD, places)
         self._is_new = not rows
         marks = (rows[0].mark_one, rows[0].mark_two) if rows else (None, None)
-        return _as_head(rows[0]) if rows else Head(), [*zip(witnesses, marks, strict=False)]
+        return Look(
+            head=_as_head(rows[0]) if rows else Head(),
+            found=[*zip(witnesses, marks, strict=False)],
+            runs=[as_run(row) for row in rows if row.position is not None] if wanted else [],
+        )
 
     async def free(self, most: int) -> Sequence[Run]:
         """The lowest free runs."""
         rows = await self._transaction.fetch_all(_FREE, {**self._of, "most": most})
         return [as_run(row) for row in rows]
-
-    async def held(self, reservation: int, token: int) -> Sequence[Run]:
-        """The runs of a reservation."""
-        wanted = {**self._of, "number": reservation, "proof": token}
-        return [as_run(row) for row in await self._transaction.fetch_all(_HELD, wanted)]
 
     async def around(self, positions: Sequence[int]) -> Sequence[Run]:
         """The runs that some rising positions lie in."""
@@ -200,12 +221,12 @@ def as_run(row: Row) -> Run:
 
 def _as_head(row: Row) -> Head:
     return Head(
-        number=row.number,
-        mark=row.mark,
-        epoch=row.epoch,
-        position=row.position,
-        fence=row.fence,
-        due=from_micros(row.due_us) if row.due_us else None,
+        number=row.head_number,
+        mark=row.head_mark,
+        epoch=row.head_epoch,
+        position=row.head_position,
+        fence=row.head_fence,
+        due=from_micros(row.head_due_us) if row.head_due_us else None,
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from google.protobuf.message import Message
 
@@ -13,19 +14,42 @@ from sequencer.entry import Witness
 from sequencer.gapless.numbers import Change, Head, Run
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Free:
+    """The lowest free runs, at most so many."""
+
+    most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldRuns:
+    """The runs of a reservation, for who knows its token."""
+
+    reservation: int
+    token: int
+
+
+Wanted: TypeAlias = Free | HeldRuns | None
+"""Runs that are read together with the head."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Where a sequence stands, each witness with the mark found for it, and the wanted runs."""
+
+    head: Head
+    found: Sequence[tuple[Witness, int | None]]
+    runs: Sequence[Run]
+
+
 class Unit(Protocol):
     """One transaction over one sequence; nobody else changes the sequence meanwhile."""
 
-    async def head(
-        self, witnesses: Sequence[Witness]
-    ) -> tuple[Head, Sequence[tuple[Witness, int | None]]]:
-        """Where the sequence stands, and each of at most two witnesses with the mark found."""
+    async def look(self, witnesses: Sequence[Witness], wanted: Wanted) -> Look:
+        """Where the sequence stands, what of at most two witnesses is there, and wanted runs."""
 
     async def free(self, most: int) -> Sequence[Run]:
         """The lowest free runs."""
-
-    async def held(self, reservation: int, token: int) -> Sequence[Run]:
-        """The runs of a reservation."""
 
     async def around(self, positions: Sequence[int]) -> Sequence[Run]:
         """The runs that some rising positions lie in."""

@@ -20,8 +20,7 @@ from sequencer.gapless import rules
 from sequencer.gapless.claims import Asked
 from sequencer.gapless.errors import GaplessReason
 from sequencer.gapless.memory import Memory, Peers
-from sequencer.gapless.numbers import Head
-from sequencer.gapless.unit import Numbers, Unit
+from sequencer.gapless.unit import Look, Numbers, Unit, Wanted
 
 FENCE_ATTEMPTS: Final = 3
 """How often a call looks at a store anew that was put back meanwhile."""
@@ -32,7 +31,7 @@ MAX_NUMBER: Final = 2**62
 _log: Final = get_logger(__name__)
 
 Answer = TypeVar("Answer", bound=Message)
-Act = Callable[[Unit, Head], Awaitable[tuple[Witness, Answer]]]
+Act = Callable[[Unit, Look], Awaitable[tuple[Witness, Answer]]]
 """Does something to a sequence in a transaction: the witness of it, and the call's answer."""
 
 
@@ -59,15 +58,17 @@ class Watch:
         self._clock = clock
         self._fences = meters.counter("sequencer.gapless.fences")
 
-    async def within(self, definition: Definition, asked: Asked, act: Act[Answer]) -> Answer:
+    async def within(
+        self, definition: Definition, asked: Asked, act: Act[Answer], wanted: Wanted = None
+    ) -> Answer:
         """Do something in a transaction, once the store has been found to know all it should."""
         _refuse_impossible(definition, asked.last)
         for _ in range(FENCE_ATTEMPTS):
             try:
                 async with self._numbers.unit(definition.uid) as unit:
-                    head, lost = await self._looked_at(unit, definition, asked)
+                    look, lost = await self._looked_at(unit, definition, asked, wanted)
                     _refuse_lost(lost)
-                    witness, answer = await act(unit, head)
+                    witness, answer = await act(unit, look)
             except _RewoundError:
                 await self._fence(definition, asked)
             else:
@@ -76,16 +77,17 @@ class Watch:
         raise MeshError(GaplessReason.STORE_REWOUND, retry_after_s=1.0)
 
     async def _looked_at(
-        self, unit: Unit, definition: Definition, asked: Asked
-    ) -> tuple[Head, Sequence[Witness]]:
-        """The head, and the witnesses that it does not bear out."""
+        self, unit: Unit, definition: Definition, asked: Asked, wanted: Wanted = None
+    ) -> tuple[Look, Sequence[Witness]]:
+        """The sequence, and the witnesses that it does not bear out."""
         own = self._memory.newest(definition.uid)
-        head, found = await unit.head([one for one in (own, asked.last) if one is not None])
-        lost = [one for one, mark in found if rules.is_lost(head, one, mark)]
+        known = [one for one in (own, asked.last) if one is not None]
+        look = await unit.look(known, wanted)
+        lost = [one for one, mark in look.found if rules.is_lost(look.head, one, mark)]
         believed = [one for one in lost if asked.is_believed or one == own]
         if lost and not believed:
             raise MeshError(SequencerReason.FENCE_REFUSED)
-        return head, believed
+        return look, believed
 
     async def _fence(self, definition: Definition, asked: Asked) -> None:
         """Set aside what the store has forgotten, in a transaction of its own.
@@ -96,9 +98,10 @@ class Watch:
         possible = [one for one in told if one.position <= definition.capacity]
         with of_no_call():
             async with self._numbers.unit(definition.uid) as unit:
-                head, lost = await self._looked_at(unit, definition, asked)
+                look, lost = await self._looked_at(unit, definition, asked)
                 if not lost:
                     return
+                head = look.head
                 known = [*lost, *possible]
                 change = rules.fence(head, known, actor=asked.holder, now=self._clock.now())
                 await unit.apply(change)

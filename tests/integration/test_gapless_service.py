@@ -18,6 +18,7 @@ from mesh import ErrorView
 from mesh.clock import ManualClock, SystemClock
 from mesh.testing import Mesh
 from sequencer.app import BLUEPRINT
+from sequencer.gapless.recent import KEPT_S
 
 if TYPE_CHECKING:
     from engine.sequencer.v1.gapless_pb2_grpc import GaplessServiceAsyncStub as Stub
@@ -256,13 +257,14 @@ async def test_other_kinds_have_no_such_numbers(stub: Stub, mesh: Mesh) -> None:
     assert (refused.reason, refused.metadata["kind"]) == ("KIND_MISMATCH", "SEGMENT")
 
 
-async def test_a_draining_sequence_reserves_no_more(stub: Stub, mesh: Mesh) -> None:
+async def test_a_draining_sequence_reserves_no_more(stub: Stub, mesh: Mesh, clock: Clock) -> None:
     """What is out is confirmed as before."""
     held = await reserve(stub, request_id="first")
     request = sequencer_pb2.SetSequenceStateRequest(
         name=NAME, state=sequencer_pb2.SEQUENCE_STATE_DRAINING
     )
     await definitions(mesh).SetSequenceState(request)
+    clock.advance(KEPT_S)
 
     assert (await failure(reserve(stub))).reason == "SEQUENCE_CLOSED"
     assert await reserve(stub, request_id="first") == held

@@ -230,7 +230,7 @@ class Numbers(RuleBasedStateMachine):
     async def state(self) -> tuple[int, int]:
         """Change number and position of the store."""
         async with self.desk.numbers.unit(7) as unit:
-            head, _ = await unit.head([])
+            head = (await unit.look([], None)).head
         return head.number, head.position
 
     def client_knows(self, known: tuple[int, int]) -> bool:
