@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from mesh.clock import Clock
 from mesh.errors import MeshError
+from mesh.storage import StoreUnavailable
 from sequencer import ledger
 from sequencer.definition import Definition, State, split
 from sequencer.entry import Entry
@@ -18,6 +19,7 @@ from sequencer.ledger import Stamp
 from sequencer.sdk.serial import Reset
 
 MARK_BITS: Final = 63
+TRIES: Final = 3
 SELF: Final = "mesh:sequencer"
 """The sequencer, where it acts for itself."""
 
@@ -38,7 +40,10 @@ class Catalogue(Protocol):
         """The periods of a serial."""
 
     async def create(self, definition: Definition, first: Entry) -> bool:
-        """Add a sequence and the beginning of its log; False when its name is taken."""
+        """Add a sequence and the beginning of its log; False when its name is taken.
+
+        By then whoever has it can be found.
+        """
 
     async def change(self, definition: Definition, *, renamed: bool = False) -> bool:
         """Keep a new revision; False when the one before it is not the newest any more."""
@@ -59,19 +64,18 @@ class Directory:
         """
         if (found := await self._catalogue.find(name)) is not None:
             return found
-        base, period = split(name)
-        if not period or (parent := await self._catalogue.find(base)) is None:
-            raise not_found(name)
-        return await self._period(parent, name, period)
+        return await self._period(*await self._parent(name))
 
     async def known(self, name: str) -> Definition:
         """The sequence that has or had a name; looking at one never makes it.
 
         Raises:
-            MeshError: SEQUENCE_NOT_FOUND.
+            MeshError: SEQUENCE_NOT_FOUND, INVALID_ARGUMENT.
         """
-        found = await self._catalogue.find(name)
-        if found is None:
+        if (found := await self._catalogue.find(name)) is not None:
+            return found
+        parent, period = await self._parent(name)
+        if (found := await self._catalogue.get(_period_identity(parent, period))) is None:
             raise not_found(name)
         return found
 
@@ -79,20 +83,33 @@ class Directory:
         """The sequence as it is now; None when it is gone."""
         return await self._catalogue.get(known.uid)
 
-    async def add(self, wanted: Definition, holder: str) -> Definition | None:
-        """Add a sequence; None when its name is taken."""
-        first = ledger.created(wanted, holder, self.stamp())
-        return wanted if await self._catalogue.create(wanted, first) else None
+    async def add(self, wanted: Definition, holder: str) -> Definition:
+        """Add a sequence; answers the one that has its name or identity when there is one."""
+        for _ in range(TRIES):  # whoever was first may fail to be committed
+            first = ledger.created(wanted, holder, self.stamp())
+            if await self._catalogue.create(wanted, first):
+                return wanted
+            if (found := await self._catalogue.get(wanted.uid)) is not None:
+                return found
+            if (found := await self._catalogue.find(wanted.name)) is not None:
+                return found
+        raise StoreUnavailable(f"whether there is a sequence '{wanted.name}' does not come to rest")
 
     def stamp(self) -> Stamp:
         """The stamp of an append that happens now."""
         return Stamp(mark=secrets.randbits(MARK_BITS), time=self._clock.now())
 
-    async def _period(self, parent: Definition, name: str, period: str) -> Definition:
-        reset = parent.serial.reset if parent.serial else Reset.NONE
-        if len(period) != reset.value:
+    async def _parent(self, name: str) -> tuple[Definition, str]:
+        """The serial that a name means a period of, and the period."""
+        base, period = split(name)
+        parent = await self._catalogue.find(base) if period else None
+        reset = parent.serial.reset if parent and parent.serial else Reset.NONE
+        if parent is None or len(period) != reset.value:
             raise not_found(name)
-        uid = identity(f"{parent.uid}@{period}")
+        return parent, period
+
+    async def _period(self, parent: Definition, period: str) -> Definition:
+        uid = _period_identity(parent, period)
         if (known := await self._catalogue.get(uid)) is not None:
             return known  # made under another name of its parent
         if parent.state is not State.ACTIVE:
@@ -103,15 +120,12 @@ class Directory:
         wanted = replace(
             parent,
             uid=uid,
-            name=name,
+            name=f"{parent.name}@{period}",
             parent=parent.uid,
             revision=1,
             create_time=self._clock.now(),
         )
-        made = await self.add(wanted, f"{SELF}/period")
-        if made is None and (made := await self._catalogue.get(uid)) is None:
-            raise not_found(name)
-        return made
+        return await self.add(wanted, f"{SELF}/period")
 
 
 def identity(name: str) -> int:
@@ -121,6 +135,11 @@ def identity(name: str) -> int:
     """
     digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+def _period_identity(parent: Definition, period: str) -> int:
+    """That of a period, whatever its serial is called."""
+    return identity(f"{parent.uid}@{period}")
 
 
 def not_found(name: str) -> MeshError:

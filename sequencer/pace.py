@@ -27,16 +27,15 @@ async def daily_pace(
 
 async def _position_at(log: SequenceLog, uid: int, tip: Tip, moment: datetime) -> int:
     """Where the next new range began at a moment, as far back as entries are kept."""
-    low, high, first = 1, tip.number, None
+    low, high = 1, tip.number + 1
     while low < high:
         middle = (low + high) // 2
         entry = await log.entry(uid, middle)
         if entry is None or entry.time >= moment:
-            high, first = middle, entry
+            high = middle
         else:
             low = entry.number + 1
-    if first is None or first.number < low:
-        first = await log.entry(uid, low)
+    first = await log.entry(uid, low)
     return _position_before(first) if first is not None else tip.position
 
 

@@ -194,4 +194,7 @@ def _moment(request: Any, field: str) -> datetime | None:
     if not request.HasField(field):
         return None
     stamp: Timestamp = getattr(request, field)
-    return stamp.ToDatetime(UTC)
+    try:
+        return stamp.ToDatetime(UTC)
+    except (ValueError, OverflowError) as error:
+        raise invalid(field, "is not within the years 1 to 9999") from error

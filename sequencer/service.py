@@ -84,10 +84,8 @@ class Sequencer:
             MeshError: SEQUENCE_EXISTS, INVALID_ARGUMENT.
         """
         made = await self._directory.add(check(wanted), holder)
-        if made is None:
-            made = await self._catalogue.find(wanted.name)
-            if made is None or not made.same_ids(wanted) or made.name != wanted.name:
-                raise MeshError(SequencerReason.SEQUENCE_EXISTS, metadata={"sequence": wanted.name})
+        if not made.same_ids(wanted) or made.name != wanted.name:
+            raise MeshError(SequencerReason.SEQUENCE_EXISTS, metadata={"sequence": wanted.name})
         return await self._standing(made)
 
     async def get(self, name: str) -> Standing:

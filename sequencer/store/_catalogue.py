@@ -80,7 +80,10 @@ class SqlCatalogue:
         return [as_definition(row) for row in await self._store.fetch_all(_CHILDREN, {"of": uid})]
 
     async def create(self, definition: Definition, first: Entry) -> bool:
-        """Add a sequence and the beginning of its log; False when its name is taken."""
+        """Add a sequence and the beginning of its log; False when its name is taken.
+
+        By then whoever has it can be found.
+        """
         try:
             async with self._store.transaction() as transaction:
                 await transaction.execute(_ADD, definition_values(definition))
@@ -88,7 +91,8 @@ class SqlCatalogue:
                 values = {"sequence": definition.uid, **entry_values(first)}
                 await transaction.execute(_ADD_ENTRY, values)
         except IntegrityViolation:
-            return False
+            async with self._store.transaction():
+                return False  # at its end all is committed that it came after
         return True
 
     async def change(self, definition: Definition, *, renamed: bool = False) -> bool:

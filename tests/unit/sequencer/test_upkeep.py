@@ -189,6 +189,16 @@ async def test_the_pace_is_that_of_the_last_week(world: World, days: int) -> Non
     assert await pace() <= recent / min(max(days, 1 / 24), 7)
 
 
+async def test_a_sequence_that_rested_for_a_week_has_no_pace(world: World) -> None:
+    """What was granted before it does not count, its newest entry neither."""
+    uid = await world.create()
+    await world.lease(100)
+    world.clock.advance(8 * DAY_S)
+    tip = world.store.newest(uid).tip
+
+    assert await daily_pace(world.store, uid, tip, now=world.clock.now(), create_time=BEGIN) == 0
+
+
 async def test_ids_that_were_jumped_over_are_no_pace(world: World) -> None:
     """A jump of the fence is not a reason to warn."""
     uid = await world.create()
