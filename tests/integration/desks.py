@@ -20,10 +20,8 @@ from sequencer.definition import MAX_ID, Definition, Kind
 from sequencer.directory import Directory, identity
 from sequencer.entry import Entry, Tip, Witness
 from sequencer.ledger import Wish
-from sequencer.log import SequenceLog
 from sequencer.plans import Plans
-from sequencer.store import SqlCatalogue
-from sequencer.store._home import HomeLog
+from sequencer.store import HomeLog, SqlCatalogue
 from sequencer.store._redis import RedisLog
 from sequencer.witnesses import Witnesses
 
@@ -76,7 +74,7 @@ class Desk:
         clock, self.meters = SystemClock(), Meters()
         catalogue = SqlCatalogue(store)
         self.directory = Directory(catalogue, clock)
-        self.log: SequenceLog
+        self.log: HomeLog | RedisLog
         self._stack = AsyncExitStack()
         self._redis = redis
         if redis is None:
@@ -85,13 +83,14 @@ class Desk:
             self.log = RedisLog(redis, store, clock, self.meters)
         witnesses = Witnesses(self.log, NoJournal(), NoPeers())
         self._plans = Plans(self.log, witnesses)
-        self._allocator = Allocator(self.directory, self.log, witnesses, self.meters)
+        self._allocator = Allocator(
+            self.directory, self.log, witnesses, self.meters, looks=self.log.looks
+        )
 
     async def __aenter__(self) -> Self:
         if self._redis is not None:
             await self._stack.enter_async_context(self._redis)
-        if isinstance(self.log, RedisLog):
-            await self._stack.enter_async_context(self.log)
+        await self._stack.enter_async_context(self.log)
         await self._stack.enter_async_context(self._allocator)
         return self
 

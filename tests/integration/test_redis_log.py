@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from sequencer import ledger
 from sequencer.entry import Action, Entry, Tip
 from sequencer.ledger import Stamp, Wish
 from sequencer.log import EntryFilter, Superseded
+from sequencer.store import _redis_scripts as scripts
 from sequencer.store._floors import STEP, Floors
 from sequencer.store._redis import RedisLog
 from sequencer.store._redis_entries import Keys
@@ -46,11 +48,36 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 @pytest.fixture(params=["redis_server", "redis_cluster"])
-async def redis(request: pytest.FixtureRequest) -> AsyncIterator[RedisClient]:
+def url(request: pytest.FixtureRequest) -> str:
     """One Redis, and a cluster."""
-    url = request.getfixturevalue(request.param).url
+    found: str = request.getfixturevalue(request.param).url
+    return found
+
+
+@pytest.fixture
+async def redis(url: str) -> AsyncIterator[RedisClient]:
     async with RedisClient(url, timeout_s=5.0) as redis:
         yield redis
+
+
+class Meddled(RedisClient):
+    """Meddles with one script: it goes out when `gate` is set, and its answer may be lost."""
+
+    def __init__(self, url: str, lua: str) -> None:
+        super().__init__(url, timeout_s=5.0)
+        self._sha = self.script(lua)._sha
+        self.gate, self.reached, self.hears = asyncio.Event(), asyncio.Event(), True
+        self.gate.set()
+
+    async def execute(self, *words: Any, timeout_s: float | None = None) -> Any:
+        is_it = self._sha in words
+        if is_it:
+            self.reached.set()
+            await self.gate.wait()
+        answer = await super().execute(*words, timeout_s=timeout_s)
+        if is_it and not self.hears:
+            raise RedisUnavailable("the answer was lost")
+        return answer
 
 
 class Log:
@@ -226,7 +253,7 @@ async def test_the_steady_state_asks_nothing_of_the_database(
         assert counting.counts == {}
         for _ in range(150):
             await desk.take(name, STEP // 200)
-        await desk.log.__aexit__(None, None, None)  # type: ignore[attr-defined]
+        await desk.log.__aexit__(None, None, None)
         assert counting.counts["execute"] <= 3
         assert counting.counts["fetch_all"] == counting.counts["transaction"] == 0
         floor = await Floors(store).read(uid)
@@ -299,31 +326,22 @@ async def test_a_short_sequence_outlives_losses(redis: RedisClient, store: Store
 
 
 async def test_a_log_begun_before_a_loss_is_not_begun_after_it(
-    redis: RedisClient, store: Store
+    url: str, redis: RedisClient, store: Store
 ) -> None:
     """A server that is slow between the database and Redis has lost its claim by then."""
-    name = a_name()
-    async with Desk(store, redis) as desk, Desk(store, redis) as slow:
+    name, late = a_name(), Meddled(url, scripts.BEGIN)
+    async with Desk(store, redis) as desk, Desk(store, late) as slow:
         uid = await desk.create(name)
         entries = [await desk.take(name)]
         await _flush(redis, uid)
-        lineages = slow.log._lineages  # type: ignore[attr-defined]
-        begun = lineages._begun
-        held: list[Callable[[], object]] = []
-
-        async def keep(*args: object) -> bool:
-            held.append(lambda: begun(*args))
-            return False
-
-        lineages._begun = keep
-        await lineages.go_on(uid)
+        late.gate.clear()
+        taking = asyncio.create_task(slow.take_many(name, 80))
+        await late.reached.wait()
         entries += await desk.take_many(name, 80)
         await _flush(redis, uid)
         entries += await desk.take_many(name, 80)
-        (late,) = held
-        assert await late() is False  # type: ignore[misc]
-        lineages._begun = begun
-        entries += await slow.take_many(name, 80)
+        late.gate.set()
+        entries += await taking
         entries += await desk.take_many(name, 80)
     assert repeated(entries) == []
 
@@ -377,23 +395,15 @@ async def test_a_database_put_back_meets_the_log_in_redis(
     assert repeated(entries) == []
 
 
-async def test_an_append_whose_answer_is_lost_is_looked_for(
-    redis: RedisClient, store: Store
-) -> None:
+async def test_an_append_whose_answer_is_lost_is_looked_for(url: str, store: Store) -> None:
     """It landed: the client gets its lease, and none is granted twice."""
-    name = a_name()
-    async with Desk(store, redis) as desk:
+    name, deaf = a_name(), Meddled(url, scripts.APPEND)
+    async with Desk(store, deaf) as desk:
         await desk.create(name)
         entries = [await desk.take(name)]
-        append = desk.log._append  # type: ignore[attr-defined]
-
-        async def mute(**words: object) -> int:
-            await append(**words)
-            raise RedisUnavailable
-
-        desk.log._append = mute  # type: ignore[attr-defined]
+        deaf.hears = False
         entries.append(await desk.take(name))
-        desk.log._append = append  # type: ignore[attr-defined]
+        deaf.hears = True
         entries.append(await desk.take(name))
     assert [entry.position for entry in entries] == [0, 100, 200]
 
