@@ -29,7 +29,7 @@ from sequencer.rpc import SequencerRpc
 from sequencer.serial_rpc import SerialRpc
 from sequencer.serials import Serials
 from sequencer.service import Sequencer
-from sequencer.snowflake import SqlWorkers, WorkerRpc, Workers
+from sequencer.snowflake import SqlWorkers, WorkerRpc, Workers, WorkerWatch
 from sequencer.store import HomeLog, SqlCatalogue
 from sequencer.upkeep import Upkeep
 from sequencer.witnesses import Witnesses
@@ -97,10 +97,12 @@ def _gapless(parts: Parts, directory: Directory, memory: Memory, peers: MeshPeer
 
 
 def _snowflake(parts: Parts, directory: Directory, journal: WitnessJournal) -> Servicer:
-    store, meters = SqlWorkers(parts.store), parts.telemetry.meters
+    meters = parts.telemetry.meters
+    watch = WorkerWatch(journal, meters)
+    workers = Workers(SqlWorkers(parts.store), directory, watch, parts.clock, meters)
     return Servicer(
         descriptor=snowflake_pb2.DESCRIPTOR.services_by_name["WorkerService"],
-        implementation=WorkerRpc(Workers(store, directory, journal, parts.clock, meters)),
+        implementation=WorkerRpc(workers),
     )
 
 

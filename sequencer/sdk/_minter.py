@@ -9,46 +9,14 @@ from math import inf
 from threading import Condition, RLock
 from typing import Final
 
-from sequencer.sdk._chain import RangeIterator, iterate
 from sequencer.sdk._errors import SequenceEmpty, SequencerError, WorkerLost
 from sequencer.sdk._lock import exclusive
+from sequencer.sdk._open_tick import OpenTick
 from sequencer.sdk._ticks import Ticks
 from sequencer.sdk._worker import Worker
 
 REFUSED_NS: Final = 1_000_000_000
 """How long a refusal stands before the source is asked again, in nanoseconds."""
-
-PIECE: Final = 1024
-"""Ids that `next_id` is given at a time; few enough to be moved as a list."""
-
-_NOTHING: Final = range(0)
-
-_SetLive = Callable[[RangeIterator, int], None]
-
-
-def _hot(
-    monotonic_ns: Callable[[], int], advance: Callable[[], int]
-) -> tuple[Callable[[], int], _SetLive]:
-    """`next_id`, and what sets the ids that it takes, and until when it may.
-
-    A look at the clock and one step of an iterator in C. A thread that is held up
-    between the two takes an unused id of a tick that has passed meanwhile: within
-    the window, and lower than all ids that were asked for after it.
-    """
-    ids, end_ns = iterate(_NOTHING), 0
-
-    def next_id() -> int:
-        if monotonic_ns() < end_ns:
-            for id_ in ids:
-                return id_
-        return advance()
-
-    def set_live(new_ids: RangeIterator, new_end_ns: int) -> None:
-        nonlocal ids, end_ns
-        ids = new_ids  # first: until the new end is seen, an id of either block may be taken
-        end_ns = new_end_ns
-
-    return next_id, set_live
 
 
 class Minter:
@@ -81,10 +49,8 @@ class Minter:
         self._ask = ask
         self._monotonic_ns = monotonic_ns
         self._closed = False
-        self.next_id, self._set_hot = _hot(monotonic_ns, self._advance)
-        self._live = iterate(_NOTHING)
-        self._block = _NOTHING
-        self._end_ns = 0
+        self._tick = OpenTick(monotonic_ns, self._advance)
+        self.next_id = self._tick.next_id
         self._ticks = Ticks()
         self._forget()
 
@@ -103,7 +69,7 @@ class Minter:
         The live iterator is emptied in place, because a bound `next_id` goes on
         being used. Ids go on above those of the parent.
         """
-        self._stop()
+        self._tick.stop()
         self._forget()
 
     def put(self, worker: Worker, sent_ns: int) -> None:
@@ -116,7 +82,7 @@ class Minter:
             held = self._ticks.worker
             self._ticks.hold(worker, sent_ns, self._monotonic_ns())
             if held is None or held.token != worker.token or held.worker_id != worker.worker_id:
-                self._stop()
+                self._tick.stop()
                 self.workers += 1
             self._asked = False
             self._trouble = None
@@ -127,7 +93,7 @@ class Minter:
         """Make no more ids of the worker: somebody else may hold it."""
         with self._lock:
             self._ticks.worker = None
-            self._stop()
+            self._tick.stop()
             self._trouble = error
 
     def fail(self, error: SequencerError, *, final: bool) -> None:
@@ -143,7 +109,7 @@ class Minter:
         """Make no more ids."""
         self._closed = True
         with self._lock:
-            self._stop()
+            self._tick.stop()
             self._notify()
 
     def prefetch(self) -> None:
@@ -227,7 +193,7 @@ class Minter:
             give_up_ns = self._give_up_ns()
             while True:
                 if self._ready():
-                    for id_ in self._live:
+                    for id_ in self._tick.live:
                         return id_
                 else:
                     self._wait(give_up_ns)
@@ -235,41 +201,20 @@ class Minter:
     def _some(self, count: int) -> list[range]:
         taken: list[range] = []
         while count and self._ready():
-            left = list(self._live)  # one step in C: no other thread takes an id meanwhile
-            rest = range(left[0], left[-1] + 1 + len(self._block)) if left else self._block
-            part, self._block = rest[:count], rest[count:]
-            taken += [part] if part else []
-            count -= len(part)
+            if part := self._tick.cut(count):
+                taken.append(part)
+                count -= len(part)
         return taken
 
     def _ready(self) -> bool:
-        """Whether there are live ids: of this tick, or else of the next one, if its time is."""
-        if self._monotonic_ns() < self._end_ns:
-            if self._live.__length_hint__():
-                return True
-            if self._block:
-                self._advance_piece()
-                return True
-        return self._open()
-
-    def _open(self) -> bool:
-        """Make the ids of the next tick the live ones, if its time has come."""
+        """Whether there are ids: of the open tick, or else of the next one, if its time is."""
         now_ns = self._monotonic_ns()
+        if self._tick.has_ids(now_ns):
+            return True
         if self._closed or self._ticks.delay_s(now_ns):
             return False
-        self._block, self._end_ns = self._ticks.open(now_ns)
-        self._advance_piece()
+        self._tick.begin(*self._ticks.open(now_ns))
         return True
-
-    def _advance_piece(self) -> None:
-        piece, self._block = self._block[:PIECE], self._block[PIECE:]
-        self._live = iterate(piece)
-        self._set_hot(self._live, self._end_ns)
-
-    def _stop(self) -> None:
-        self._live.__setstate__(PIECE)
-        self._block, self._end_ns = _NOTHING, 0
-        self._advance_piece()
 
     def _give_up_ns(self) -> int:
         return self._monotonic_ns() + int(self._timeout_s * 1e9)

@@ -3,5 +3,6 @@
 from sequencer.snowflake.rpc import WorkerRpc
 from sequencer.snowflake.service import Workers
 from sequencer.snowflake.store import SqlWorkers
+from sequencer.snowflake.watch import WorkerWatch
 
-__all__ = ["SqlWorkers", "WorkerRpc", "Workers"]
+__all__ = ["SqlWorkers", "WorkerRpc", "WorkerWatch", "Workers"]

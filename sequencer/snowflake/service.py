@@ -7,28 +7,21 @@ copy shows there, and no window begins where a forgotten one may have been.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from mesh.clock import Clock
 from mesh.errors import MeshError
-from mesh.log import get_logger
 from mesh.telemetry import Meters
 from sequencer.definition import Definition, Kind, State, invalid
-from sequencer.entry import Witness
 from sequencer.errors import SequencerReason
 from sequencer.sdk.layout import Decoded, Layout
 from sequencer.snowflake import rules
 from sequencer.snowflake.errors import WorkerReason
 from sequencer.snowflake.rules import Demand, Head, Moment, Vacancy, Window
-
-WARN_DAYS: Final = 3 * 365
-"""Before the time bits run out it is logged for so long."""
-
-_log: Final = get_logger(__name__)
+from sequencer.snowflake.watch import WorkerWatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,42 +116,26 @@ class Names(Protocol):
         """
 
 
-class Journal(Protocol):
-    """What the servers of this host have seen, kept on its own disk."""
-
-    def note(self, sequence: int, witness: Witness) -> None:
-        """Remember a witness, unless a newer one is known."""
-
-    def read(self, sequence: int) -> Witness | None:
-        """The newest witness of a sequence."""
-
-
 class Workers:
     """The use cases of snowflake sequences. A window is safe once a call has returned.
 
     Args:
         store: the workers.
         names: the sequences.
-        journal: shows that the store was put back. It is shared with the logs of
-            sequences, which have witnesses of their own.
+        watch: finds out that the store was put back.
         clock: what time it is; it may be wrong.
         meters: counts leases.
     """
 
     def __init__(
-        self, store: WorkerStore, names: Names, journal: Journal, clock: Clock, meters: Meters
+        self, store: WorkerStore, names: Names, watch: WorkerWatch, clock: Clock, meters: Meters
     ) -> None:
         self._store = store
         self._names = names
-        self._journal = journal
+        self._watch = watch
         self._clock = clock
         self._leased = meters.counter("sequencer.workers_leased")
         self._renewed = meters.counter("sequencer.workers_renewed")
-        self._fence_jumps = meters.counter("sequencer.fence_jumps")
-        self._days_left: dict[int, int] = {}
-        meters.gauge(
-            "sequencer.snowflake_days_left", lambda: min(self._days_left.values(), default=0)
-        )
 
     async def acquire(self, asked: Asked, *, window_s: float, last_tick: int = -1) -> Lease:
         """Lease a worker id that nobody holds, with a window behind `last_tick`.
@@ -172,14 +149,15 @@ class Workers:
         demand = Demand(holder=asked.holder, window_s=window_s, last_tick=last_tick)
         async with self._store.unit(definition.uid) as unit:
             moment = self._moment(layout)
-            head = await self._head(unit, definition, Head(position=last_tick + 1), asked, moment)
+            known = Head(position=last_tick + 1) if asked.is_believed else None
+            head = self._watch.compared(definition, await unit.head(), known, moment)
             vacancy = await unit.vacancy(moment.after(rules.GRACE_S))
             head, window = rules.leased(head, vacancy, demand, moment)
             await unit.move(head)
             await unit.begin(window)
             kept = layout.ticks_in(definition.retention_days * 86_400)
             await unit.forget(window.worker_id, moment.tick - kept)
-        self._note(definition, head, moment)
+        self._watch.note(definition, head, moment)
         self._leased.add()
         return Lease(window=window, moment=moment)
 
@@ -190,16 +168,17 @@ class Workers:
             MeshError: WORKER_LOST, and as `acquire` does.
         """
         definition, layout = await self._open(asked)
-        known = Head(number=held.token, position=held.until_tick)
+        told = Head(number=held.token, position=held.until_tick)
+        known = told if asked.is_believed else None
         async with self._store.unit(definition.uid) as unit:
             moment = self._moment(layout)
-            head = await self._head(unit, definition, known, asked, moment)
+            head = self._watch.compared(definition, await unit.head(), known, moment)
             window = _mine(await unit.window(held.worker_id), asked, held.token)
             if window is not None:
                 head, window = rules.extended(head, window, window_s, held.now_tick, moment)
                 await unit.change(window)
             await unit.move(head)
-        self._note(definition, head, moment)
+        self._watch.note(definition, head, moment)
         if window is None:
             raise MeshError(WorkerReason.WORKER_LOST)
         self._renewed.add()
@@ -274,46 +253,6 @@ class Workers:
 
     def _moment(self, layout: Layout) -> Moment:
         return Moment(layout=layout, tick=layout.tick_at(self._clock.now()))
-
-    async def _head(
-        self, unit: Unit, definition: Definition, client: Head, asked: Asked, moment: Moment
-    ) -> Head:
-        """Where the sequence stands, after what is known to have been granted."""
-        stored = head = await unit.head()
-        if (own := self._journal.read(journal_key(definition.uid))) is not None:
-            head = rules.fenced(head, Head(number=own.number, position=own.position), moment)
-        if asked.is_believed:
-            head = rules.fenced(head, rules.checked(client, moment), moment)
-        if head != stored:
-            self._fence_jumps.add()
-            _log.error(
-                "worker_store_behind",
-                sequence=definition.name,
-                stored=stored.number,
-                known=head.number - 1,
-                floor=moment.layout.time_of(head.floor).isoformat(),
-            )
-        return head
-
-    def _note(self, definition: Definition, head: Head, moment: Moment) -> None:
-        """Remember a durable change, and tell of what will need somebody's attention."""
-        witness = Witness(number=head.number, mark=0, epoch=0, position=head.position)
-        self._journal.note(journal_key(definition.uid), witness)
-        days = self._days_left[definition.uid] = moment.layout.days_left(moment.tick)
-        if days < WARN_DAYS:
-            _log.warning("snowflake_time_runs_out", sequence=definition.name, days_left=days)
-        if rules.is_clock_behind(head, moment):
-            _log.error(
-                "snowflake_clock_behind",
-                sequence=definition.name,
-                leased_until=moment.layout.time_of(head.position).isoformat(),
-            )
-
-
-def journal_key(uid: int) -> int:
-    """Under what a sequence's windows stand in the journal: not what its log stands under."""
-    digest = hashlib.blake2b(b"snowflake%d" % uid, digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
 
 
 def _mine(window: Window | None, asked: Asked, token: int) -> Window | None:

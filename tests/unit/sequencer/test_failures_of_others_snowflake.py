@@ -61,7 +61,7 @@ def test_3_a_process_that_is_frozen_past_its_lease_makes_no_foreign_id() -> None
     frozen, other = Client(server, "frozen"), Client(server, "other")
     frozen.tend()
     frozen.take(1)
-    between = frozen.minter._live
+    between = frozen.minter._tick.live
 
     server.wall.step(300)
     other.tend()

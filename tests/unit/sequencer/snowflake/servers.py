@@ -17,6 +17,7 @@ from sequencer.sdk._worker import Tenancy, Worker, WorkerRequest
 from sequencer.sdk.layout import Layout
 from sequencer.snowflake.memory_store import MemoryWorkers
 from sequencer.snowflake.service import Asked, Held, Lease, Workers
+from sequencer.snowflake.watch import WorkerWatch
 from tests.unit.sequencer.snowflake.worlds import NAME, START, Wall
 
 T = TypeVar("T")
@@ -108,7 +109,8 @@ class Server:
         self.meters = Meters()
         self.store = store or MemoryWorkers()
         clock = ServerClock(self.wall)
-        self.workers = Workers(self.store, self.names, self.journal, clock, self.meters)
+        watch = WorkerWatch(self.journal, self.meters)
+        self.workers = Workers(self.store, self.names, watch, clock, self.meters)
 
     def acquire(self, request: WorkerRequest, *, timeout_s: float) -> Worker:
         asked = _asked(request.name, request.client_id)

@@ -16,10 +16,11 @@ import pytest
 from sequencer.sdk import Layout, LocalWorkerSource, SequenceEmpty
 from sequencer.sdk import _lock as lock_module
 from sequencer.sdk import _minter as minter_module
+from sequencer.sdk import _open_tick as tick_module
 from sequencer.sdk import _ticks as ticks_module
 from tests.unit.sequencer.snowflake.worlds import NAME, Client, Wall
 
-INSIDE = {minter_module.__file__, ticks_module.__file__, lock_module.__file__}
+INSIDE = {minter_module.__file__, tick_module.__file__, ticks_module.__file__, lock_module.__file__}
 SMALL = Layout(worker_bits=18, sequence_bits=4)
 
 

@@ -107,7 +107,7 @@ class Processes(RuleBasedStateMachine):
     @rule(who=clients)
     def freeze(self, who: int) -> None:
         """A thread has looked at the clock, and is held up before it takes an id."""
-        self.frozen.append(self.clients[who].minter._live)
+        self.frozen.append(self.clients[who].minter._tick.live)
 
     @precondition(lambda self: self.frozen)
     @rule()
