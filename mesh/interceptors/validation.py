@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 import protovalidate
+from google.protobuf import message_factory
 
 from mesh.call import Call, Handler
 from mesh.contract import ContractError, Method
@@ -20,7 +21,8 @@ class ValidationInterceptor:
     """Refuses requests that break `buf.validate` rules, naming each field.
 
     Where the policy names a `scope_field`, a row outside the effective scope
-    answers OUT_OF_SCOPE, exactly as a row that does not exist.
+    answers OUT_OF_SCOPE, exactly as a row that does not exist. The rules are read when a
+    method is bound: that takes ten milliseconds, which the first caller would wait for.
     """
 
     def __init__(self, scope_resolver: ScopeResolver | Mapping[str, ScopeResolver] | None) -> None:
@@ -28,6 +30,7 @@ class ValidationInterceptor:
 
     def bind(self, method: Method, call_next: Handler) -> Handler:
         checked = self._with_scope(method, call_next)
+        _validator.collect_violations(message_factory.GetMessageClass(method.input)())
 
         async def valid(call: Call, request: Any) -> Any:
             check(request)
