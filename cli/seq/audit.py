@@ -36,8 +36,8 @@ def inspect(
 ) -> None:
     """Show all there is to a sequence; or, of one id, who got it and all that became of it.
 
-    Of a snowflake an id is taken apart: when it was made and by whom. Of a gapless
-    sequence the reservation of the number is shown.
+    Of a snowflake an id is taken apart: when it was made and by whom. Of a
+    gapless sequence the reservation of the number is shown.
 
     Examples: engine seq inspect shop.order
 
@@ -76,7 +76,9 @@ def audit(
 ) -> None:
     """Show the log of a sequence, newest first: which client got which range when.
 
-    The log is what allocates, so it is complete for as long as it is kept.
+    The log is what allocates, so it is complete for as long as it is kept. Of a
+    serial that begins anew each period has a log of its own:
+    'loan.contract@20261126'.
 
     Examples: engine seq audit shop.order --caller mesh:action --since 2026-11-26
 

@@ -59,7 +59,8 @@ def create(
 ) -> None:
     """Create a sequence; once more with the same settings changes nothing.
 
-    What makes an id cannot be changed later, so choose start, end and kind with care.
+    What makes an id cannot be changed later, so choose start, end and kind with
+    care.
 
     Examples: engine seq create shop.order --start 1000 --js
 
@@ -154,8 +155,9 @@ def callers(
 ) -> None:
     """Show or change who may take ids, and how many within a day (UTC).
 
-    While nobody is named, all who hold the permission may; once somebody is, nobody else.
-    A service is 'mesh:NAME', a user is named by his id. Adding one anew changes his quota.
+    While nobody is named, all who hold the permission may; once somebody is,
+    nobody else. A service is 'mesh:NAME', a user is named by his id. Adding one
+    anew changes his quota.
 
     Examples: engine seq callers shop.order
 

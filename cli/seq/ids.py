@@ -68,8 +68,8 @@ def next_(
 def peek(name: Name) -> None:
     """Print the id that comes next, without taking it.
 
-    Of a segment it is where the next new range begins: clients hold lower ones ready.
-    Of a gapless sequence it is the lowest number that nobody holds.
+    Of a segment it is where the next new range begins: clients hold lower ones
+    ready. Of a gapless sequence it is the lowest number that nobody holds.
 
     Example: engine seq peek shop.order
     """

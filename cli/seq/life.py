@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 NEWEST: Final = 1_000
 """Entries of a log that are looked through for ranges that did not come back."""
 
-_HELD_HEADERS: Final = ("Client", "Entry", "First", "Last", "Ids", "Since")
+PERIODS: Final = 40
+"""Newest periods of a serial whose logs are looked through."""
+
+_HELD_HEADERS: Final = ("Sequence", "Client", "Entry", "First", "Last", "Ids", "Since")
 
 
 def drain(
@@ -33,8 +36,8 @@ def drain(
 ) -> None:
     """Have a sequence grant no more ids, and show what is still held.
 
-    Ranges may still come back, reserved numbers may be confirmed. A client uses up what
-    it holds; then it is refused.
+    Ranges may still come back, reserved numbers may be confirmed. A client uses
+    up what it holds; then it is refused.
 
     Examples: engine seq drain shop.order
 
@@ -75,10 +78,11 @@ def fence(
 ) -> None:
     """Jump over all ids up to one, which may have been used: they are never granted.
 
-    For a store that was put back to an older copy while nobody was left who knows how far
-    the sequence had come. While a server's journal or a client that holds ids is left, the
-    jump happens by itself, and 'engine seq audit NAME --fences' shows it. The highest id in
-    the tables that use the sequence is where to begin; docs/howto/sequencer.md has the rest.
+    For a store that was put back to an older copy while nobody was left who
+    knows how far the sequence had come. While a server's journal or a client
+    that holds ids is left, the jump happens by itself, and 'engine seq audit
+    NAME --fences' shows it. The highest id in the tables that use the sequence
+    is where to begin; docs/howto/sequencer.md has the rest.
 
     Example: engine seq fence shop.order --at-least 250000
     """
@@ -109,12 +113,27 @@ def _print_held(channel: grpc.Channel, found: pb.Sequence) -> None:
     """What clients may still use, as far as the sequencer can tell."""
     match shown.kind(found):
         case "segment":
-            rows = _ranges_out(channel, found.name)
+            names = _with_periods(channel, found)
+            rows = (row for name in names for row in _ranges_out(channel, name))
             print_table(_HELD_HEADERS, rows, title="Newest range of each client, not returned")
         case "gapless":
             _print_reserved(channel, found.name)
         case "snowflake":
             print_workers(channel, found.name)
+
+
+def _with_periods(channel: grpc.Channel, found: pb.Sequence) -> list[str]:
+    """A sequence, and the newest periods of it when it is a serial that begins anew."""
+    from engine.sequencer.v1 import sequencer_pb2 as pb
+    from engine.sequencer.v1.sequencer_pb2_grpc import SequencerServiceStub
+
+    if found.serial.reset == pb.SERIAL_RESET_UNSPECIFIED:
+        return [found.name]
+    listed = paged(
+        SequencerServiceStub(channel).ListSequences, pb.ListSequencesRequest(), "sequences"
+    )
+    periods = [one.name for one in listed if one.name.startswith(f"{found.name}@")]
+    return [found.name, *periods[-PERIODS:]]
 
 
 def _ranges_out(channel: grpc.Channel, name: str) -> list[tuple[str, ...]]:
@@ -129,7 +148,7 @@ def _ranges_out(channel: grpc.Channel, name: str) -> list[tuple[str, ...]]:
     rows = []
     for entry in paged(stub.ListLeases, request, "leases", limit=NEWEST):
         if entry.client_id not in seen and entry.action == pb.LEASE_ACTION_GRANTED:
-            rows.append(_held_row(entry))
+            rows.append((name, *_held_row(entry)))
         seen.add(entry.client_id)
     return rows
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 MAX_NUMBERS: Final = 1_000
 """Most numbers that one command reserves or voids."""
 
-_HEADERS: Final = ("First", "Last", "Numbers", "State", "Since", "Expires", "Holder", "Reason")
+_HEADERS: Final = (
+    *("First", "Last", "Numbers", "State", "Since", "Expires", "Reservation", "Holder", "Reason"),
+)
 
 Reservation = Annotated[int, typer.Argument(min=1, help="As 'reserve' printed it.")]
 Token = Annotated[int, typer.Argument(min=1, help="As 'reserve' printed it.")]
@@ -43,7 +45,8 @@ def reserve(
 ) -> None:
     """Reserve numbers of a gapless sequence: use them, then confirm or release them.
 
-    What is neither comes back when the time is over, and is given to somebody else.
+    What is neither comes back when the time is over, and is given to somebody
+    else.
 
     Example: engine seq reserve shop.invoice -n 2 --ttl 600
     """
@@ -212,6 +215,7 @@ def _row(run: pb.NumberRun) -> tuple[str, ...]:
         _state(run.state),
         shown.moment(run.since_time) if has_since else "-",
         shown.moment(run.expire_time) if has_lease and run.HasField("expire_time") else "-",
+        str(run.reservation or "-"),
         shown.plain(run.holder) or "-",
         shown.plain(run.reason) or "-",
     )

@@ -88,8 +88,9 @@ def import_(
 ) -> None:
     """Take over from a table or sequence of another database: ours begins above its ids.
 
-    Reads the highest id twice, and refuses unless both lie below --start. Stop what takes
-    ids there before anything takes them here; until then leave room for what it still takes.
+    Reads the highest id twice, and refuses unless both lie below --start. Stop
+    what takes ids there before anything takes them here; until then leave room
+    for what it still takes.
 
     Examples: engine seq import shop.order --start 500000
 

@@ -21,7 +21,8 @@ _HEADERS: Final = ("Worker", "Holder", "From", "Until", "State")
 def workers(name: Name) -> None:
     """Show who makes ids of a snowflake sequence: the newest window of each worker id.
 
-    Only the holder makes ids with a time within the window; the next one's begins after it.
+    Only the holder makes ids with a time within the window; the next one's
+    begins after it.
 
     Example: engine seq workers trace.span
     """

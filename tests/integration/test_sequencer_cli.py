@@ -281,11 +281,23 @@ async def test_a_drained_sequence_grants_nothing_until_it_is_opened(engine: Engi
 
     drained = await engine("drain", "shop.order")
     assert "\tdraining\t" in drained.stdout
-    assert drained.stdout.splitlines()[-1].split("\t")[1:5] == ["2", "1", "10", "10"]
+    assert drained.stdout.splitlines()[-1].split("\t")[2:6] == ["2", "1", "10", "10"]
     assert "engine seq drain shop.order --undo" in refusal(await engine("next", "shop.order"))
 
     await engine("drain", "shop.order", "--undo")
     assert (await engine("next", "shop.order")).stdout == "11\n"
+
+
+async def test_draining_a_serial_shows_what_is_held_of_its_periods(engine: Engine) -> None:
+    """Each period drains with it, and has a log of its own."""
+    template = "LN{date:%Y%m%d}{number:04}"
+    await engine("create", "loan.contract", "--reset", "day", "--serial", template)
+    await engine("serial", "loan.contract", "--date", "2026-11-26")
+
+    drained = await engine("drain", "loan.contract")
+
+    assert drained.stdout.splitlines()[-1].startswith("loan.contract@20261126\tmesh:")
+    assert "DRAINING" in refusal(await engine("next", "loan.contract@20261126"))
 
 
 async def test_only_a_drained_sequence_is_retired_and_for_good(engine: Engine) -> None:
@@ -447,7 +459,7 @@ async def test_a_void_number_is_never_given_again_and_says_why(engine: Engine) -
 
     assert done == rows(await engine("voids", "shop.invoice"))
     assert done[0][:4] == ["1", "1", "1", "void"]
-    assert done[0][6:] == [f"mesh:{OPERATOR}", "form spoiled"]
+    assert done[0][7:] == [f"mesh:{OPERATOR}", "form spoiled"]
     assert (await engine("peek", "shop.invoice")).stdout == "2\n"
 
 
@@ -462,7 +474,8 @@ async def test_a_gapless_number_is_inspected(engine: Engine) -> None:
 
     assert confirmed[3] == "confirmed"
     assert reserved[3] == "reserved"
-    assert reserved[6].startswith(f"mesh:{OPERATOR}/cli-")
+    assert reserved[6] == held[0][1]
+    assert reserved[7].startswith(f"mesh:{OPERATOR}/cli-")
     assert "has not given out 3" in refusal(await engine("inspect", "shop.invoice", "3"))
 
 
