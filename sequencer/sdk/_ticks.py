@@ -23,9 +23,9 @@ SLOWEST: Final = 8
 class IdTime:
     """A server's time, counted on by this process's monotonic clock.
 
-    Tick `base_tick` began at `base_ns`; each takes `tick_ns`. It is ahead of the
-    server's time by at most the round trip in which that was told, plus what the
-    clocks have drifted apart since, and never steps back.
+    Tick `base_tick` began at `base_ns`; each takes `tick_ns`. It is off by at most
+    the round trip in which the time was told, plus what the clocks have drifted
+    apart since, and never steps back.
     """
 
     base_tick: int
@@ -40,14 +40,18 @@ class IdTime:
         """When a tick begins."""
         return self.base_ns + (tick - self.base_tick) * self.tick_ns
 
-    def corrected(self, told: IdTime, now_ns: int) -> IdTime:
-        """After the server has told its time anew: jump forward, or go slower for a while."""
+    def corrected(self, told: int, sent_ns: int, now_ns: int, tick_ns: int) -> IdTime:
+        """After the server has told its tick anew, asked at `sent_ns`: it has passed by now.
+
+        Jumps forward when it is certainly behind; when it is certainly ahead each
+        tick takes longer for a while.
+        """
         tick = self.tick(now_ns)
-        ahead = tick - told.tick(now_ns)
-        if ahead <= 0:
-            return told
-        longer = min(told.tick_ns // SLOWEST, ahead * told.tick_ns**2 // SLEW_NS)
-        return IdTime(tick, self.begin_ns(tick), told.tick_ns + longer)
+        if tick < told:
+            return IdTime(told, now_ns, tick_ns)
+        ahead = max(0, tick - IdTime(told, sent_ns, tick_ns).tick(now_ns))
+        longer = min(tick_ns // SLOWEST, ahead * tick_ns**2 // SLEW_NS)
+        return IdTime(tick, self.begin_ns(tick), tick_ns + longer)
 
 
 class Ticks:
@@ -62,21 +66,20 @@ class Ticks:
         self._time = IdTime(0, 0, 1)
 
     def hold(self, worker: Worker, sent_ns: int, now_ns: int) -> None:
-        """Go on with a worker, or with a longer window of the same, asked for at `sent_ns`.
+        """Go on with a worker, or a longer window of the same; asked for at `sent_ns`, got now.
 
         Raises:
             SequencerUnavailable: the window begins before the last tick used.
         """
         held, tick_ns = self.worker, worker.layout.tick_ms * 1_000_000
         if held and (held.worker_id, held.token) == (worker.worker_id, worker.token):
-            told = IdTime(worker.now_tick, sent_ns, tick_ns)
-            self._time = self._time.corrected(told, now_ns)
+            self._time = self._time.corrected(worker.now_tick, sent_ns, now_ns, tick_ns)
             until_tick = max(held.until_tick, worker.until_tick)
             self.worker = replace(held, until_tick=until_tick, now_tick=worker.now_tick)
             return
         if worker.from_tick <= self.last_tick:
             raise SequencerUnavailable("The sequencer leased a window that this client had before")
-        self._time = IdTime(max(worker.now_tick, worker.from_tick), sent_ns, tick_ns)
+        self._time = IdTime(max(worker.now_tick, worker.from_tick), now_ns, tick_ns)
         self.worker = worker
 
     def delay_s(self, now_ns: int) -> float:

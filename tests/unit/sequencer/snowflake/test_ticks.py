@@ -33,13 +33,13 @@ def test_without_a_worker_there_is_no_tick() -> None:
 
 
 def test_the_server_s_time_goes_on_by_the_client_s_clock() -> None:
-    """A tick is the server's time when asked, plus what has passed here since."""
+    """A tick is the server's time as it was told, plus what has passed here since."""
     ticks = Ticks()
     ticks.hold(worker(1_000, 9_000), sent_ns=5 * MS, now_ns=8 * MS)
 
     block, end_ns = ticks.open(now_ns=25 * MS)
 
-    assert Layout().decode(block[0]).tick == ticks.last_tick == 1_020
+    assert Layout().decode(block[0]).tick == ticks.last_tick == 1_017
     assert end_ns == 26 * MS
 
 
@@ -101,16 +101,25 @@ def test_a_window_before_the_last_tick_is_refused() -> None:
         ticks.hold(worker(1_000, 1_100, token=2), sent_ns=0, now_ns=0)
 
 
-@given(told=st.integers(0, 10**6), later_ms=st.integers(0, 10**6))
-def test_the_time_never_steps_back(told: int, later_ms: int) -> None:
-    """Whatever the server says, the next tick is not below the present one."""
+@given(told=st.integers(0, 10**6), later_ms=st.integers(0, 10**6), trip_ms=st.integers(0, 10**4))
+def test_the_time_never_steps_back(told: int, later_ms: int, trip_ms: int) -> None:
+    """Whatever the server says, the next tick is neither below the present one nor the told."""
     time = IdTime(1_000, 0, MS)
     now_ns = later_ms * MS
 
-    corrected = time.corrected(IdTime(told, now_ns, MS), now_ns)
+    corrected = time.corrected(told, now_ns - trip_ms * MS, now_ns, MS)
 
     assert corrected.tick(now_ns) >= time.tick(now_ns)
     assert corrected.tick(now_ns) >= told
+
+
+def test_what_the_round_trip_explains_is_left_alone() -> None:
+    """The server's tick was told within the last 40 ms: being 30 ahead of it may be right."""
+    time = IdTime(1_030, 0, MS)
+
+    corrected = time.corrected(1_000, -40 * MS, 0, MS)
+
+    assert corrected == time
 
 
 @given(ahead=st.integers(1, 2_000))
@@ -119,7 +128,7 @@ def test_being_ahead_is_made_up_for(ahead: int) -> None:
     time = IdTime(50_000 + ahead, 0, MS)
     server = IdTime(50_000, 0, MS)
 
-    corrected = time.corrected(server, 0)
+    corrected = time.corrected(50_000, 0, 0, MS)
 
     after_ns = 30_000 * MS
     assert -1 <= corrected.tick(after_ns) - server.tick(after_ns) <= 1 + ahead // 10
