@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from types import FunctionType
+from typing import Any, TypeVar
 
 from sequencer.sdk._buffer import IdBuffer
 from sequencer.sdk._errors import SequenceEmpty
@@ -56,12 +57,14 @@ class Sequence:
             at once on a running event loop. A signal handler or finalizer may take
             ids too; it gets SequenceEmpty, and catches it, when it has interrupted
             its own thread in here.
+        next_id_async: `await next_id_async()` answers the next id; it waits up to the
+            client's `timeout_s` when none is held.
         next_ids: `next_ids(count)` answers ranges with `count` ids in all, or takes
             none of them; waits and raises as `next_id` does, and ValueError for a
             count that is negative or above 2³².
     """
 
-    __slots__ = ("_buffer", "_ids", "_stats", "_timeout_s", "name", "next_id", "next_ids")
+    __slots__ = ("_buffer", "_stats", "_timeout_s", "name", "next_id", "next_id_async", "next_ids")
 
     def __init__(
         self, buffer: IdBuffer, *, timeout_s: float, stats: Callable[[], SequenceStats]
@@ -69,17 +72,10 @@ class Sequence:
         self.name = buffer.name
         self.next_id: Callable[[], int] = buffer.next_id
         self.next_ids: Callable[[int], list[range]] = buffer.ranges
-        self._ids = buffer.ids
+        self.next_id_async = _awaitable(buffer.ids, self._first)
         self._buffer = buffer
         self._timeout_s = timeout_s
         self._stats = stats
-
-    async def next_id_async(self) -> int:
-        """The next id; waits up to the client's `timeout_s` when none is held."""
-        try:
-            return next(self._ids)  # `next_id` in fewer steps
-        except SequenceEmpty:
-            return await self._retried(self.next_id)
 
     async def next_ids_async(self, count: int) -> list[range]:
         """`next_ids`, waiting as `next_id_async` does."""
@@ -91,6 +87,9 @@ class Sequence:
     def stats(self) -> SequenceStats:
         """The present figures."""
         return self._stats()
+
+    async def _first(self) -> int:
+        return await self._retried(self.next_id)
 
     async def _retried(self, take: Callable[[], T]) -> T:
         try:
@@ -108,3 +107,25 @@ class Sequence:
         changed = asyncio.get_running_loop().create_future()
         with self._buffer.watching(changed):
             await changed
+
+
+_ids: Iterator[int] = iter(())
+
+
+async def _waiting() -> int:
+    raise NotImplementedError
+
+
+async def _next_id_async() -> int:
+    try:
+        return next(_ids)
+    except SequenceEmpty:
+        return await _waiting()
+
+
+def _awaitable(
+    ids: Iterator[int], waiting: Callable[[], Coroutine[Any, Any, int]]
+) -> Callable[[], Coroutine[Any, Any, int]]:
+    """`_next_id_async` with globals of its own: they are read faster than `self` or a cell."""
+    names = {"_ids": ids, "_waiting": waiting, "SequenceEmpty": SequenceEmpty}
+    return FunctionType(_next_id_async.__code__, names, "next_id_async")
