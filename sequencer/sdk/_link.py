@@ -38,6 +38,7 @@ Method: TypeAlias = "Callable[[grpc.Channel], grpc.UnaryUnaryMultiCallable[Reque
 _REASONS: Final[dict[str, type[SequencerError]]] = {
     "SEQUENCE_EXHAUSTED": SequenceExhausted,
     "SEQUENCE_NOT_FOUND": SequenceNotFound,
+    "QUOTA_EXHAUSTED": SequencerError,
     "LAYOUT_EXHAUSTED": SequenceExhausted,
     "WORKER_LOST": WorkerLost,
     "NUMBERS_NOT_HELD": NumbersLost,
@@ -65,7 +66,7 @@ _SILENCE: Final = frozenset(
         grpc.StatusCode.CANCELLED,
     }
 )
-"""Codes after which another server is asked."""
+"""Codes after which another server is asked, but for contention, which that would add to."""
 
 
 class Link:
@@ -141,9 +142,11 @@ class Link:
             with self._channels().using(target, self._credentials) as channel:
                 answer = method(channel)(request, timeout=timeout_s)
         except grpc.RpcError as error:
-            if ErrorView.from_rpc(error).code not in _SILENCE:
+            view = ErrorView.from_rpc(error)
+            if view.code not in _SILENCE or view.reason == "SEQUENCE_CONTENDED":
                 raise translated(error) from error
-            self._avoided[target] = time.monotonic() + AVOIDED_S
+            if not view.reason:  # it was not the server that answered
+                self._avoided[target] = time.monotonic() + AVOIDED_S
             raise _SilentError(error) from error
         self._avoided.pop(target, None)
         return answer

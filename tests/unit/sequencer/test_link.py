@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import grpc
 import pytest
 from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
 
 from engine.sequencer.v1 import sequencer_pb2 as pb
 from engine.sequencer.v1 import sequencer_pb2_grpc as pb_grpc
@@ -38,6 +39,7 @@ class Server:
 
     address: str = ""
     refusal: grpc.StatusCode | None = None
+    reason: str = ""
     names: list[str] = field(default_factory=list)
     leases: list[pb.LeaseRangeRequest] = field(default_factory=list)
     returns: list[pb.ReturnRangeRequest] = field(default_factory=list)
@@ -46,6 +48,12 @@ class Server:
         self, request: pb.GetSequenceRequest, context: grpc.ServicerContext
     ) -> pb.GetSequenceResponse:
         self.names.append(request.name)
+        if self.refusal is not None and self.reason:
+            status = status_pb2.Status(code=self.refusal.value[0], message="told to")
+            status.details.add().Pack(error_details_pb2.ErrorInfo(reason=self.reason))
+            context.set_trailing_metadata(
+                (("grpc-status-details-bin", status.SerializeToString()),)
+            )
         if self.refusal is not None:
             context.abort(self.refusal, "told to")
         return pb.GetSequenceResponse(sequence=pb.Sequence(name=self.address))
@@ -173,6 +181,39 @@ def test_a_refusal_is_not_asked_of_another(servers: list[Server]) -> None:
 
     assert type(caught.value) is SequencerError
     assert sum(len(server.names) for server in servers) == 1
+
+
+def test_a_server_that_answers_is_not_avoided(servers: list[Server]) -> None:
+    """Its store is away, say: another is asked now, and it itself the next time."""
+    with linked(*(server.address for server in servers)) as link:
+        first = asked(link, "k")
+        (ranked,) = [server for server in servers if server.address == first]
+        ranked.refusal, ranked.reason = grpc.StatusCode.UNAVAILABLE, "STORE_AWAY"
+        assert asked(link, "k") != first
+        ranked.refusal = None
+        assert asked(link, "k") == first
+
+
+def test_contention_is_not_carried_to_other_servers(servers: list[Server]) -> None:
+    """That would add to it; the caller tries again in a moment."""
+    for server in servers:
+        server.refusal, server.reason = grpc.StatusCode.UNAVAILABLE, "SEQUENCE_CONTENDED"
+    with (
+        linked(*(server.address for server in servers)) as link,
+        pytest.raises(SequencerUnavailable),
+    ):
+        asked(link, "k")
+
+    assert sum(len(server.names) for server in servers) == 1
+
+
+def test_a_quota_that_is_used_up_is_a_refusal(servers: list[Server]) -> None:
+    """Trying again before the next day is of no use."""
+    servers[0].refusal, servers[0].reason = grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXHAUSTED"
+    with linked(servers[0].address) as link, pytest.raises(SequencerError) as caught:
+        asked(link, "k")
+
+    assert type(caught.value) is SequencerError
 
 
 def test_when_nobody_answers_that_is_told() -> None:
