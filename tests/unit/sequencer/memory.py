@@ -71,7 +71,8 @@ class MemoryStore:
     """A `Catalogue` and `SequenceLog` that forgets everything with the process.
 
     The next appends meet `faults`, one each. While `is_down` all calls fail. Appends
-    wait for `gate` once they have begun. `appended` has how many entries each brought.
+    wait for `gate` once they have begun. `appended` has how many entries each brought,
+    `read` which were looked for, and `looks` counts those at a tip.
     """
 
     definitions: dict[int, Definition] = field(default_factory=dict)
@@ -83,6 +84,7 @@ class MemoryStore:
     waiting: int = 0
     appended: list[int] = field(default_factory=list)
     looks: int = 0
+    read: list[int] = field(default_factory=list)
 
     def copy(self) -> Copy:
         """A copy of all that there is."""
@@ -169,6 +171,7 @@ class MemoryStore:
 
     async def entry(self, uid: int, number: int) -> Entry | None:
         await self._call()
+        self.read.append(number)
         log = self.logs.get(uid, {})
         place = min((one for one in log if one >= number), default=None)
         return log[place] if place is not None else None
