@@ -39,6 +39,13 @@ class OwnProcess(ABC):
         self.resume()
         self.kill()
 
+    @property
+    def resident_bytes(self) -> int:
+        """Memory that the process itself has in use at the moment."""
+        assert self._process is not None
+        pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
     def stop(self) -> None:
         """End it in good order; returns once it has ended."""
         self._signal(signal.SIGTERM)

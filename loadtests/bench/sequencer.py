@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from loadtests.bench import sequencer_client, sequencer_processes
 from loadtests.bench.sequencer_gapless import gapless_figures
+from loadtests.bench.sequencer_serials import serial_figures
+from loadtests.bench.sequencer_server import server_figures
 from loadtests.bench.sequencer_snowflake import snowflake_figures
 
 if TYPE_CHECKING:
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
 PARTS = (
     sequencer_client.figures,
     snowflake_figures,
+    serial_figures,
     sequencer_processes.figures,
+    server_figures,
     gapless_figures,
 )
 
