@@ -52,8 +52,8 @@ verify: setup $(STAMPS)/dev $(STAMPS)/bench ## Run all tests, those of services 
 	@$(PYTEST)
 	@$(PYTEST) $(QUICK) --store mariadb --bus redis tests/integration
 
-chaos: setup $(STAMPS)/dev $(STAMPS)/bench ## Kill and cut off at random for MINUTES=8, repeatable by SEED
-	@$(PY) -m tests.fault.rounds --minutes $(or $(MINUTES),8) --seed $(or $(SEED),0)
+chaos: setup $(STAMPS)/dev $(STAMPS)/bench ## Kill and cut off at random: MINUTES=8, SEED=, ONLY=segment
+	@$(PY) -m tests.fault.rounds --minutes $(or $(MINUTES),8) --seed $(or $(SEED),0) --only "$(ONLY)"
 
 lint: setup $(STAMPS)/dev $(STAMPS)/bench ## Check style, types, layers and contracts
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
