@@ -33,7 +33,9 @@ _LINES: Final = 10_000
 def next_(
     name: Name,
     *,
-    count: Annotated[int, typer.Option("-n", min=1, max=MAX_TAKEN, help="How many ids.")] = 1,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, max=MAX_TAKEN, help="How many ids.")
+    ] = 1,
     ranges: Annotated[
         bool, typer.Option("--ranges", help="Print ranges instead: first id, last id, step.")
     ] = False,

@@ -38,7 +38,9 @@ Chosen = Annotated[
 def reserve(
     name: Name,
     *,
-    count: Annotated[int, typer.Option("-n", min=1, max=MAX_NUMBERS, help="How many.")] = 1,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, max=MAX_NUMBERS, help="How many.")
+    ] = 1,
     ttl: Annotated[
         float, typer.Option(min=1, max=86_400, help="Seconds that they are held for you.")
     ] = 60,

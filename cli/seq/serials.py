@@ -26,7 +26,9 @@ PAGE: Final = 1_000
 def serial(
     name: Name,
     *,
-    count: Annotated[int, typer.Option("-n", min=1, max=MAX_TAKEN, help="How many.")] = 1,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, max=MAX_TAKEN, help="How many.")
+    ] = 1,
     date: Annotated[
         str, typer.Option(metavar="DATE", help="Business date; today in the format's zone.")
     ] = "",
