@@ -89,7 +89,7 @@ def fenced(head: Head, known: Head, moment: Moment) -> Head:
     """The head, when somebody knows of grants that it lacks: its store was put back.
 
     What was forgotten ended within the longest window from now, so nothing new
-    begins before that.
+    begins before that, and no window from before is extended.
     """
     if known.number <= head.number and known.position <= head.position:
         return head
@@ -152,6 +152,11 @@ def extended(
     end = min(begin + moment.layout.ticks_in(window_s), moment.layout.ticks)
     longer = replace(window, until_tick=max(window.until_tick, end))
     return _reached(head, longer.until_tick), longer
+
+
+def is_doubtful(head: Head, window: Window) -> bool:
+    """Whether somebody may have held the worker after this window, and been forgotten."""
+    return window.from_tick < head.floor
 
 
 def released(window: Window, next_tick: int) -> Window:

@@ -174,6 +174,8 @@ class Workers:
             moment = self._moment(layout)
             head = self._watch.compared(definition, await unit.head(), known, moment)
             window = _mine(await unit.window(held.worker_id), asked, held.token)
+            if window is not None and rules.is_doubtful(head, window):
+                window = None
             if window is not None:
                 head, window = rules.extended(head, window, window_s, held.now_tick, moment)
                 await unit.change(window)

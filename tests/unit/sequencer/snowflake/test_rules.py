@@ -146,6 +146,15 @@ def test_what_was_forgotten_is_jumped_over() -> None:
     assert level == stored
 
 
+def test_a_window_from_before_a_jump_is_doubtful() -> None:
+    """Its worker may have had another holder since, whom the store forgot."""
+    head = Head(number=13, position=1_090_000, floor=1_900_000)
+
+    assert rules.is_doubtful(head, PAST)
+    assert not rules.is_doubtful(head, replace(PAST, from_tick=1_900_000, until_tick=1_990_000))
+    assert not rules.is_doubtful(Head(), PAST)
+
+
 def test_what_nobody_can_know_moves_nothing() -> None:
     """A client cannot burn a sequence by telling of windows that lie hours ahead."""
     for absurd in (Head(position=10**10), Head(number=2**63 - 1)):

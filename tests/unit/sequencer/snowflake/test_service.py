@@ -139,6 +139,26 @@ async def test_an_old_copy_of_the_store_is_jumped_over_by_a_client() -> None:
     assert after.window.from_tick >= lost.window.until_tick
 
 
+def test_a_holder_that_an_old_copy_remembers_does_not_go_on() -> None:
+    """It lost its worker to another one since; the copy has forgotten that, and says it is its."""
+    server = Server()
+    cut_off, other = Client(server, "cut-off"), Client(server, "other")
+    cut_off.tend()
+    copy = server.store.backup()
+    for world in (cut_off.clock, other.clock, server.wall):
+        world.step(91)
+    other.tend()
+    theirs = set(other.take(50))
+
+    server.store.restore(copy)
+    cut_off.tend()
+
+    assert cut_off.minter.workers == 2
+    assert theirs.isdisjoint(cut_off.take(50))
+    other.tend()
+    assert other.minter.workers == 2
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
