@@ -150,7 +150,9 @@ def main(
     *,
     minutes: Annotated[float, typer.Option(help="Begin no round after so long.")] = 8.0,
     seed: Annotated[int, typer.Option(help="Of the first round; 0 picks one.")] = 0,
-    only: Annotated[str, typer.Option(help=f"Rounds whose names begin so: {', '.join(ALL)}.")] = "",
+    only: Annotated[
+        str, typer.Option(help=f"Rounds whose names begin so, 'segment,strict': {', '.join(ALL)}.")
+    ] = "",
     rounds: Annotated[int, typer.Option(help="At most so many; 0: as time allows.")] = 0,
     events: Annotated[int, typer.Option(help="Events in each round of them.", min=1_000)] = EVENTS,
     seconds: Annotated[float, typer.Option(help="Length of each round of ids.", min=1.0)] = SECONDS,
@@ -159,7 +161,7 @@ def main(
 
     A run that breaks a promise says how to repeat it; its histories and logs are kept.
     """
-    names = [name for name in ALL if name.startswith(only)]
+    names = [name for name in ALL if name.startswith(tuple(only.split(",")))]
     if not names:
         raise typer.BadParameter(f"choose from {', '.join(ALL)}", param_hint="--only")
     seed = seed or random.SystemRandom().randrange(1, 1_000_000)
