@@ -8,10 +8,13 @@ a floor which the log in force began behind.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from mesh.clock import Clock
 from mesh.log import get_logger
@@ -61,6 +64,7 @@ class Lineages:
         self._catalogue = SqlCatalogue(store)
         self._stamp = Directory(self._catalogue, clock).stamp
         self._headroom = headroom
+        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._look = redis.script(scripts.LOOK)
         self._claim = redis.script(scripts.CLAIM)
         self._begin = redis.script(scripts.BEGIN)
@@ -72,22 +76,13 @@ class Lineages:
             return _look(await self._look(keys=Keys(uid).all))
 
     async def go_on(self, uid: int) -> None:
-        """Have a log that Redis lost, or may have lost the end of, go on from its floor."""
-        look = await self._claimed(uid)
-        floor = await self._floors.read(uid)
-        if floor is None or floor.lineage == HOME or look.is_in_force(floor):
-            return
-        cause = "kept nothing" if look.tip is None else "restarted or failed over"
-        if look.is_current:
-            cause = "had a log that is not in force"
-        note = f"redis {cause}: went on from the floor"
-        jump = floor.jumped(look.tip or floor.tip, self._stamp(), note)
-        raised = floor.above(jump.tip, 0, lineage=look.claim)
-        if not await self._floors.replace(uid, floor, raised):
-            return
-        if await self._begun(uid, raised, jump):
-            self._jumps.add()
-            _log.error("log_went_on_from_floor", sequence=uid, ids_jumped=jump.size, note=note)
+        """Have a log that Redis lost, or may have lost the end of, go on from its floor.
+
+        Of several callers in one server one does it, and the others wait for that.
+        """
+        async with self._alone(uid) as is_first:
+            if is_first:
+                await self._go_on(uid)
 
     async def move(self, uid: int) -> None:
         """Have the log that is in the database go on in Redis.
@@ -113,6 +108,31 @@ class Lineages:
         raised = base.above(first.tip, 0, lineage=look.claim)
         await self._floors.move(uid, floor, raised, after=tip, entries=[closing])
         await self._begun(uid, raised, first)
+
+    async def _go_on(self, uid: int) -> None:
+        look = await self._claimed(uid)
+        floor = await self._floors.read(uid)
+        if floor is None or floor.lineage == HOME or look.is_in_force(floor):
+            return
+        cause = "kept nothing" if look.tip is None else "restarted or failed over"
+        if look.is_current:
+            cause = "had a log that is not in force"
+        note = f"redis {cause}: went on from the floor"
+        jump = floor.jumped(look.tip or floor.tip, self._stamp(), note)
+        raised = floor.above(jump.tip, 0, lineage=look.claim)
+        if not await self._floors.replace(uid, floor, raised):
+            return
+        if await self._begun(uid, raised, jump):
+            self._jumps.add()
+            _log.error("log_went_on_from_floor", sequence=uid, ids_jumped=jump.size, note=note)
+
+    @asynccontextmanager
+    async def _alone(self, uid: int) -> AsyncIterator[bool]:
+        """Wait for those who are at it already; answers whether there were none."""
+        lock = self._locks.setdefault(uid, asyncio.Lock())
+        is_first = not lock.locked()
+        async with lock:
+            yield is_first
 
     async def _claimed(self, uid: int) -> Look:
         """What Redis has, with the lineage that the next log is to have.

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
-from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from mesh.clock import to_micros
 from mesh.redis import RedisClient, RedisRefused, RedisUnavailable
 from mesh.storage import StorageError, StoreUnavailable
 from sequencer.entry import Action, Entry
 from sequencer.log import EntryFilter, Usage
-from sequencer.store._tables import as_entry, entries, entry_values
+from sequencer.store._tables import as_entry, entry_values
 
 BLOCK: Final = 1_000
 """Entries that are read or forgotten at a time."""
@@ -24,9 +24,28 @@ BLOCK: Final = 1_000
 SKEW: Final = timedelta(minutes=10)
 """How far the clocks of servers may differ for entries to be found by their time."""
 
-_COLUMNS: Final = tuple(column.name for column in entries.c if column.name != "sequence")
+_COUNTED: Final = frozenset({Action.GRANTED.value, Action.RETURNED.value})
 _END: Final = 2**53
 """Numbers are scores of sorted sets, exact below this."""
+
+
+class _Row(NamedTuple):
+    """An entry's text, a JSON array: its columns in the database, in this order."""
+
+    number: int
+    mark: int
+    epoch: int
+    action: int
+    position: int
+    size: int
+    source: int
+    caller: str
+    client_id: str
+    time_us: int
+    next_position: int
+    fence: int
+    tails: str
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,25 +132,29 @@ class RedisEntries:
     async def usage(self, uid: int, since: datetime, until: datetime) -> Mapping[str, Usage]:
         """What each caller took from `since` on and before `until`."""
         sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+        begin_us, end_us, last_us = map(to_micros, (since, until, until + SKEW))
         number = await self._first(uid, lambda entry: entry.time >= since - SKEW)
         async for block in self._on(uid, number):
-            for entry in block:
-                if since <= entry.time < until and entry.size:
-                    _add(sums[entry.caller], entry)
-            if block[-1].time >= until + SKEW:
+            for row in block:
+                if row.action in _COUNTED and row.size and begin_us <= row.time_us < end_us:
+                    _add(sums[row.caller], row)
+            if block[-1].time_us >= last_us:
                 break
         return {
             caller: Usage(leases=leases, granted=granted, returned=returned)
             for caller, (leases, granted, returned) in sums.items()
-            if leases or granted or returned
         }
 
     async def purge(self, uid: int, before: datetime, tip: int) -> int:
         """Forget a block of the oldest from before a moment, below the tip."""
-        keys = Keys(uid)
+        keys, before_us = Keys(uid), to_micros(before)
+
+        def is_old(row: _Row) -> bool:
+            return row.time_us < before_us and row.number < tip
+
         with answered():
             block = await self._redis.execute("ZRANGE", keys.log, 0, BLOCK - 1)
-            old = [*takewhile(lambda text: _is_old(_entry(text), before, tip), block)]
+            old = [*takewhile(lambda text: is_old(_row(text)), block)]
             if old:
                 await self._redis.execute("ZREM", keys.cuts, *old)
                 await self._redis.execute("ZREM", keys.log, *old)
@@ -150,10 +173,9 @@ class RedisEntries:
                 low = entry.number + 1
         return low
 
-    async def _on(self, uid: int, number: int) -> AsyncIterator[Sequence[Entry]]:
-        while block := await self._range(
-            Keys(uid).log, number, "+inf", "BYSCORE", "LIMIT", 0, BLOCK
-        ):
+    async def _on(self, uid: int, number: int) -> AsyncIterator[Sequence[_Row]]:
+        key = Keys(uid).log
+        while block := await self._rows(key, number, "+inf", "BYSCORE", "LIMIT", 0, BLOCK):
             yield block
             number = block[-1].number + 1
 
@@ -172,8 +194,12 @@ class RedisEntries:
             place += len(block)
 
     async def _range(self, key: str, *words: int | str) -> list[Entry]:
+        rows: list[Any] = await self._rows(key, *words)
+        return [as_entry(row) for row in rows]
+
+    async def _rows(self, key: str, *words: int | str) -> list[_Row]:
         with answered():
-            return [_entry(text) for text in await self._redis.execute("ZRANGE", key, *words)]
+            return [_row(text) for text in await self._redis.execute("ZRANGE", key, *words)]
 
 
 def _is_wanted(entry: Entry, only: EntryFilter) -> bool:
@@ -185,25 +211,17 @@ def _is_wanted(entry: Entry, only: EntryFilter) -> bool:
     )
 
 
-def _add(sums: list[int], entry: Entry) -> None:
-    if entry.action is Action.GRANTED:
+def _add(sums: list[int], row: _Row) -> None:
+    if row.action == Action.GRANTED.value:
         sums[0] += 1
-        sums[1] += entry.size
-    elif entry.action is Action.RETURNED:
-        sums[2] += entry.size
-
-
-def _is_old(entry: Entry, before: datetime, tip: int) -> bool:
-    return entry.time < before and entry.number < tip
+        sums[1] += row.size
+    else:
+        sums[2] += row.size
 
 
 def _text(entry: Entry) -> str:
-    """The columns of its row, as JSON."""
-    values = entry_values(entry)
-    texts = [values[name] for name in _COLUMNS]
-    return json.dumps(texts, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(_Row(**entry_values(entry)), separators=(",", ":"), ensure_ascii=False)
 
 
-def _entry(text: bytes) -> Entry:
-    row: Any = SimpleNamespace(**dict(zip(_COLUMNS, json.loads(text), strict=True)))
-    return as_entry(row)
+def _row(text: bytes) -> _Row:
+    return _Row(*json.loads(text))
