@@ -212,7 +212,10 @@ def _latencies(run: Run, name: str, next_id: Callable[[], int]) -> Iterator[Figu
     """Tails of the time that a call takes, each pair against the same loop over count()."""
     calls = max(BATCH, int(CALLS_A_SECOND * run.stretch_s))
     _timed(next_id, calls), _timed(count().__next__, calls)
-    pairs = [(_timed(next_id, calls), _timed(count().__next__, calls)) for _ in range(run.pairs)]
+    pairs, speeds = [], []
+    for _ in range(run.pairs):
+        pairs.append((_timed(next_id, calls), _timed(count().__next__, calls)))
+        speeds.append(run.calibration().value)
     for which, bar, index in (("p99.99", 2.0, 0), ("max", 3.0, 1)):
         ours, theirs = (median(side[index] for side in sides) for sides in zip(*pairs, strict=True))
         yield run.judged(
@@ -221,6 +224,7 @@ def _latencies(run: Run, name: str, next_id: Callable[[], int]) -> Iterator[Figu
             unit="×",
             bar=bar,
             direction=Direction.AT_MOST,
+            moved=(max(speeds) - min(speeds)) / median(speeds),
             note=f"{ours / 1e3:.1f} µs ÷ {theirs / 1e3:.1f} µs",
         )
 

@@ -63,6 +63,7 @@ class Askers:
         self.stopping = Event()
         self._lines: SimpleQueue[Line | None] = SimpleQueue()
         self._starting = RLock()
+        self._counting = Lock()
         self._threads = 0
         self._idle = 0
 
@@ -71,8 +72,9 @@ class Askers:
         self._lines.put(line)
         if not self._idle and self._threads < MAX_THREADS and not owned(self._starting):
             with self._starting:
-                self._threads += 1
-                Thread(target=self._run, name="sequencer-strict", daemon=True).start()
+                if self._threads < MAX_THREADS:
+                    self._threads += 1
+                    Thread(target=self._run, name="sequencer-strict", daemon=True).start()
 
     def stop(self) -> None:
         """End the threads after the calls that they are in."""
@@ -82,12 +84,17 @@ class Askers:
 
     def _run(self) -> None:
         while not self.stopping.is_set():
-            self._idle += 1
+            self._count(1)
             line = self._lines.get()
-            self._idle -= 1
+            self._count(-1)
             if line is None:
                 return
             line.serve()
+
+    def _count(self, change: int) -> None:
+        """Note that one of the threads begins or ends to wait. Called by them alone."""
+        with self._counting:
+            self._idle += change
 
 
 class Line:
@@ -115,6 +122,8 @@ class Line:
             raise SequencerError(f"The client of sequence {self.name!r} is closed")
         ticket = _Ticket(count)
         self._waiting.append(ticket)
+        if self._closed:  # just now: nobody would look again
+            self.close()
         if not self._busy.locked():  # else its holder looks again when it has let go
             self._askers.serve(self)
         return ticket.ids
