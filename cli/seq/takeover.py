@@ -113,7 +113,7 @@ def import_(
     except OldStoreError as error:
         fail(str(error), error.next_step)
     _print_readings(readings)
-    _check(name, readings, start)
+    _check(readings, start)
     _create(name, start, kind, js=js)
 
 
@@ -146,7 +146,7 @@ def _number(found: int | None) -> str:
     return "-" if found is None else str(found)
 
 
-def _check(name: str, readings: Readings, start: int) -> None:
+def _check(readings: Readings, start: int) -> None:
     """End the program unless all ids lie below the start; warn of what may still come near."""
     if (highest := readings.maximum) is not None and highest >= start:
         fail(
@@ -166,8 +166,8 @@ def _check(name: str, readings: Readings, start: int) -> None:
     if upcoming is not None and upcoming > start:
         _warn(
             f"the store would give {upcoming} next, above --start {start}: ids may have been"
-            " given and deleted, and would be given anew here."
-            f" 'engine seq fence {name} --at-least {upcoming - 1}' jumps over them."
+            " given and deleted, and would be given anew here. If that matters, have programs"
+            f" use another sequence, with --start {upcoming} or more."
         )
 
 

@@ -123,6 +123,24 @@ async def test_a_writer_that_goes_on_below_the_start_is_warned_of(
     assert "in 1.0 hours" in done.stderr
 
 
+async def test_ids_that_were_given_and_deleted_are_warned_of(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """The highest id that is left says nothing of them; what the store would give next does."""
+    file = tmp_path / "shop.db"
+    with closing(sqlite3.connect(file)) as store:
+        store.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY AUTOINCREMENT)")
+        store.execute("INSERT INTO orders VALUES (5000)")
+        store.execute("DELETE FROM orders")
+        store.commit()
+    place = ("--from", f"sqlite://{file}", "--table", "orders", "--column", "id", "--wait", "0")
+
+    done = await engine("import", "shop.order", *place, "--start", "100")
+
+    assert done.exit_code == 0, done.output
+    assert "the store would give 5001 next, above --start 100" in done.stderr
+
+
 @pytest.mark.parametrize(
     "options", [[], ["--table", "orders"], ["--table", "a", "--column", "b", "--sequence", "c"]]
 )
