@@ -25,7 +25,14 @@ from mesh.settings import load
 from mesh.storage import StorageError
 from mesh.tokens import ServiceKey
 from sequencer.app import BLUEPRINT
-from sequencer.sdk import GrpcRangeSource, Sequencer, SequencerError, mesh_source
+from sequencer.gapless import rules
+from sequencer.sdk import (
+    GaplessSequence,
+    GrpcRangeSource,
+    Sequencer,
+    SequencerError,
+    mesh_source,
+)
 from sequencer.witnesses import Witnesses
 from tests.fault.ranges import Takings, runs
 from tests.fault.victims import serving
@@ -36,6 +43,12 @@ REST_S: Final = 0.004
 RETRY_S: Final = 0.05
 SURVIVE_S: Final = 0.5
 """What a taker holds: little, so that it depends on the servers at every moment."""
+
+MOST_NUMBERS: Final = 20
+NUMBER_TTL_S: Final = 1.0
+USED: Final = 0.9
+RELEASED: Final = 0.8
+"""A taker reserves so many numbers at once, for so long, uses and gives back such a share."""
 
 Take = Callable[[random.Random], list[range]]
 
@@ -67,6 +80,7 @@ def _forget_all() -> None:
         return ()
 
     Witnesses.lost = Witnesses.speaks_of_lost = nothing  # type: ignore[method-assign,assignment]
+    rules.is_lost = lambda *_: False
 
 
 def take(kind: str, name: str) -> None:
@@ -109,9 +123,23 @@ def way(sequencer: Sequencer, kind: str) -> Take:
         case "snowflake":
             snowflake = sequencer.snowflake(name)
             return lambda chance: mixed(snowflake.next_id, snowflake.next_ids, chance)
+        case "gapless":
+            numbers = sequencer.gapless(name)
+            return lambda chance: used(numbers, chance)
         case _:
             segment = sequencer.sequence(name)
             return lambda chance: mixed(segment.next_id, segment.next_ids, chance)
+
+
+def used(numbers: GaplessSequence, chance: random.Random) -> list[range]:
+    """Some numbers that are used by now; of those reserved the others are given back, or lapse."""
+    claim = numbers.take(chance.randint(1, MOST_NUMBERS), ttl_s=NUMBER_TTL_S)
+    chosen = [number for number in claim.numbers if chance.random() < USED]
+    if chosen:
+        numbers.confirm(claim, chosen)
+    if len(chosen) < len(claim.numbers) and chance.random() < RELEASED:
+        numbers.release(claim, [number for number in claim.numbers if number not in chosen])
+    return runs(chosen)
 
 
 def mixed(
