@@ -10,6 +10,7 @@ from loadtests.bench.sequencer_gapless import gapless_figures
 from loadtests.bench.sequencer_serials import serial_figures
 from loadtests.bench.sequencer_server import server_figures
 from loadtests.bench.sequencer_snowflake import snowflake_figures
+from loadtests.bench.sequencer_strict import strict_figures
 
 if TYPE_CHECKING:
     from loadtests.bench import Figure, Run
@@ -19,6 +20,7 @@ PARTS = (
     snowflake_figures,
     serial_figures,
     sequencer_processes.figures,
+    strict_figures,
     server_figures,
     gapless_figures,
 )
