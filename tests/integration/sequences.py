@@ -13,8 +13,9 @@ from engine.sequencer.v1.sequencer_pb2_grpc import SequencerServiceStub
 from mesh import ErrorView
 from mesh.app import App
 from mesh.channel import Channel
-from mesh.context import AUTHORIZATION
+from mesh.context import AUTHORIZATION, CALLER
 from mesh.testing import Mesh
+from mesh.tokens import ServiceKey
 
 if TYPE_CHECKING:
     from engine.sequencer.v1.sequencer_pb2_grpc import SequencerServiceAsyncStub as Stub
@@ -24,11 +25,16 @@ RIGHTS: Final = {
 }
 
 
-def at(mesh: Mesh, server: App, subject: str = "ops") -> tuple[Channel, Stub]:
-    """A user's way to one of several servers; the channel is the caller's to close."""
+def at(mesh: Mesh, server: App, subject: str = "ops", caller: str = "") -> tuple[Channel, Stub]:
+    """A way to one of several servers, of a user or a service.
+
+    The channel is the caller's to close.
+    """
     token = mesh.token(subject, permissions=RIGHTS)
-    proof = ((AUTHORIZATION, f"Bearer {token}"),)
-    channel = Channel("sequencer", lambda: [server.entry.address], lambda: proof)
+    proof = (AUTHORIZATION, f"Bearer {token}")
+    if caller:
+        proof = (CALLER, ServiceKey.load(mesh.settings.key_dir, caller).token())
+    channel = Channel("sequencer", lambda: [server.entry.address], lambda: (proof,))
     return channel, SequencerServiceStub(channel)
 
 
