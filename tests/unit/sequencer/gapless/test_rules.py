@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -96,6 +97,23 @@ async def test_a_late_confirm_never_takes_a_number_from_somebody_else(desk: Desk
         assert refused.value.reason is GaplessReason.NUMBERS_NOT_HELD
     assert await desk.confirm(other) == [1]
     assert await desk.confirm(late, [2]) == [2]
+
+
+@pytest.mark.parametrize("jump", [-86_400, 86_400])
+async def test_a_clock_that_jumps_gives_no_number_to_two(desk: Desk, jump: int) -> None:
+    """It may end leases early or late; the token says who holds a number."""
+    first = await desk.reserve(2)
+    desk.clock.advance(jump)
+    second = await desk.reserve(2)
+    desk.clock.advance(-jump)
+    third = await desk.reserve(2)
+
+    used: list[int] = []
+    for held in (first, second, third):
+        with suppress(MeshError):
+            used += await desk.confirm(held)
+    assert len(used) == len(set(used)) >= 4
+    assert {run.fate for run in await desk.runs()} == {Fate.CONFIRMED}
 
 
 async def test_a_confirm_names_all_numbers_or_none_is_confirmed(desk: Desk) -> None:
