@@ -42,9 +42,7 @@ NAME: Final = "bench.gapless"
 BENCH: Final = "bench"
 CALLERS: Final = 64
 TIMEOUT_S: Final = 10.0
-RIGHTS: Final = frozenset(
-    {"sequencer.reserve", "sequencer.lease", "sequencer.create", "sequencer.read"}
-)
+RIGHTS: Final = frozenset({"sequencer.reserve", "sequencer.create", "sequencer.read"})
 
 
 def gapless_figures(run: Run) -> Iterator[Figure]:
@@ -59,7 +57,7 @@ def gapless_figures(run: Run) -> Iterator[Figure]:
             settings = Settings(
                 var=folder / store.lower(), port_base=0, drain_s=0.2, database_url=url
             )
-            with served(settings), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            with _served(settings), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 seconds = 2.0 if run.quick else 10.0
                 pairs, number_ms = runner.run(_measured(settings, seconds))
             yield run.report(
@@ -69,7 +67,7 @@ def gapless_figures(run: Run) -> Iterator[Figure]:
 
 
 @contextmanager
-def served(settings: Settings) -> Iterator[None]:
+def _served(settings: Settings) -> Iterator[None]:
     """The sequencer in a process of its own."""
     settings.data_dir.mkdir(parents=True)
     assert BLUEPRINT.migrations is not None

@@ -20,7 +20,7 @@ import uvloop
 
 from engine.customer.v1.customer_pb2_grpc import CustomerServiceStub
 from loadtests.bench.mesh import PEER, REQUEST
-from loadtests.bench.sequencer_gapless import BENCH, served
+from loadtests.bench.sequencer_stage import BENCH, prepare, served, settings_in
 from loadtests.bench.servers import started
 from loadtests.servers import MariaDb
 from mesh import DirectoryRegistry, Settings
@@ -47,9 +47,8 @@ def strict_figures(run: Run) -> Iterator[Figure]:
         plain = stack.enter_context(started("plain"))
         mariadb = stack.enter_context(MariaDb(folder / "db"))
         for store, url in {"MariaDB": mariadb.url, "SQLite": ""}.items():
-            settings = Settings(
-                var=folder / store.lower(), port_base=0, drain_s=0.2, database_url=url
-            )
+            settings = settings_in(folder / store.lower(), url)
+            prepare(settings)
             with served(settings), _client(settings) as sequencer:
                 strict = sequencer.strict(NAME)
 
