@@ -263,6 +263,7 @@ class Sequencer:
             survive_s=self._sizing.survive_s,
             timeout_s=self._timeout_s,
             create_missing=self._create_missing,
+            monotonic=self._monotonic,
         )
 
     def _add(self, name: str) -> None:

@@ -27,7 +27,6 @@ MIN_WINDOW_S: Final = 2.0
 MAX_WINDOW_S: Final = 900.0
 """Bounds of a window: what a crash keeps a worker id from others, and what the service grants."""
 
-_NS: Final = 1_000_000_000
 _log: Final = logging.getLogger("sequencer.sdk")
 
 
@@ -39,7 +38,7 @@ class Leasing:
     client_id: str
     survive_s: float
     create_missing: bool
-    monotonic_ns: Callable[[], int]
+    monotonic: Callable[[], float]
 
     @property
     def window_s(self) -> float:
@@ -52,16 +51,16 @@ class Leasing:
         Raises:
             SequencerError: of the source; the minter goes on as long as it may.
         """
-        sent_ns = self.monotonic_ns()
+        sent_s = self.monotonic()
         try:
             worker = self._renewed(minter)
         except WorkerLost as error:
             minter.lose(error)
             worker = None
         if worker is None:
-            sent_ns = self.monotonic_ns()
+            sent_s = self.monotonic()
             worker = self._acquired(minter)
-        minter.put(worker, sent_ns)
+        minter.put(worker, sent_s)
 
     def release(self, minter: Minter) -> None:
         """Give the worker of a closed minter back."""
@@ -115,8 +114,8 @@ class Keeper:
     def __init__(self, leasing: Leasing) -> None:
         self._leasing = leasing
         self._asked: SimpleQueue[Minter | None] = SimpleQueue()
-        self._due: dict[Minter, int] = {}
-        self._queue: list[tuple[int, int, Minter]] = []
+        self._due: dict[Minter, float] = {}
+        self._queue: list[tuple[float, int, Minter]] = []
         self._order = count()
         self._stopping = Event()
         self._starting = RLock()
@@ -165,11 +164,11 @@ class Keeper:
         """A minter that is asked for or due, once there is one; else None."""
         wait_s = None
         if self._queue:
-            wait_s = max(self._queue[0][0] - self._leasing.monotonic_ns(), 0) / _NS
+            wait_s = max(self._queue[0][0] - self._leasing.monotonic(), 0)
         with suppress(Empty):
             return self._asked.get(timeout=wait_s)
-        due_ns, _, minter = heappop(self._queue)
-        return minter if self._due.get(minter) == due_ns else None
+        due, _, minter = heappop(self._queue)
+        return minter if self._due.get(minter) == due else None
 
     def _tend(self, minter: Minter) -> None:
         self._due.pop(minter, None)
@@ -188,9 +187,9 @@ class Keeper:
             self._tend_after(minter, self._leasing.window_s / 3)
 
     def _tend_after(self, minter: Minter, seconds: float) -> None:
-        due_ns = self._leasing.monotonic_ns() + int(seconds * _NS)
-        self._due[minter] = due_ns
-        heappush(self._queue, (due_ns, next(self._order), minter))
+        due = self._leasing.monotonic() + seconds
+        self._due[minter] = due
+        heappush(self._queue, (due, next(self._order), minter))
 
     def _give_back(self, minters: Iterable[Minter]) -> None:
         """Release all workers. Those that cannot be are free when their windows have ended."""

@@ -12,11 +12,11 @@ from typing import Final
 from sequencer.sdk._errors import SequenceEmpty, SequencerError, WorkerLost
 from sequencer.sdk._lock import exclusive
 from sequencer.sdk._open_tick import OpenTick
-from sequencer.sdk._ticks import Ticks
+from sequencer.sdk._ticks import NANO, Ticks, nanos
 from sequencer.sdk._worker import Worker
 
-REFUSED_NS: Final = 1_000_000_000
-"""How long a refusal stands before the source is asked again, in nanoseconds."""
+REFUSED_S: Final = 1.0
+"""How long a refusal stands before the source is asked again, in seconds."""
 
 
 class Minter:
@@ -31,7 +31,7 @@ class Minter:
         timeout_s: how long a thread waits for a worker.
         ask: called when one is needed, once until `put` or a final `fail`; must
             not block.
-        monotonic_ns: nanoseconds that never step back.
+        monotonic: seconds that never step back.
     """
 
     def __init__(
@@ -40,16 +40,16 @@ class Minter:
         *,
         timeout_s: float,
         ask: Callable[[], None],
-        monotonic_ns: Callable[[], int],
+        monotonic: Callable[[], float],
     ) -> None:
         self.name = name
         self.waits = 0
         self.workers = 0
         self._timeout_s = timeout_s
         self._ask = ask
-        self._monotonic_ns = monotonic_ns
+        self._monotonic = monotonic
         self._closed = False
-        self._tick = OpenTick(monotonic_ns, self._advance)
+        self._tick = OpenTick(monotonic, self._advance)
         self.next_id = self._tick.next_id
         self._ticks = Ticks()
         self._forget()
@@ -61,7 +61,7 @@ class Minter:
         self._ticks.worker = None
         self._asked = False
         self._trouble: SequencerError | None = None
-        self._refused_until = 0
+        self._refused_until = 0.0
 
     def reset(self) -> None:
         """Become the minter of a new process, which holds no worker: for a forked child.
@@ -72,21 +72,21 @@ class Minter:
         self._tick.stop()
         self._forget()
 
-    def put(self, worker: Worker, sent_ns: int) -> None:
-        """Go on with a worker, or with a longer window of the same, asked for at `sent_ns`.
+    def put(self, worker: Worker, sent_s: float) -> None:
+        """Go on with a worker, or with a longer window of the same, asked for at `sent_s`.
 
         Raises:
             SequencerUnavailable: the window begins before the last tick used.
         """
         with self._lock:
             held = self._ticks.worker
-            self._ticks.hold(worker, sent_ns, self._monotonic_ns())
+            self._ticks.hold(worker, nanos(sent_s), self._now_ns())
             if held is None or held.token != worker.token or held.worker_id != worker.worker_id:
                 self._tick.stop()
                 self.workers += 1
             self._asked = False
             self._trouble = None
-            self._refused_until = 0
+            self._refused_until = 0.0
             self._notify()
 
     def lose(self, error: SequencerError) -> None:
@@ -102,7 +102,7 @@ class Minter:
             self._trouble = error
             if final:
                 self._asked = False
-                self._refused_until = self._monotonic_ns() + REFUSED_NS
+                self._refused_until = self._monotonic() + REFUSED_S
                 self._notify()
 
     def close(self) -> None:
@@ -126,12 +126,12 @@ class Minter:
     def now_tick(self) -> int:
         """The present tick, by the time of the worker that is held."""
         with self._lock:
-            return self._ticks.now(self._monotonic_ns())
+            return self._ticks.now(self._now_ns())
 
     def left_s(self) -> float:
         """Seconds until the window ends; 0 without one."""
         with exclusive(self._lock):
-            return self._ticks.left_s(self._monotonic_ns())
+            return self._ticks.left_s(self._now_ns())
 
     def some(self, count: int) -> list[range]:
         """Up to `count` ids, rising: as many as there is time for. Never waits.
@@ -151,13 +151,13 @@ class Minter:
         """Take `count` ids, rising; waits for a worker, and for time to pass."""
         taken: list[range] = []
         with exclusive(self._lock):
-            give_up_ns = self._give_up_ns()
+            give_up = self._give_up()
             while count:
                 some = self._some(count)
                 taken += some
                 count -= sum(map(len, some))
                 if count:
-                    self._wait(give_up_ns)
+                    self._wait(give_up)
         return taken
 
     def delay_s(self) -> float:
@@ -190,13 +190,13 @@ class Minter:
 
     def _advance(self) -> int:
         with exclusive(self._lock):
-            give_up_ns = self._give_up_ns()
+            give_up = self._give_up()
             while True:
                 if self._ready():
                     for id_ in self._tick.live:
                         return id_
                 else:
-                    self._wait(give_up_ns)
+                    self._wait(give_up)
 
     def _some(self, count: int) -> list[range]:
         taken: list[range] = []
@@ -208,24 +208,28 @@ class Minter:
 
     def _ready(self) -> bool:
         """Whether there are ids: of the open tick, or else of the next one, if its time is."""
-        now_ns = self._monotonic_ns()
-        if self._tick.has_ids(now_ns):
+        now_s = self._monotonic()
+        if self._tick.has_ids(now_s):
             return True
-        if self._closed or self._ticks.delay_s(now_ns):
+        if self._closed or self._ticks.delay_s(nanos(now_s)):
             return False
-        self._tick.begin(*self._ticks.open(now_ns))
+        block, end_ns = self._ticks.open(nanos(now_s))
+        self._tick.begin(block, end_ns / NANO)
         return True
 
-    def _give_up_ns(self) -> int:
-        return self._monotonic_ns() + int(self._timeout_s * 1e9)
+    def _now_ns(self) -> int:
+        return nanos(self._monotonic())
 
-    def _wait(self, give_up_ns: int) -> None:
+    def _give_up(self) -> float:
+        return self._monotonic() + self._timeout_s
+
+    def _wait(self, give_up: float) -> None:
         """Return when it makes sense to look again. The lock is let go of meanwhile."""
         delay_s = self._delay_s()
         if delay_s == inf:
             self.waits += 1
             self._refuse_or_request()
-            delay_s = (give_up_ns - self._monotonic_ns()) / 1e9
+            delay_s = give_up - self._monotonic()
             if delay_s <= 0:
                 raise self.timed_out()
         if _on_event_loop():
@@ -243,10 +247,10 @@ class Minter:
         return SequenceEmpty(f"No ids of {self.name!r} at this moment: await next_id_async()")
 
     def _delay_s(self) -> float:
-        return inf if self._closed else self._ticks.delay_s(self._monotonic_ns())
+        return inf if self._closed else self._ticks.delay_s(self._now_ns())
 
     def _refused(self) -> bool:
-        return self._monotonic_ns() < self._refused_until
+        return self._monotonic() < self._refused_until
 
     def _request(self) -> None:
         if not (self._asked or self._closed or self._refused()):

@@ -12,11 +12,11 @@ PIECE: Final = 1024
 
 _NOTHING: Final = range(0)
 
-_SetLive = Callable[[RangeIterator, int], None]
+_SetLive = Callable[[RangeIterator, float], None]
 
 
 def _hot(
-    monotonic_ns: Callable[[], int], advance: Callable[[], int]
+    monotonic: Callable[[], float], advance: Callable[[], int]
 ) -> tuple[Callable[[], int], _SetLive]:
     """`next_id`, and what sets the ids that it takes, and until when it may.
 
@@ -24,18 +24,18 @@ def _hot(
     between the two takes an unused id of a tick that has passed meanwhile: within
     the window, and lower than all ids that were asked for after it.
     """
-    ids, end_ns = iterate(_NOTHING), 0
+    ids, end_s = iterate(_NOTHING), 0.0
 
     def next_id() -> int:
-        if monotonic_ns() < end_ns:
+        if monotonic() < end_s:
             for id_ in ids:
                 return id_
         return advance()
 
-    def set_live(new_ids: RangeIterator, new_end_ns: int) -> None:
-        nonlocal ids, end_ns
+    def set_live(new_ids: RangeIterator, new_end_s: float) -> None:
+        nonlocal ids, end_s
         ids = new_ids  # first: until the new end is seen, an id of either block may be taken
-        end_ns = new_end_ns
+        end_s = new_end_s
 
     return next_id, set_live
 
@@ -48,24 +48,24 @@ class OpenTick:
     be lost by that, but none comes twice and the rest stays in order.
 
     Args:
-        monotonic_ns: nanoseconds that never step back.
+        monotonic: seconds that never step back.
         advance: what `next_id` answers once there are no more ids, or their time is over.
     """
 
-    def __init__(self, monotonic_ns: Callable[[], int], advance: Callable[[], int]) -> None:
+    def __init__(self, monotonic: Callable[[], float], advance: Callable[[], int]) -> None:
         self.live: RangeIterator = iterate(_NOTHING)
-        self.next_id, self._set_hot = _hot(monotonic_ns, advance)
+        self.next_id, self._set_hot = _hot(monotonic, advance)
         self._block = _NOTHING
-        self._end_ns = 0
+        self._end_s = 0.0
 
-    def begin(self, block: range, end_ns: int) -> None:
+    def begin(self, block: range, end_s: float) -> None:
         """Give out the ids of a tick, until that ends."""
-        self._block, self._end_ns = block, end_ns
+        self._block, self._end_s = block, end_s
         self._move_up()
 
-    def has_ids(self, now_ns: int) -> bool:
+    def has_ids(self, now_s: float) -> bool:
         """Whether there is a live id by now; the next piece is made live if need be."""
-        if now_ns >= self._end_ns:
+        if now_s >= self._end_s:
             return False
         if not self.live.__length_hint__() and self._block:
             self._move_up()
@@ -81,9 +81,9 @@ class OpenTick:
     def stop(self) -> None:
         """Give out no more. The live piece is emptied in place, for a thread may be at it."""
         self.live.__setstate__(PIECE)
-        self.begin(_NOTHING, 0)
+        self.begin(_NOTHING, 0.0)
 
     def _move_up(self) -> None:
         piece, self._block = self._block[:PIECE], self._block[PIECE:]
         self.live = iterate(piece)
-        self._set_hot(self.live, self._end_ns)
+        self._set_hot(self.live, self._end_s)

@@ -144,7 +144,7 @@ class Snowflakes:
         survive_s: be able to make ids for that many seconds without the sequencer.
         timeout_s: how long a user who finds no worker waits.
         create_missing: create sequences that nobody has created.
-        monotonic_ns: nanoseconds that never step back.
+        monotonic: seconds that never step back.
     """
 
     def __init__(
@@ -155,13 +155,13 @@ class Snowflakes:
         survive_s: float = 60.0,
         timeout_s: float = 5.0,
         create_missing: bool = False,
-        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
         self._survive_s = survive_s
         self._timeout_s = timeout_s
         self._create_missing = create_missing
-        self._monotonic_ns = monotonic_ns
+        self._monotonic = monotonic
         self._minters: dict[str, Minter] = {}
         self._sequences: dict[str, Snowflake] = {}
         self._closed = False
@@ -207,7 +207,7 @@ class Snowflakes:
             client_id=client_id,
             survive_s=self._survive_s,
             create_missing=self._create_missing,
-            monotonic_ns=self._monotonic_ns,
+            monotonic=self._monotonic,
         )
         self._keeper = Keeper(leasing)
 
@@ -216,7 +216,7 @@ class Snowflakes:
             name,
             timeout_s=self._timeout_s,
             ask=lambda: self._keeper.ask(minter),
-            monotonic_ns=self._monotonic_ns,
+            monotonic=self._monotonic,
         )
         self._minters[name] = minter
         self._sequences[name] = Snowflake(minter, timeout_s=self._timeout_s)

@@ -9,6 +9,8 @@ from typing import Final
 from sequencer.sdk._errors import SequencerUnavailable
 from sequencer.sdk._worker import Worker
 
+NANO: Final = 1_000_000_000
+
 AHEAD_MS: Final = 10
 """How far a burst may run ahead of the time, so that who waits for more can sleep meanwhile."""
 
@@ -54,6 +56,11 @@ class IdTime:
         return IdTime(tick, self.begin_ns(tick), tick_ns + longer)
 
 
+def nanos(seconds: float) -> int:
+    """Whole nanoseconds."""
+    return round(seconds * NANO)
+
+
 class Ticks:
     """Opens ticks, each one once, in rising order, within the window of the worker that is held.
 
@@ -91,7 +98,7 @@ class Ticks:
         tick = self._next(worker, now_ns)
         if tick - self._time.tick(now_ns) <= ahead:
             return 0.0
-        return (self._time.begin_ns(tick - ahead // 2) - now_ns) / 1e9
+        return (self._time.begin_ns(tick - ahead // 2) - now_ns) / NANO
 
     def open(self, now_ns: int) -> tuple[range, int]:
         """The ids of the next tick, and when it ends. Only when `delay_s` said 0."""
@@ -110,7 +117,7 @@ class Ticks:
         """Seconds until the window ends; 0 without one."""
         if self.worker is None:
             return 0.0
-        return max(0.0, (self._time.begin_ns(self.worker.until_tick) - now_ns) / 1e9)
+        return max(0.0, (self._time.begin_ns(self.worker.until_tick) - now_ns) / NANO)
 
     def _next(self, worker: Worker, now_ns: int) -> int:
         return max(self._time.tick(now_ns), self.last_tick + 1, worker.from_tick)

@@ -32,8 +32,8 @@ class Monotonic:
     def __init__(self) -> None:
         self.ns = 1_000_000_000
 
-    def __call__(self) -> int:
-        return self.ns
+    def __call__(self) -> float:
+        return self.ns / 1e9
 
     def step(self, seconds: float) -> None:
         self.ns += int(seconds * 1e9)
@@ -48,13 +48,13 @@ class Client:
         self.clock = Monotonic()
         self.asked = 0
         self.last_id = -1
-        self.minter = Minter(NAME, timeout_s=0, ask=self._ask, monotonic_ns=self.clock)
+        self.minter = Minter(NAME, timeout_s=0, ask=self._ask, monotonic=self.clock)
         self.leasing = Leasing(
             source=source,
             client_id=client_id,
             survive_s=survive_s,
             create_missing=False,
-            monotonic_ns=self.clock,
+            monotonic=self.clock,
         )
 
     def _ask(self) -> None:
