@@ -91,8 +91,8 @@ class Witnesses:
             raise invalid("last.position", "is beyond the sequence")
         if witness.number > tip.number or witness.epoch > tip.epoch:
             draft.demand_fresh()
-        elif self._seen.get((uid, witness.number)) == witness.mark:
-            return False  # it lies before a tip that the append makes sure of
+        elif witness == tip.witness or self._seen.get((uid, witness.number)) == witness.mark:
+            return False  # it is, or lies before, a tip that the append makes sure of
         return await self._is_lost(uid, draft.tip, witness)
 
     async def jump(self, draft: Draft, lost: Sequence[Witness], who: str) -> None:

@@ -13,16 +13,20 @@ from mesh.clock import ManualClock
 from mesh.errors import MeshError
 from mesh.storage import Row, Store, address, migrations, open_store
 from mesh.storage._base import Statement
-from mesh.telemetry import NullTracer
+from mesh.telemetry import Meters, NullTracer
 from sequencer import ledger
+from sequencer.allocation import Allocator
 from sequencer.app import BLUEPRINT
 from sequencer.definition import Definition
 from sequencer.directory import Directory
+from sequencer.journal import WitnessJournal
 from sequencer.ledger import Wish
 from sequencer.look import Apart
+from sequencer.plans import Plans
 from sequencer.store import HomeLog, SqlCatalogue, SqlLog
 from sequencer.store._floors import Floor, Floors
-from tests.unit.sequencer.memory import BEGIN, defined
+from sequencer.witnesses import Witnesses
+from tests.unit.sequencer.memory import BEGIN, Nobody, defined
 
 
 class Counting:
@@ -149,6 +153,25 @@ async def test_a_definition_is_never_older_than_the_tip(
     look = await Apart(directory, log).named("shop.order")
 
     assert look.definition.revision == 2 or look.tip.number == 2
+
+
+async def test_a_server_that_has_just_started_grants_after_one_look(
+    directory: Directory, log: HomeLog, store: Counting, tmp_path: Path
+) -> None:
+    """Also to a client with a lease, when that is the newest entry: the append proves it."""
+    known = await made(directory, log)
+    tip = await log.tip(known.uid)
+    assert tip is not None
+    with WitnessJournal(tmp_path / "witness.db") as journal:
+        witnesses = Witnesses(log, journal, Nobody())
+        wish = Wish(holder="shop/1", size=10, last=tip.witness, is_believed=True)
+        plan = Plans(log, witnesses).grant(wish)
+        before = store.reads
+        async with Allocator(directory, log, witnesses, Meters(), looks=log.looks) as allocator:
+            _, entry = await allocator.append(known.name, plan)
+
+    assert entry is not None
+    assert (entry.position, store.reads - before) == (10, 1)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 64, 65])
