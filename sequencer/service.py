@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from collections.abc import Sequence as ListOf
 from dataclasses import dataclass, replace
@@ -20,6 +21,9 @@ from sequencer.ledger import Wish
 from sequencer.log import EntryFilter, SequenceLog, Usage
 from sequencer.pace import daily_pace
 from sequencer.plans import Plans
+
+AT_ONCE: Final = 64
+"""Periods of a serial that are changed at once; there is one for each day."""
 
 STREAMED: Final = 1_000_000
 """Ids of each range of a stream that does not say."""
@@ -257,9 +261,11 @@ class Sequencer:
     ) -> Standing:
         """Change a sequence, and all its periods but those that are retired."""
         standing = await self._change(replace(known, **values), note, holder)
-        for child in await self._catalogue.children(known.uid):
-            if child.state is not State.RETIRED:
-                await self._change(replace(child, **values), note, holder)
+        children = await self._catalogue.children(known.uid)
+        open_ = [replace(one, **values) for one in children if one.state is not State.RETIRED]
+        for begin in range(0, len(open_), AT_ONCE):
+            some = open_[begin : begin + AT_ONCE]
+            await asyncio.gather(*(self._change(one, note, holder) for one in some))
         return standing
 
     async def _change(

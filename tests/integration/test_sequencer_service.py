@@ -21,6 +21,7 @@ from mesh.clock import ManualClock
 from mesh.telemetry import Telemetry
 from mesh.testing import Mesh
 from sequencer.app import BLUEPRINT
+from sequencer.upkeep import ALL_DAYS
 from tests.integration.sequences import (
     RIGHTS,
     at,
@@ -830,6 +831,13 @@ async def test_the_days_that_ids_last_are_told(pair: Pair) -> None:
     assert (await get(pair.one, NAME)).days_left == pytest.approx(700 / 200 * 7)
 
 
+async def test_the_shortest_of_them_is_measured(stub: Stub, telemetry: Telemetry) -> None:
+    """A gauge that is there from the beginning, when nothing ends yet."""
+    await create(stub, NAME)
+
+    assert telemetry.meters.gauges["sequencer.min_days_left"]() == ALL_DAYS
+
+
 async def test_lists_come_in_pages(stub: Stub) -> None:
     """Following the tokens shows every sequence and every entry once, in order."""
     names = [f"paged.s{number:02}" for number in range(12)]
@@ -1072,6 +1080,22 @@ async def test_periods_share_the_state_and_callers_of_their_serial(stub: Stub) -
     await set_state(stub, NAME, RETIRED)
     for name in (old, newer):
         assert (await failure(lease(stub, name, "a", 1))).reason == "SEQUENCE_CLOSED"
+
+
+async def test_a_serial_of_many_days_is_closed_and_opened_in_time(stub: Stub) -> None:
+    """Each of its periods is, and one that is retired stays so."""
+    await _serial(stub, pb.SERIAL_RESET_DAY)
+    days = [f"{NAME}@2026{month:02}{day:02}" for month in range(1, 13) for day in range(1, 26)]
+    await asyncio.gather(*(lease(stub, day, "a", 1) for day in days))
+    for state in (DRAINING, RETIRED):
+        await set_state(stub, days[7], state)
+
+    for state in (DRAINING, ACTIVE, DRAINING):
+        await set_state(stub, NAME, state)
+        found = await stub.ListSequences(pb.ListSequencesRequest(page_size=1_000))
+        states = {one.name: one.state for one in found.sequences}
+        assert len(states) == len(days) + 1
+        assert {name for name, one in states.items() if one != state} == {days[7]}
 
 
 async def _serial(stub: Stub, reset: pb.SerialReset.ValueType) -> None:
