@@ -51,6 +51,11 @@ class Headroom:
         Raises:
             Superseded: the log is not in force any more.
         """
+        if floor.holds(tip):
+            return floor
+        if (raising := self._raising.get(uid)) is not None:
+            await asyncio.wait([raising])
+            floor = self._known.get(uid, floor)
         return floor if floor.holds(tip) else await self._raise(uid, floor, tip, size)
 
     def used(self, uid: int, tip: Tip, size: int) -> None:

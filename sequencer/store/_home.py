@@ -18,6 +18,7 @@ from sequencer.store._catalogue import SqlCatalogue
 from sequencer.store._floors import HOLDER, HOME, Floor, Floors
 from sequencer.store._log import SqlLog
 from sequencer.store._looks import SqlLooks
+from sequencer.store._turns import Turns
 
 TRIES = 5
 """How often it is looked which log of a sequence is in force, while others change that."""
@@ -35,6 +36,7 @@ class HomeLog(SqlLog, AbstractAsyncContextManager["HomeLog"]):
     def __init__(self, store: Store, clock: Clock) -> None:
         super().__init__(store)
         self._floors = Floors(store)
+        self._turns = Turns()
         directory = Directory(SqlCatalogue(store), clock)
         self._stamp = directory.stamp
         self.looks = SqlLooks(store, Apart(directory, self))
@@ -53,7 +55,9 @@ class HomeLog(SqlLog, AbstractAsyncContextManager["HomeLog"]):
             floor = await self._floors.read(uid) if tip is not None else None  # not before the tip
             if tip is None or floor is None or floor.lineage == HOME:
                 return tip
-            await self._come_back(uid, tip, floor)
+            async with self._turns.of(uid) as is_first:
+                if is_first:
+                    await self._come_back(uid, tip, floor)
         raise StoreUnavailable("servers that keep logs elsewhere are still there")
 
     async def _come_back(self, uid: int, tip: Tip, floor: Floor) -> None:

@@ -8,13 +8,10 @@ a floor which the log in force began behind.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from weakref import WeakValueDictionary
 
 from mesh.clock import Clock
 from mesh.log import get_logger
@@ -32,6 +29,7 @@ from sequencer.store._headroom import Headroom
 from sequencer.store._log import SqlLog
 from sequencer.store._redis_entries import Keys, answered, words
 from sequencer.store._tables import tails, tails_text
+from sequencer.store._turns import Turns
 
 _log: Final = get_logger(__name__)
 
@@ -64,7 +62,7 @@ class Lineages:
         self._catalogue = SqlCatalogue(store)
         self._stamp = Directory(self._catalogue, clock).stamp
         self._headroom = headroom
-        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._turns = Turns()
         self._look = redis.script(scripts.LOOK)
         self._claim = redis.script(scripts.CLAIM)
         self._begin = redis.script(scripts.BEGIN)
@@ -80,7 +78,7 @@ class Lineages:
 
         Of several callers in one server one does it, and the others wait for that.
         """
-        async with self._alone(uid) as is_first:
+        async with self._turns.of(uid) as is_first:
             if is_first:
                 await self._go_on(uid)
 
@@ -125,14 +123,6 @@ class Lineages:
         if await self._begun(uid, raised, jump):
             self._jumps.add()
             _log.error("log_went_on_from_floor", sequence=uid, ids_jumped=jump.size, note=note)
-
-    @asynccontextmanager
-    async def _alone(self, uid: int) -> AsyncIterator[bool]:
-        """Wait for those who are at it already; answers whether there were none."""
-        lock = self._locks.setdefault(uid, asyncio.Lock())
-        is_first = not lock.locked()
-        async with lock:
-            yield is_first
 
     async def _claimed(self, uid: int) -> Look:
         """What Redis has, with the lineage that the next log is to have.

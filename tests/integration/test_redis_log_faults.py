@@ -8,22 +8,28 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from loadtests.servers import MariaDb, Redis
 from mesh.redis import RedisClient
 from mesh.storage import Store, StoreUnavailable
+from sequencer.entry import Entry
 from sequencer.store._floors import STEP
 from sequencer.store._redis_entries import Keys
 from sequencer.store._tables import METADATA
-from tests.conformance.stores import STORES, MySQLPlace, place
+from tests.conformance.stores import STORES, MySQLPlace, SQLitePlace, place
 from tests.fault.copies import put_back_server
 from tests.integration.desks import BOUND_S, Desk, a_name, repeated
 
 pytestmark = pytest.mark.real
 
+SEEDS = 4
+STEPS = 30
+SIZES = (1, 100, STEP // 3)
 AT_ONCE = ("--repl-diskless-sync-delay", "0")
 
 
@@ -152,3 +158,76 @@ async def test_the_database_may_be_away_for_half_a_step(server: Redis, tmp_path:
             database.start()
             entries += [await desk.take(name, STEP)]
     assert repeated(entries) == []
+
+
+async def test_a_frozen_redis_repeats_no_id(store: Store, server: Redis) -> None:
+    """What was sent to it lands when it wakes up, after servers have given it up."""
+    name = a_name()
+    hasty = [Desk(store, RedisClient(server.url, timeout_s=0.05)) for _ in range(2)]
+    entries: list[Entry] = []
+    async with hasty[0] as one, hasty[1] as two:
+        await one.create(name)
+        for _ in range(5):
+            entries += await _whatever(one, two, name)
+            server.pause()
+            assert await _whatever(one, two, name) == []
+            server.resume()
+            await _until_available(one, name, entries)
+    async with at(server, store) as cold:
+        entries += await cold.take_many(name, 80)
+    assert repeated(entries) == []
+
+
+async def _whatever(one: Desk, two: Desk, name: str) -> list[Entry]:
+    """The leases of two servers, of several clients each, as far as there were any."""
+    takes = [desk.take(name, client=f"c{n}") for n in range(8) for desk in (one, two)]
+    found = await asyncio.gather(*takes, return_exceptions=True)
+    refused = [one for one in found if isinstance(one, BaseException)]
+    assert all(isinstance(one, StoreUnavailable) for one in refused), refused
+    return [one for one in found if isinstance(one, Entry)]
+
+
+async def _until_available(desk: Desk, name: str, entries: list[Entry]) -> None:
+    async with asyncio.timeout(BOUND_S):
+        while True:
+            with suppress(StoreUnavailable):
+                entries.append(await desk.take(name))
+                return
+            await asyncio.sleep(0.01)  # the client lets a command through now and then
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+async def test_whatever_becomes_of_redis_no_id_repeats(
+    tmp_path: Path, server: Redis, seed: int
+) -> None:
+    """Losses, older copies, and servers of either setting, in any order."""
+    where, copy, chance = SQLitePlace(tmp_path), tmp_path / "copy", Random(seed)
+    name, entries = a_name(), list[Entry]()
+    async with where.open() as store:
+        await where.create(store, *METADATA.sorted_tables)
+        async with Desk(store) as home:
+            await home.create(name)
+        shutil.copytree(server.folder, copy)
+        for _ in range(STEPS):
+            match chance.choice(["away", "away", "both", "home", "flush", "copy", "put back"]):
+                case "away":
+                    async with at(server, store) as one:
+                        entries += await one.take_many(name, 8, chance.choice(SIZES))
+                case "both":
+                    async with at(server, store) as one, at(server, store) as two:
+                        taking = [desk.take_many(name, 32) for desk in (one, two, one)]
+                        for some in await asyncio.gather(*taking):
+                            entries += some
+                case "home":
+                    async with Desk(store) as home:
+                        entries += await home.take_many(name, 8, chance.choice(SIZES))
+                case "flush":
+                    server.command("flushall")
+                case "copy":
+                    shutil.rmtree(copy)
+                    shutil.copytree(server.folder, copy)
+                case "put back":
+                    server.kill()
+                    put_back_server(copy, server)
+    assert repeated(entries) == []
+    assert len({entry.number for entry in entries}) == len(entries)
