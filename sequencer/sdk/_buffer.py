@@ -225,7 +225,7 @@ class IdBuffer:
     def asked(self) -> bool:
         """Whether more ids are waited for or wanted soon."""
         with self._lock:
-            return self._asked is not Asked.NOT
+            return self._asked is not Asked.NOT and not self._closed
 
     @contextmanager
     def watching(self, changed: asyncio.Future[None]) -> Iterator[None]:

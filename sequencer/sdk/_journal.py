@@ -17,7 +17,7 @@ import fcntl
 import logging
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -114,7 +114,7 @@ class Journal:
         self._slots = {}
 
 
-def recover(folder: Path, give_back: Callable[[Tail], None]) -> Iterator[int]:
+def recover(folder: Path, give_back: Callable[[Tail], None]) -> Generator[int, None, None]:
     """Give back what clients that are dead left in the folder, one lease at each step.
 
     Yields how many ids that were. What `give_back` raises ends it; the file stays

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -74,7 +74,7 @@ class Refiller:
         self._starting = RLock()
         self._thread: Thread | None = None
         self._delays = delays()
-        self._left_behind: Iterator[int] | None = None
+        self._left_behind: Generator[int, None, None] | None = None
 
     def ask(self, account: Account, asked: Asked) -> None:
         """Have the buffer filled. Never waits for the source."""
@@ -111,6 +111,8 @@ class Refiller:
                 _log.exception("refill_failed")
                 refusal = SequencerError(f"The source failed: {type(error).__name__}")
                 account.buffer.fail(refusal, final=True)
+        if self._left_behind is not None:
+            self._left_behind.close()
 
     def _refill(self, account: Account) -> None:
         try:
@@ -136,8 +138,8 @@ class Refiller:
                 break
             except SequencerUnavailable:
                 self._left_behind = None  # again after the next refill
-            except OSError as error:
-                _log.warning("journals_not_read: %s", error)
+            except Exception:  # noqa: BLE001 - the thread outlives a journal that is spoiled
+                _log.exception("journal_not_read")
         return self._queue.get()
 
     def _put(self, account: Account) -> None:

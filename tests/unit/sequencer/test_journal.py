@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -268,3 +269,16 @@ def test_ids_are_not_given_when_their_use_cannot_be_written_down(
 
     assert not list(tmp_path.iterdir())
     journal.abandon()
+
+
+def test_a_spoiled_journal_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A file that nobody can read is told of, and the client works on."""
+    journal = Journal(tmp_path, "dead")
+    journal.add(NAME, lease(1, 10))
+    journal.abandon()
+    (spoiled,) = tmp_path.iterdir()
+    spoiled.write_bytes(spoiled.read_bytes()[:-120] + b"\xff" * 120)
+    with Sequencer(Source(), journal=tmp_path) as sequencer:
+        sequencer.sequence(NAME).next_id()
+        until(lambda: "journal_not_read" in caplog.text)
+        assert len([*chain.from_iterable(sequencer.sequence(NAME).next_ids(9_000))]) == 9_000
