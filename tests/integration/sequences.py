@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from engine.sequencer.v1 import sequencer_pb2 as pb
 from engine.sequencer.v1.sequencer_pb2_grpc import SequencerServiceStub
 from mesh import ErrorView
 from mesh.app import App
 from mesh.channel import Channel
+from mesh.clock import ManualClock
 from mesh.context import AUTHORIZATION, CALLER
 from mesh.testing import Mesh
 from mesh.tokens import ServiceKey
@@ -25,13 +29,45 @@ RIGHTS: Final = {
 }
 
 
+NAME: Final = "shop.order"
+MAX_ID: Final = 2**63 - 1
+MIN_ID: Final = -(2**63)
+MORNING: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
+STRICT: Final = pb.SEQUENCE_KIND_STRICT
+GRANTED, RETURNED = pb.LEASE_ACTION_GRANTED, pb.LEASE_ACTION_RETURNED
+CREATED, FENCED = pb.LEASE_ACTION_CREATED, pb.LEASE_ACTION_FENCED
+CHANGED: Final = pb.LEASE_ACTION_CHANGED
+ACTIVE, DRAINING = pb.SEQUENCE_STATE_ACTIVE, pb.SEQUENCE_STATE_DRAINING
+RETIRED: Final = pb.SEQUENCE_STATE_RETIRED
+
+
+@dataclass(slots=True)
+class Pair:
+    """Two servers on one store, and the clock of both."""
+
+    clock: ManualClock
+    one: Stub
+    other: Stub
+
+
+def token(mesh: Mesh, subject: str = "ops") -> str:
+    """A user who may do everything."""
+    return mesh.token(subject, permissions=RIGHTS)
+
+
+def moment(at: datetime) -> Timestamp:
+    """A point in time as messages have it."""
+    stamp = Timestamp()
+    stamp.FromDatetime(at)
+    return stamp
+
+
 def at(mesh: Mesh, server: App, subject: str = "ops", caller: str = "") -> tuple[Channel, Stub]:
     """A way to one of several servers, of a user or a service.
 
     The channel is the caller's to close.
     """
-    token = mesh.token(subject, permissions=RIGHTS)
-    proof = (AUTHORIZATION, f"Bearer {token}")
+    proof = (AUTHORIZATION, f"Bearer {token(mesh, subject)}")
     if caller:
         proof = (CALLER, ServiceKey.load(mesh.settings.key_dir, caller).token())
     channel = Channel("sequencer", lambda: [server.entry.address], lambda: (proof,))
@@ -68,6 +104,12 @@ async def give_back(stub: Stub, name: str, held: pb.Lease, used: int) -> int:
         used=used,
     )
     return (await stub.ReturnRange(request)).returned
+
+
+async def streamed(stub: Stub, name: str, count: int, **more: Any) -> list[pb.Lease]:
+    """Ranges with so many ids in all."""
+    request = pb.StreamRangesRequest(name=name, client_id="a", count=count, **more)
+    return [answer.lease async for answer in stub.StreamRanges(request)]
 
 
 async def set_state(stub: Stub, name: str, state: pb.SequenceState.ValueType) -> pb.Sequence:
