@@ -185,15 +185,23 @@ async def test_what_a_server_found_lost_is_not_forgotten_while_it_tries_again(
 
 
 async def test_a_mark_that_was_seen_is_not_looked_for_again(store: MemoryStore) -> None:
-    """A client's witness of each lease costs one read of the log, and of this server's none."""
+    """Another server's entry costs one read of the log, and of this server's none."""
     server = Server(store)
     foreign = await lease(Server(store))
-    own = await lease(server, last=foreign.tip.witness)
-    store.read.clear()
+    own = await lease(server)
 
     for _ in range(5):
         own = await lease(server, last=own.tip.witness)
         await lease(server, last=foreign.tip.witness)
+
+    assert store.read == [foreign.number]
+
+
+async def test_the_newest_entry_of_all_is_not_looked_for(store: MemoryStore) -> None:
+    """The append makes sure of it, whoever made it."""
+    newest = await lease(Server(store))
+
+    await lease(Server(store), last=newest.tip.witness)
 
     assert store.read == []
 
