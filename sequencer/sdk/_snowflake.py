@@ -141,7 +141,8 @@ class Snowflakes:
     Args:
         source: where workers come from.
         client_id: who asks, never used by another process.
-        survive_s: be able to make ids for that many seconds without the sequencer.
+        survive_s: be able to make ids for that many seconds without the sequencer, up
+            to the 600 that the longest window allows.
         timeout_s: how long a user who finds no worker waits.
         create_missing: create sequences that nobody has created.
         monotonic: seconds that never step back.
