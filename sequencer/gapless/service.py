@@ -87,7 +87,7 @@ class Gapless:
 
         Raises:
             MeshError: SEQUENCE_NOT_FOUND, KIND_MISMATCH, SEQUENCE_CLOSED,
-                CALLER_NOT_ALLOWED, SEQUENCE_EXHAUSTED or FENCE_REFUSED.
+                CALLER_NOT_ALLOWED, QUOTA_EXHAUSTED, SEQUENCE_EXHAUSTED or FENCE_REFUSED.
         """
         with of_no_call():  # a period may be made, which is not what the call answers
             definition = _gapless(await self._definitions.definition(asked.name))
@@ -103,6 +103,7 @@ class Gapless:
                 free = await unit.free(count)
             change, runs = rules.reserve(head, free, wish, capacity=definition.capacity, now=now)
             await unit.apply(change)
+            await _heed_quota(unit, definition, asked.caller, count, now)
             held = Held(
                 numbers=_ids(definition, runs),
                 witness=change.head.witness,
@@ -223,6 +224,18 @@ def _refuse_closed(definition: Definition, caller: str) -> None:
         )
     if not definition.allows(caller):
         raise MeshError(SequencerReason.CALLER_NOT_ALLOWED, metadata={"caller": caller})
+
+
+async def _heed_quota(
+    unit: Unit, definition: Definition, caller: str, count: int, now: datetime
+) -> None:
+    """Count what a caller with a quota reserves; what it gives back counts too."""
+    quota = definition.quota(caller)
+    if quota and await unit.take(caller, now.date().isoformat(), count) > quota:
+        raise MeshError(
+            SequencerReason.QUOTA_EXHAUSTED,
+            metadata={"caller": caller, "daily_quota": str(quota)},
+        )
 
 
 def _ids(definition: Definition, runs: Sequence[Run]) -> Sequence[int]:

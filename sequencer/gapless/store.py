@@ -47,6 +47,16 @@ run_table: Final = sa.Table(
     sa.Index("gapless_run_reservation", "sequence", "reservation"),
 )
 
+taken_table: Final = sa.Table(
+    "gapless_taken",
+    _metadata,
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("caller", sa.String(200), primary_key=True),
+    sa.Column("day", sa.String(10), nullable=False),
+    sa.Column("taken", sa.BigInteger, nullable=False),
+)
+"""What callers with a quota reserved on the last day on which they did."""
+
 _h, _r = head_table.c, run_table.c
 _of: Final[sa.BindParameter[int]] = sa.bindparam("of")
 _OURS: Final = _r.sequence == _of
@@ -110,6 +120,10 @@ _DOUBT: Final = (
     .where(_OURS, _r.fate.in_([Fate.FREE.value, Fate.RESERVED.value]))
     .values(fate=Fate.LOST_TRACK.value, since_us=sa.bindparam("now"))
 )
+_BY: Final = (taken_table.c.sequence == _of, taken_table.c.caller == sa.bindparam("who"))
+_TAKEN: Final = sa.select(taken_table.c.day, taken_table.c.taken).where(*_BY)
+_TAKE: Final = sa.update(taken_table).where(*_BY)
+_FIRST_TAKE: Final = sa.insert(taken_table)
 _ADD_RUN: Final = sa.insert(run_table)
 _CHANGE_RUN: Final = sa.update(run_table).where(_OURS, _r.position == sa.bindparam("begin"))
 
@@ -175,6 +189,18 @@ class SqlUnit:
         await self._transaction.execute(_EXPIRE, {**self._of, "now": to_micros(now)})
         ((due,),) = await self._transaction.fetch_all(_DUE, self._of)
         return None if due is None else from_micros(due)
+
+    async def take(self, caller: str, day: str, count: int) -> int:
+        """Count numbers that a caller reserves; how many it has by then on that day."""
+        rows = await self._transaction.fetch_all(_TAKEN, {**self._of, "who": caller})
+        before = rows[0].taken if rows and rows[0].day == day else 0
+        values = {"day": day, "taken": before + count}
+        if rows:
+            await self._transaction.execute(_TAKE, {**self._of, "who": caller, **values})
+        else:
+            row = {"sequence": self._of["of"], "caller": caller, **values}
+            await self._transaction.execute(_FIRST_TAKE, row)
+        return before + count
 
     async def apply(self, change: Change) -> None:
         """Store a change of what was read."""

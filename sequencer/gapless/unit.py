@@ -57,6 +57,9 @@ class Unit(Protocol):
     async def expire(self, now: datetime) -> datetime | None:
         """Free what ran out; when the next lease does, None when none runs."""
 
+    async def take(self, caller: str, day: str, count: int) -> int:
+        """Count numbers that a caller reserves; how many it has by then on that day."""
+
     async def apply(self, change: Change) -> None:
         """Store a change of what was read."""
 

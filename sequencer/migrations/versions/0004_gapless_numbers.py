@@ -38,6 +38,13 @@ def upgrade() -> None:
     op.create_index("gapless_run_fate", "gapless_run", ["fate", "sequence", "position"])
     op.create_index("gapless_run_reservation", "gapless_run", ["sequence", "reservation"])
     op.create_table(
+        "gapless_taken",
+        sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("caller", sa.String(200), primary_key=True),
+        sa.Column("day", sa.String(10), nullable=False),
+        sa.Column("taken", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
         "gapless_report",
         sa.Column("day", sa.String(10), primary_key=True),
         sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
@@ -53,5 +60,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("gapless_report")
+    op.drop_table("gapless_taken")
     op.drop_table("gapless_run")
     op.drop_table("gapless_head")

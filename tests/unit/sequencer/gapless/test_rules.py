@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from mesh.errors import MeshError
+from sequencer.definition import Caller
 from sequencer.errors import SequencerReason
 from sequencer.gapless.errors import GaplessReason
 from sequencer.gapless.numbers import Fate
@@ -219,3 +221,24 @@ async def test_a_draining_sequence_settles_what_is_out(desk: Desk) -> None:
     assert await desk.confirm(held, [1]) == [1]
     assert await desk.release(held, [2]) == [2]
     assert await desk.void(3) == [3]
+
+
+async def test_a_caller_keeps_to_its_quota_of_the_day(tmp_path: Path) -> None:
+    """Reserved is taken, given back or not; the next day (UTC) begins anew; others have none."""
+    limited = replace(
+        definition(), callers=(Caller(name="mesh:loan", daily_quota=3), Caller(name="mesh:shop"))
+    )
+    async with Desk(tmp_path, limited) as desk:
+        await desk.release(await desk.reserve(2))
+        with pytest.raises(MeshError) as refused:
+            await desk.reserve(2)
+        assert refused.value.reason is SequencerReason.QUOTA_EXHAUSTED
+        assert await desk.position() == 2
+        await desk.reserve(1, holder="mesh:loan/b")
+
+        await desk.reserve(9, holder="mesh:shop/a")
+        with pytest.raises(MeshError) as refused:
+            await desk.reserve(1, holder="mesh:bank/a")
+        assert refused.value.reason is SequencerReason.CALLER_NOT_ALLOWED
+        desk.clock.advance(86_400)
+        await desk.reserve(3)
