@@ -180,7 +180,7 @@ def callers(
             known = stub.UpdateSequence(request).sequence
         taken = _taken_today(stub.GetUsage, name)
     rows = (
-        (shown.plain(one.name), _quota(one), shown.amount(taken.get(one.name, 0)))
+        (shown.plain(one.name), _quota(one), _taken(known, taken, one.name))
         for one in known.callers or (pb.Caller(name=user) for user in sorted(taken))
     )
     title = name if known.callers else f"{name}: open to all who hold the permission"
@@ -206,6 +206,12 @@ def _row(found: pb.Sequence) -> tuple[str, ...]:
 
 def _quota(one: pb.Caller) -> str:
     return shown.amount(one.daily_quota) if one.daily_quota else "any"
+
+
+def _taken(known: pb.Sequence, taken: dict[str, int], name: str) -> str:
+    """What a caller took today; only logs of ranges tell."""
+    is_logged = shown.kind(known) in {"segment", "strict"}
+    return shown.amount(taken.get(name, 0)) if is_logged else "-"
 
 
 def _check_open(known: pb.Sequence, wanted: Iterable[pb.Caller], *, sure: bool) -> None:

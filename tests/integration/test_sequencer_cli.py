@@ -479,6 +479,17 @@ async def test_a_gapless_number_is_inspected(engine: Engine) -> None:
     assert "has not given out 3" in refusal(await engine("inspect", "shop.invoice", "3"))
 
 
+async def test_what_was_taken_of_numbers_is_not_guessed(engine: Engine) -> None:
+    """They are in no log of ranges: 0 would be a lie."""
+    await engine("create", "shop.invoice", "--kind", "gapless")
+    me = f"mesh:{OPERATOR}"
+    await engine("callers", "shop.invoice", "--add", f"{me}=5")
+    await engine("reserve", "shop.invoice", "-n", "3")
+
+    assert rows(await engine("callers", "shop.invoice")) == [[me, "5", "-"]]
+    assert "ids of the day" in refusal(await engine("reserve", "shop.invoice", "-n", "3"))
+
+
 async def test_draining_shows_reserved_numbers(engine: Engine) -> None:
     """They may still be confirmed."""
     await engine("create", "shop.invoice", "--kind", "gapless")
