@@ -6,8 +6,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from sequencer.gapless.report_store import report_table
-from sequencer.gapless.store import head_table, run_table
+from sequencer.gapless.tables import head_table, report_table, run_table, taken_table
 from sequencer.snowflake.store import head_table as worker_head_table
 from sequencer.snowflake.store import past_table, worker_table
 from sequencer.store._tables import definitions, entries, floors, names
@@ -51,6 +50,7 @@ __all__ = [
     "report_table",
     "run_table",
     "sequence_table",
+    "taken_table",
     "worker_head_table",
     "worker_table",
 ]

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from mesh.clock import from_micros, to_micros
 from mesh.storage import Row, Store
 from sequencer.gapless.numbers import Fate, Run
-from sequencer.gapless.store import as_run, head_table, run_table
+from sequencer.gapless.tables import as_run, head_table, report_table, run_table
 
 ALL_SEQUENCES: Final = 0
 """Stands in the daily reports for all sequences together: that day was reported."""
@@ -110,19 +110,6 @@ _VOIDS: Final = (
     .limit(sa.bindparam("most"))
 )
 
-report_table: Final = sa.Table(
-    "gapless_report",
-    run_table.metadata,
-    sa.Column("day", sa.String(10), primary_key=True),
-    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("reserved", sa.BigInteger, nullable=False),
-    sa.Column("expired", sa.BigInteger, nullable=False),
-    sa.Column("released", sa.BigInteger, nullable=False),
-    sa.Column("void", sa.BigInteger, nullable=False),
-    sa.Column("lost_track", sa.BigInteger, nullable=False),
-    sa.Column("oldest_us", sa.BigInteger, nullable=False, comment="0: nothing is open"),
-    sa.Column("report_us", sa.BigInteger, nullable=False),
-)
 _IS_REPORTED: Final = sa.select(report_table.c.sequence).where(
     report_table.c.day == sa.bindparam("on"), report_table.c.sequence == ALL_SEQUENCES
 )

@@ -14,48 +14,8 @@ from mesh.clock import from_micros, to_micros
 from mesh.storage import Row, Store, Transaction
 from sequencer.entry import Witness
 from sequencer.gapless.numbers import Change, Fate, Head, Run
+from sequencer.gapless.tables import as_run, head_table, run_table, taken_table
 from sequencer.gapless.unit import Free, HeldRuns, Look, Wanted
-
-_metadata: Final = sa.MetaData()
-head_table: Final = sa.Table(
-    "gapless_head",
-    _metadata,
-    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("number", sa.BigInteger, nullable=False),
-    sa.Column("mark", sa.BigInteger, nullable=False),
-    sa.Column("epoch", sa.BigInteger, nullable=False),
-    sa.Column("position", sa.BigInteger, nullable=False),
-    sa.Column("fence", sa.BigInteger, nullable=False),
-    sa.Column("due_us", sa.BigInteger, nullable=False, comment="0: no lease runs"),
-)
-run_table: Final = sa.Table(
-    "gapless_run",
-    _metadata,
-    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("size", sa.BigInteger, nullable=False),
-    sa.Column("mark", sa.BigInteger, nullable=False),
-    sa.Column("fate", sa.SmallInteger, nullable=False),
-    sa.Column("holder", sa.String(300), nullable=False),
-    sa.Column("since_us", sa.BigInteger, nullable=False),
-    sa.Column("expire_us", sa.BigInteger, nullable=False),
-    sa.Column("reservation", sa.BigInteger, nullable=False),
-    sa.Column("token", sa.BigInteger, nullable=False),
-    sa.Column("whole", sa.Integer, nullable=False),
-    sa.Column("reason", sa.String(300), nullable=False),
-    sa.Index("gapless_run_fate", "fate", "sequence", "position"),
-    sa.Index("gapless_run_reservation", "sequence", "reservation"),
-)
-
-taken_table: Final = sa.Table(
-    "gapless_taken",
-    _metadata,
-    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("caller", sa.String(200), primary_key=True),
-    sa.Column("day", sa.String(10), nullable=False),
-    sa.Column("taken", sa.BigInteger, nullable=False),
-)
-"""What callers with a quota reserved on the last day on which they did."""
 
 _h, _r = head_table.c, run_table.c
 _of: Final[sa.BindParameter[int]] = sa.bindparam("of")
@@ -226,23 +186,6 @@ class SqlUnit:
     def answer(self, message: Message) -> None:
         """The answer of the call that this is the effect of."""
         self._transaction.answer(message)
-
-
-def as_run(row: Row) -> Run:
-    """The run that a row holds."""
-    return Run(
-        position=row.position,
-        size=row.size,
-        mark=row.mark,
-        fate=Fate(row.fate),
-        holder=row.holder,
-        since=from_micros(row.since_us),
-        expire=from_micros(row.expire_us),
-        reservation=row.reservation,
-        token=row.token,
-        whole=row.whole,
-        reason=row.reason,
-    )
 
 
 def _as_head(row: Row) -> Head:

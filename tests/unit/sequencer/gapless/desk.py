@@ -24,7 +24,7 @@ from sequencer.entry import Witness
 from sequencer.gapless import Gapless, Memory, SqlGaps, SqlNumbers, Watch
 from sequencer.gapless.claims import Asked, Claim, Held
 from sequencer.gapless.numbers import Run
-from sequencer.gapless.store import as_run, head_table, run_table
+from sequencer.gapless.tables import as_run, head_table, run_table
 
 NAME = "loan.contract"
 HOLDER = "mesh:loan/a"

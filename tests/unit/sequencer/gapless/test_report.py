@@ -15,7 +15,7 @@ from mesh.telemetry import Meters
 from sequencer.definition import Definition, Serial
 from sequencer.gapless import DailyReport
 from sequencer.gapless.report import day_of, period_of
-from sequencer.gapless.report_store import report_table
+from sequencer.gapless.tables import report_table
 from sequencer.sdk.serial import Reset
 from tests.unit.sequencer.gapless.desk import NAME, Desk, definition
 
