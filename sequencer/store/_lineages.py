@@ -91,6 +91,11 @@ class Lineages:
         Raises:
             Superseded: others changed the log at the same time.
         """
+        async with self._turns.of(uid) as is_first:  # else who looks meanwhile takes it for lost
+            if is_first:
+                await self._move(uid)
+
+    async def _move(self, uid: int) -> None:
         look = await self._claimed(uid)
         tip, floor = await self._home.tip(uid), await self._floors.read(uid)
         definition = await self._catalogue.get(uid)
