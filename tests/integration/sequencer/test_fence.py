@@ -140,11 +140,13 @@ async def test_a_fence_that_cannot_be_is_refused(
     assert refused.violations[0].field == field
 
 
-async def test_a_server_tells_what_it_has_seen(stub: Stub) -> None:
+async def test_a_server_tells_other_services_what_it_has_seen(stub: Stub, mesh: Mesh) -> None:
     """The witness of its newest entry, none of a sequence that it has not."""
+    service = SequencerServiceStub(mesh.channel("sequencer", caller="shop"))
     await create(stub, NAME)
     held = await lease(stub, NAME, "a", 100)
 
-    answer = await stub.GetWitness(pb.GetWitnessRequest(name=NAME))
+    answer = await service.GetWitness(pb.GetWitnessRequest(name=NAME))
     assert answer.witness == held.witness
-    assert not (await stub.GetWitness(pb.GetWitnessRequest(name="no.such"))).HasField("witness")
+    unknown = pb.GetWitnessRequest(name="no.such")
+    assert not (await service.GetWitness(unknown)).HasField("witness")
