@@ -160,9 +160,11 @@ async def test_a_server_that_is_asked_tells_the_farthest_that_it_knows(
 
 
 async def test_nobody_is_asked_while_nothing_is_lost(store: MemoryStore) -> None:
-    """Other servers' grants are no reason for doubt."""
+    """Other servers' grants are no reason for doubt, once a sequence is in hand."""
     peers = Nobody()
     server, other = Server(store, peers=peers), Server(store)
+    await lease(server)
+    peers.asked.clear()
     for _ in range(5):
         entry = await lease(server, last=(await lease(other)).tip.witness)
     assert peers.asked == []
