@@ -19,7 +19,7 @@ from mesh.errors import MeshError
 from mesh.log import get_logger
 from mesh.storage import OutcomeUnknown, StorageError
 from mesh.telemetry import Meters
-from sequencer.definition import Definition
+from sequencer.definition import Definition, Kind
 from sequencer.directory import Directory
 from sequencer.entry import Action, Entry, Witness
 from sequencer.errors import SequencerReason
@@ -39,6 +39,9 @@ PAUSE_MS: Final = 2
 
 MAX_HANDS: Final = 50_000
 """Sequences that a server remembers the tips of."""
+
+RANGES: Final = frozenset({Kind.SEGMENT, Kind.STRICT})
+"""Kinds of which servers have seen entries; of others they have seen numbers or windows."""
 
 _log: Final = get_logger(__name__)
 
@@ -128,7 +131,8 @@ class Allocator(AbstractAsyncContextManager["Allocator"]):
         uid = self._uids.get(name)
         if uid is not None and (known := self._hands.get(uid)) is not None:
             return known
-        hand = await self._taken_up(await self._looks.named(name), ())
+        look, seen = await asyncio.gather(self._looks.named(name), self._witnesses.of_peers(name))
+        hand = await self._taken_up(look, seen if look.definition.kind in RANGES else ())
         self._let_go_of_idle()
         uid = self._uids[name] = hand.definition.uid
         return self._hands.setdefault(uid, hand)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,16 +12,20 @@ import grpc
 
 from engine.sequencer.v1 import sequencer_pb2 as pb
 from engine.sequencer.v1.sequencer_pb2_grpc import SequencerServiceStub
+from mesh.app import host_id
 from mesh.channel import Channel
 from mesh.context import CALLER, Metadata
 from mesh.log import get_logger
-from mesh.registry import Registry
+from mesh.registry import Entry, Registry
 from mesh.tokens import ServiceKey
 from sequencer.entry import Witness
 from sequencer.messages import witness
 
 TIMEOUT_S: Final = 0.5
 """How long a server is waited for. One that is silent may know more than the others."""
+
+AVOIDED_S: Final = 5.0
+"""How long one that was silent is asked only when it matters most."""
 
 _log: Final = get_logger(__name__)
 
@@ -31,11 +37,19 @@ class MeshPeers:
         self._service = service
         self._registry = registry
         self._key = key
+        self._avoided: dict[str, float] = {}
 
-    async def witnesses(self, name: str) -> Sequence[Witness]:
-        addresses = [entry.address for entry in self._registry.lookup(self._service)]
+    async def witnesses(self, name: str, *, patient: bool = True) -> Sequence[Witness]:
+        entries = self._registry.lookup(self._service)
+        addresses = [entry.address for entry in entries if patient or self._is_quick(entry)]
         found = await asyncio.gather(*(self._asked(address, name) for address in addresses))
         return [one for one in found if one is not None]
+
+    def _is_quick(self, entry: Entry) -> bool:
+        """Whether it is another process, and was not silent of late."""
+        if (entry.host_id, entry.pid) == (host_id(), os.getpid()):
+            return False
+        return self._avoided.get(entry.address, 0.0) < time.monotonic()
 
     async def _asked(self, address: str, name: str) -> Witness | None:
         async with Channel(self._service, lambda: [address], self._proofs) as channel:
@@ -45,7 +59,9 @@ class MeshPeers:
                 )
             except grpc.RpcError as error:
                 _log.warning("peer_silent", address=address, code=str(error.code()))
+                self._avoided[address] = time.monotonic() + AVOIDED_S
                 return None
+        self._avoided.pop(address, None)
         return witness(answer.witness) if answer.HasField("witness") else None
 
     def _proofs(self) -> Metadata:

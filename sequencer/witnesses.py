@@ -36,8 +36,11 @@ class Journal(Protocol):
 class Peers(Protocol):
     """The other servers of the sequencer."""
 
-    async def witnesses(self, name: str) -> Sequence[Witness]:
-        """What those that can be reached have seen of a sequence."""
+    async def witnesses(self, name: str, *, patient: bool = True) -> Sequence[Witness]:
+        """What those that can be reached have seen of a sequence.
+
+        Who is not `patient` asks other processes alone, and none that has just been silent.
+        """
 
 
 class Witnesses:
@@ -63,6 +66,10 @@ class Witnesses:
     def kept(self, uid: int) -> Witness | None:
         """The newest entry that was written down."""
         return self._journal.read(uid)
+
+    async def of_peers(self, name: str) -> Sequence[Witness]:
+        """What the other servers have seen, for one that takes a sequence up."""
+        return await self._peers.witnesses(name, patient=False)
 
     def forget(self, uids: Collection[int]) -> None:
         """Look for entries of these sequences again: nobody watches over their logs."""

@@ -63,7 +63,7 @@ class NoJournal:
 class NoPeers:
     """No other server answers."""
 
-    async def witnesses(self, name: str) -> Sequence[Witness]:
+    async def witnesses(self, name: str, *, patient: bool = True) -> Sequence[Witness]:
         return ()
 
 

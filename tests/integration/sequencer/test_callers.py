@@ -62,7 +62,7 @@ async def test_each_method_needs_its_right(mesh: Mesh, permission: str) -> None:
             set_state(stub, "a.b", DRAINING),
             stub.FenceSequence(pb.FenceSequenceRequest(name="a.b", at_least=1)),
         ],
-        "a service alone": [stub.GetWitness(pb.GetWitnessRequest(name="a.b"))],
+        "being a service": [stub.GetWitness(pb.GetWitnessRequest(name="a.b"))],
     }
 
     for needed, group in calls.items():

@@ -275,7 +275,7 @@ class Nobody:
         self._ask = ask
         self.asked: list[str] = []
 
-    async def witnesses(self, name: str) -> Sequence[Witness]:
+    async def witnesses(self, name: str, *, patient: bool = True) -> Sequence[Witness]:
         self.asked.append(name)
         await asyncio.sleep(0)
         return self._ask(name) if self._ask else []
@@ -312,6 +312,6 @@ class PeersOf:
     def __init__(self, servers: Sequence[Server]) -> None:
         self._servers = servers
 
-    async def witnesses(self, name: str) -> Sequence[Witness]:
+    async def witnesses(self, name: str, *, patient: bool = True) -> Sequence[Witness]:
         found = [await server.sequencer.witness(name) for server in self._servers]
         return [witness for witness in found if witness is not None]

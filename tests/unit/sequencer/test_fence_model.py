@@ -4,7 +4,7 @@ A *restore* puts the store back to some earlier copy. Entries that the log does 
 any more are *lost*; so is what they granted, though clients go on using it. A *witness*
 is the newest entry that somebody saw. It *speaks* when a client sends it with a lease;
 when a server leases that remembers it, in memory or in its journal; and when a running
-server is asked because another one jumps. The operator speaks by `fence`. Then, whatever
+server is asked because another one jumps or takes the sequence up. The operator speaks by `fence`. Then, whatever
 else happens (servers and clients crash, journals are lost, answers of the store are lost
 or come late, servers compete):
 

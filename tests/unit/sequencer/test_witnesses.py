@@ -310,3 +310,17 @@ async def test_a_store_that_is_put_back_to_a_newer_copy_again_is_found_out(
 
     assert entry.position >= between.stop
     assert entry.tip.epoch > between.tip.epoch
+
+
+async def test_a_server_that_takes_a_sequence_up_hears_of_what_was_lost(
+    store: MemoryStore, copy: Copy
+) -> None:
+    """It has neither memory nor journal, and its client no range: another server knows."""
+    servers: list[Server] = []
+    servers += [Server(store, peers=PeersOf(servers)) for _ in range(2)]
+    old, cold = servers
+    granted = await lease(old, size=500)
+    store.put_back(copy)
+    entry = await lease(cold)
+    assert entry.position >= granted.stop
+    assert entry.tip.epoch == 1
