@@ -66,8 +66,8 @@ async def test_a_sequence_must_exist(source: RangeSource) -> None:
     """Neither leases nor returns make a sequence."""
     with pytest.raises(SequenceNotFound):
         await leasing(source)("a", 1)
+    tail = Tail(name=NAME, client_id="a", lease_number=1, used=0)
     with pytest.raises(SequenceNotFound):
-        tail = Tail(name=NAME, client_id="a", lease_number=1, used=0)
         await blocking(source.give_back, tail, timeout_s=TIMEOUT_S)
 
 

@@ -4,9 +4,9 @@ A *restore* puts the store back to some earlier copy. Entries that the log does 
 any more are *lost*; so is what they granted, though clients go on using it. A *witness*
 is the newest entry that somebody saw. It *speaks* when a client sends it with a lease;
 when a server leases that remembers it, in memory or in its journal; and when a running
-server is asked because another one jumps or takes the sequence up. The operator speaks by `fence`. Then, whatever
-else happens (servers and clients crash, journals are lost, answers of the store are lost
-or come late, servers compete):
+server is asked because another one jumps or takes the sequence up. The operator speaks by
+`fence`. Then, whatever else happens (servers and clients crash, journals are lost, answers
+of the store are lost or come late, servers compete):
 
 1. Grants of one log never overlap, but for what was returned.
 2. Once a witness of a lost entry has spoken, whatever is granted is above all that had
