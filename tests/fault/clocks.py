@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import shutil
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
 
 from mesh.clock import Clock, SystemClock
+
+SHARED: Final = Path("/dev/shm")
 
 
 class ShiftedClock:
@@ -38,3 +42,14 @@ def shifted(seconds: float) -> tuple[str, ...]:
     if program is None:
         raise FileNotFoundError("faketime is not installed: run 'make setup-real'")
     return (program, "-f", f"{seconds:+g}s")
+
+
+def tidy() -> None:
+    """Remove what processes with a shifted clock left in shared memory when they were killed.
+
+    It is named after the process, and one that gets such a name again does not start.
+    """
+    for kind in ("faketime_shm_*", "sem.faketime_sem_*"):
+        for path in SHARED.glob(kind):
+            if not Path(f"/proc/{path.name.rpartition('_')[2]}").exists():
+                path.unlink(missing_ok=True)

@@ -25,7 +25,7 @@ from mesh.tokens import write_trust
 from sequencer.app import BLUEPRINT
 from tests.fault import takers
 from tests.fault.checkers import ViolationError
-from tests.fault.clocks import shifted
+from tests.fault.clocks import shifted, tidy
 from tests.fault.copies import copy_server, copy_sqlite, put_back_server, put_back_sqlite
 from tests.fault.history import History
 from tests.fault.history import faults as faults_of
@@ -227,10 +227,12 @@ def _clock_faults(name: str, worker: Worker) -> Iterator[Fault]:
 
         def begin(other: Worker = other) -> None:
             worker.kill()
+            tidy()
             other.start()
 
         def end(other: Worker = other) -> None:
             other.kill()
+            tidy()
             worker.start()
 
         yield Fault(name=f"clock of {name} {seconds:+g} s", begin=begin, end=end)
