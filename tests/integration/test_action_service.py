@@ -123,11 +123,13 @@ class Reach(Played):
     contacts: dict[int, reach_pb2.Contact] = field(default_factory=dict)
     holds: list[tuple[list[int], bool]] = field(default_factory=list)
     screened: list[int] = field(default_factory=list)
+    screens_for_s: float = 0.0
     chains: list[int] = field(default_factory=list)
     down: bool = False
 
     async def ListOptedOut(self, request: Any, _: object) -> Any:
         self.screened.append(len(request.customer_ids))
+        await asyncio.sleep(self.screens_for_s)
         found = [one for one in request.customer_ids if one in self.refusing]
         return reach_pb2.ListOptedOutResponse(customer_ids=found)
 
@@ -403,6 +405,7 @@ async def test_many_triggers_are_screened_together(bank: Bank) -> None:
     customers = [*taken(bank, 0, 3), *taken(bank, 1, 3), *taken(bank, 2, 3), *taken(bank, 3, 3)]
     bank.reach.refusing |= {customers[0], customers[3]}
     bank.reach.screened.clear()
+    bank.reach.screens_for_s = 0.2  # so that all come while one call is under way
     await bank.decision.fire(scene_id, *customers)
     desks = {RM: 2, OTHER_RM: 2, AGENT: 3}
     for staff_id, count in desks.items():
