@@ -61,6 +61,7 @@ class IdBuffer:
             again when somebody has come to wait for them; must not block.
         monotonic: seconds that never step back.
         note: hears how many ids of a lease count as used, before they are.
+        most: ids that are made ready at once, at most; 65,536 unless stated.
     """
 
     __slots__ = (
@@ -78,6 +79,7 @@ class IdBuffer:
         "_lock",
         "_low",
         "_monotonic",
+        "_most",
         "_refused_until",
         "_timeout_s",
         "_trouble",
@@ -97,8 +99,10 @@ class IdBuffer:
         ask: Callable[[Asked], None],
         monotonic: Callable[[], float],
         note: Note | None = None,
+        most: int | None = None,
     ) -> None:
         self.name = name
+        self._most = most or PIECE
         self._timeout_s = timeout_s
         self._ask = ask
         self._monotonic = monotonic
@@ -274,7 +278,7 @@ class IdBuffer:
     def _open(self, count: int) -> None:
         """Open a piece that ends where more must be asked for, if it reaches as far."""
         spare = self._holdings.waiting - max(self._low, self._wanted)
-        self._holdings.open(max(count, min(PIECE, spare) if spare > 0 else PIECE))
+        self._holdings.open(max(count, min(self._most, spare) if spare > 0 else self._most))
         self._ask_when_low()
 
     def _enough(self) -> bool:

@@ -14,7 +14,7 @@ from math import inf
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 from weakref import WeakSet
 
 from sequencer.sdk._buffer import IdBuffer
@@ -37,6 +37,9 @@ from sequencer.sdk._worker import WorkerSource
 from sequencer.sdk._worker_grpc import GrpcWorkerSource
 from sequencer.sdk._worker_local import LocalWorkerSource
 from sequencer.sdk.serial import SerialFormat
+
+UNJOURNALLED: Final = 1 << 20
+"""Ids made ready at once where a kill loses all that is held anyway; so that few calls are slow."""
 
 
 class Sequencer:
@@ -267,13 +270,15 @@ class Sequencer:
         )
 
     def _add(self, name: str) -> None:
+        journalled = self._journal_folder is not None
         account = Account(
             IdBuffer(
                 name,
                 timeout_s=self._timeout_s,
                 ask=lambda asked: self._refiller.ask(account, asked),
                 monotonic=self._monotonic,
-                note=partial(self._note, name) if self._journal_folder is not None else None,
+                note=partial(self._note, name) if journalled else None,
+                most=None if journalled else UNJOURNALLED,
             ),
             RateMeter(self._monotonic()),
         )
