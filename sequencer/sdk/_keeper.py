@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
 from queue import Empty, SimpleQueue
-from threading import Event, RLock, Thread
 from typing import Final
 
 from sequencer.sdk._errors import (
@@ -18,7 +17,7 @@ from sequencer.sdk._errors import (
     SequencerUnavailable,
     WorkerLost,
 )
-from sequencer.sdk._lock import owned
+from sequencer.sdk._late import LateThread
 from sequencer.sdk._minter import Minter
 from sequencer.sdk._supply import CALL_TIMEOUT_S, delays
 from sequencer.sdk._worker import Tenancy, Worker, WorkerRequest, WorkerSource
@@ -117,39 +116,21 @@ class Keeper:
         self._due: dict[Minter, float] = {}
         self._queue: list[tuple[float, int, Minter]] = []
         self._order = count()
-        self._stopping = Event()
-        self._starting = RLock()
-        self._thread: Thread | None = None
+        self._thread = LateThread(self._run, "sequencer-workers")
         self._delays = delays()
 
     def ask(self, minter: Minter) -> None:
         """Have the minter tended now. Never waits for the source."""
         self._asked.put(minter)
-        if self._thread is None:
-            self._start()
+        self._thread.need()
 
     def stop(self, minters: Iterable[Minter], *, timeout_s: float) -> None:
         """End the thread; then give back the workers of the (closed) minters."""
-        self._stopping.set()
-        self._asked.put(None)
-        with self._starting:
-            thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        thread.join(timeout_s)
-        if not thread.is_alive():
+        if self._thread.end(lambda: self._asked.put(None), timeout_s=timeout_s):
             self._give_back(minters)
 
-    def _start(self) -> None:
-        if owned(self._starting):
-            return  # whom this has interrupted goes on with it
-        with self._starting:
-            if self._thread is None and not self._stopping.is_set():
-                self._thread = Thread(target=self._run, name="sequencer-workers", daemon=True)
-                self._thread.start()
-
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self._thread.ending.is_set():
             minter = self._next()
             if minter is None:
                 continue
@@ -176,7 +157,7 @@ class Keeper:
             self._leasing.tend(minter)
         except SequencerUnavailable as error:
             minter.fail(error, final=False)
-            self._stopping.wait(next(self._delays))
+            self._thread.ending.wait(next(self._delays))
             self._tend_after(minter, 0)
         except SequencerError as error:
             minter.fail(error, final=True)

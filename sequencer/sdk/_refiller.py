@@ -8,13 +8,12 @@ from collections.abc import Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
-from threading import Event, RLock, Thread
 
 from sequencer.sdk._buffer import Asked, IdBuffer
 from sequencer.sdk._demand import RateMeter
 from sequencer.sdk._errors import SequencerError, SequencerUnavailable
 from sequencer.sdk._journal import recover
-from sequencer.sdk._lock import owned
+from sequencer.sdk._late import LateThread
 from sequencer.sdk._source import LeaseRequest, Tail
 from sequencer.sdk._supply import CALL_TIMEOUT_S, Supply, delays
 
@@ -70,40 +69,22 @@ class Refiller:
     def __init__(self, supply: Supply) -> None:
         self._supply = supply
         self._queue = _Queue()
-        self._stopping = Event()
-        self._starting = RLock()
-        self._thread: Thread | None = None
+        self._thread = LateThread(self._run, "sequencer-refill")
         self._delays = delays()
         self._left_behind: Generator[int, None, None] | None = None
 
     def ask(self, account: Account, asked: Asked) -> None:
         """Have the buffer filled. Never waits for the source."""
         self._queue.put(account, asked)
-        if self._thread is None:
-            self._start()
+        self._thread.need()
 
     def stop(self, accounts: Iterable[Account], *, timeout_s: float) -> None:
         """End the thread, after it has given back what the (closed) buffers hold."""
-        self._stopping.set()
-        self._queue.end()
-        with self._starting:
-            thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        thread.join(timeout_s)
-        if not thread.is_alive():
+        if self._thread.end(self._queue.end, timeout_s=timeout_s):
             self._give_back(accounts)
 
-    def _start(self) -> None:
-        if owned(self._starting):
-            return  # whom this has interrupted goes on with it
-        with self._starting:
-            if self._thread is None and not self._stopping.is_set():
-                self._thread = Thread(target=self._run, name="sequencer-refill", daemon=True)
-                self._thread.start()
-
     def _run(self) -> None:
-        while (account := self._next()) is not None and not self._stopping.is_set():
+        while (account := self._next()) is not None and not self._thread.ending.is_set():
             try:
                 if account.buffer.asked:
                     self._refill(account)
@@ -119,7 +100,7 @@ class Refiller:
             self._put(account)
         except SequencerUnavailable as error:
             account.buffer.fail(error, final=False)
-            self._stopping.wait(next(self._delays))
+            self._thread.ending.wait(next(self._delays))
             self._queue.put(account, Asked.IN_TIME)
         except SequencerError as error:
             account.buffer.fail(error, final=True)
