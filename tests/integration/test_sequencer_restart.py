@@ -259,6 +259,7 @@ def test_servers_share_one_database(start: Start, trusted: Path) -> None:
     assert len({held.number for held in leases}) == 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", [signal.SIGSTOP, signal.SIGKILL])
 def test_strict_ids_rise_on_while_a_server_is_gone(
     start: Start, trusted: Path, harm: signal.Signals
