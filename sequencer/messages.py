@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from engine.sequencer.v1 import sequencer_pb2 as pb
 from sequencer.definition import (
@@ -81,6 +83,21 @@ def revision(etag: str) -> int | None:
     if not etag.isdecimal():
         raise invalid("sequence.etag", "is none that this service gave")
     return int(etag)
+
+
+def moment(request: Any, field: str) -> datetime | None:
+    """The time in a field of a request; None when it is unset.
+
+    Raises:
+        MeshError: INVALID_ARGUMENT, when no calendar has it.
+    """
+    if not request.HasField(field):
+        return None
+    stamp: Timestamp = getattr(request, field)
+    try:
+        return stamp.ToDatetime(UTC)
+    except (ValueError, OverflowError) as error:
+        raise invalid(field, "is not within the years 1 to 9999") from error
 
 
 def witness(message: pb.Witness) -> Witness:

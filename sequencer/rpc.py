@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from engine.sequencer.v1 import sequencer_pb2 as pb
 from engine.sequencer.v1 import sequencer_pb2_grpc as pb_grpc
@@ -140,8 +139,8 @@ class SequencerRpc(pb_grpc.SequencerServiceServicer):
         )
 
     async def GetUsage(self, request: pb.GetUsageRequest, context: Context) -> pb.GetUsageResponse:
-        until = _moment(request, "until_time") or self._clock.now()
-        since = _moment(request, "from_time") or until - _DAY
+        until = messages.moment(request, "until_time") or self._clock.now()
+        since = messages.moment(request, "from_time") or until - _DAY
         usage = await self._sequencer.usage(request.name, since, until)
         lines = [
             pb.Usage(caller=name, leases=one.leases, granted=one.granted, returned=one.returned)
@@ -176,8 +175,8 @@ def _is_service() -> bool:
 def _filter(request: pb.ListLeasesRequest) -> EntryFilter:
     return EntryFilter(
         caller=request.caller,
-        since=_moment(request, "from_time"),
-        until=_moment(request, "until_time"),
+        since=messages.moment(request, "from_time"),
+        until=messages.moment(request, "until_time"),
         actions=frozenset(Action(action) for action in request.actions if action),
     )
 
@@ -188,13 +187,3 @@ def _listing(request: pb.ListLeasesRequest) -> str:
     plain.ClearField("page_token")
     plain.ClearField("page_size")
     return f"leases {plain.SerializeToString(deterministic=True).hex()}"
-
-
-def _moment(request: Any, field: str) -> datetime | None:
-    if not request.HasField(field):
-        return None
-    stamp: Timestamp = getattr(request, field)
-    try:
-        return stamp.ToDatetime(UTC)
-    except (ValueError, OverflowError) as error:
-        raise invalid(field, "is not within the years 1 to 9999") from error

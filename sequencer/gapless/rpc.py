@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 import grpc
@@ -23,6 +23,7 @@ from sequencer.gapless.numbers import Run
 from sequencer.gapless.report import day_of, period_of
 from sequencer.gapless.report_store import Span, SqlGaps, shown
 from sequencer.gapless.service import DEFAULT_TTL, Gapless
+from sequencer.messages import moment
 
 Context = grpc.aio.ServicerContext[Any, Any]
 MAX_NOTED: Final = 150
@@ -123,7 +124,9 @@ class GaplessRpc(pb_grpc.GaplessServiceServicer):
         """The sequence that a report is about, and the time."""
         definition = await self._gapless.known(request.name)
         if not request.business_date:
-            return definition, Span(begin=_moment(request, "from"), end=_moment(request, "until"))
+            return definition, Span(
+                begin=moment(request, "from_time"), end=moment(request, "until_time")
+            )
         if request.HasField("from_time") or request.HasField("until_time"):
             raise invalid("business_date", "does not go with a time")
         try:
@@ -207,11 +210,3 @@ def _timestamp(moment: datetime) -> Timestamp:
     stamp = Timestamp()
     stamp.FromDatetime(moment)
     return stamp
-
-
-def _moment(request: pb.GetGapReportRequest, which: str) -> datetime | None:
-    name = f"{which}_time"
-    if not request.HasField(name):  # type: ignore[arg-type]
-        return None
-    stamp: Timestamp = getattr(request, name)
-    return stamp.ToDatetime(UTC)

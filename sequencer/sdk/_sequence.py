@@ -109,11 +109,12 @@ class Sequence:
             await changed
 
 
+# What `_next_id_async` reads as globals. Each of its copies has others: see `_awaitable`.
 _ids: Iterator[int] = iter(())
 
 
 async def _waiting() -> int:
-    raise NotImplementedError
+    raise AssertionError("a copy waits in a way of its own")
 
 
 async def _next_id_async() -> int:

@@ -326,3 +326,12 @@ async def test_each_method_needs_its_right(mesh: Mesh, stub: Stub) -> None:
                 except grpc.aio.AioRpcError as error:
                     allowed = error.code() is not grpc.StatusCode.PERMISSION_DENIED
                 assert allowed == (needed == permission)
+
+
+async def test_a_report_of_a_time_outside_the_calendar_is_refused(stub: Stub) -> None:
+    """The field is named; nothing breaks."""
+    request = pb.GetGapReportRequest(name=NAME)
+    request.from_time.seconds = 2**60
+    refused = await failure(stub.GetGapReport(request))
+    assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert [violation.field for violation in refused.violations] == ["from_time"]

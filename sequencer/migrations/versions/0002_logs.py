@@ -1,7 +1,7 @@
 """A sequence is a log of entries; the newest one says how far it has come.
 
-Sequencers of the revision before do not know of the logs: stop them first, or both
-grant the same ids.
+Sequencers of the revision before do not know of the logs: stop them first. Revision
+0006 takes their counters away, lest both grant the same ids.
 """
 
 import sqlalchemy as sa
