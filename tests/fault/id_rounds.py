@@ -43,6 +43,9 @@ OFF_S: Final = 20.0
 """How far a clock is off: not so much that what a process says of itself counts as expired."""
 
 LOOK_S: Final = 0.05
+LOST_S: Final = (1.0, 2.0)
+"""How much time a store that is put back has lost when nobody minds: all takers got ids then."""
+
 HEALED_S: Final = 30.0
 """How long a taker may be without ids once all is healed."""
 
@@ -64,7 +67,7 @@ class Ground:
     servers: dict[str, Victim] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     restores: Callable[[Mapping[str, Worker]], Sequence[Fault]] = field(default=lambda _: ())
-    """Faults that put the store back to an older copy, given the servers on it."""
+    """Faults that put the store back to an older copy, given the processes that end with it."""
 
 
 @contextmanager
@@ -145,17 +148,18 @@ def play(name: str, folder: Path, *, seed: int, seconds: float, careless: bool =
         _create(settings, kind)
         names = {f"taker-{n}": f"taker {kind} taker-{n}" for n in _upto(TAKERS)}
         workers = _start(stack, environ, names)
-        restores = ground.restores(servers)
-        if careless:  # nothing else matters then
-            faults = list(restores)
+        processes = servers | workers
+        pace: dict[str, Any] = {}
+        if careless:  # nothing else matters then; takers that live on would remember
+            faults, pace = list(ground.restores(processes)), {"for_s": LOST_S}
         else:
-            processes = servers | workers
+            restores = ground.restores(servers)
             faults = [*process_faults(processes | ground.servers), *ground.faults, *restores]
             faults += [fault for worker in processes.items() for fault in _clock_faults(*worker)]
         log = run / "nemesis.jsonl"
         with (
             History(log, seed=seed, python=sys.version.split()[0]) as history,
-            Nemesis(faults, seed=seed, history=history),
+            Nemesis(faults, seed=seed, history=history, **pace),
         ):
             time.sleep(seconds)
         _until_all_take([run / f"{name}.ids" for name in names])
@@ -254,13 +258,13 @@ def _put_back(server: MariaDb | Redis, copies: Path) -> Fault:
     )
 
 
-def _put_back_file(database: Path, copy: Path, servers: Mapping[str, Worker]) -> Fault:
+def _put_back_file(database: Path, copy: Path, processes: Mapping[str, Worker]) -> Fault:
     def end() -> None:
-        for server in servers.values():
-            server.kill()
+        for process in processes.values():
+            process.kill()
         put_back_sqlite(copy, database)
-        for server in servers.values():
-            server.start()
+        for process in processes.values():
+            process.start()
 
     return Fault(name="put the file back", begin=lambda: copy_sqlite(database, copy), end=end)
 

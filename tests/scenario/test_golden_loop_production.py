@@ -70,6 +70,17 @@ def play(platform: Platform) -> subprocess.Popen[str]:
     )
 
 
+def consumers(platform: Platform) -> str:
+    """How far all consumers are, and what they gave up: why a row may differ."""
+    said = [
+        subprocess.run(
+            [ENGINE, "events", what], env=dict(platform.environ), capture_output=True, text=True
+        ).stdout
+        for what in ("groups", "dead")
+    ]
+    return "\n".join(said)
+
+
 def test_two_processes_of_each_service_serve(production: Platform) -> None:
     """But for those that say why only one may; the gateways share the address users know."""
     running = registry(production).services()
@@ -82,7 +93,7 @@ def test_the_table_is_found_exactly(production: Platform) -> None:
     """Every row of A1, as on one file a service."""
     with play(production) as run:
         found = table(*run.communicate())
-    assert wrong(found) == {}
+    assert wrong(found) == {}, consumers(production)
     assert len(found) == 39
 
 
@@ -99,5 +110,6 @@ def test_the_table_survives_the_death_of_each_process(production: Platform) -> N
                 os.kill(victim.pid, signal.SIGKILL)
                 killed.add(victim.pid)
         found = table(*run.communicate())
+    state = consumers(production)
     assert killed == {victim.pid for victim in victims}, "the run ended before all were killed"
-    assert wrong(found) == {}
+    assert wrong(found) == {}, state
