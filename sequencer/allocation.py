@@ -57,7 +57,7 @@ class Allocator(AbstractAsyncContextManager["Allocator"]):
         directory: finds sequences, and stamps appends.
         log: their logs.
         witnesses: compare them with what is remembered.
-        meters: counts ids leased and returned, jumps of the fence, retried appends.
+        meters: counts ids leased, returned and lost, jumps of the fence, retried appends.
         looks: looks at sequences; without it, at `log` and `directory` one after the other.
         max_hands: sequences that this server remembers the tips of.
     """
@@ -82,6 +82,7 @@ class Allocator(AbstractAsyncContextManager["Allocator"]):
         self._serving: set[asyncio.Task[None]] = set()
         self._leased = meters.counter("sequencer.ids_leased")
         self._returned = meters.counter("sequencer.ids_returned")
+        self._lost = meters.counter("sequencer.ids_lost")
         self._jumps = meters.counter("sequencer.fence_jumps")
         self._retries = meters.counter("sequencer.append_retries")
         meters.gauge("sequencer.sequences_in_use", lambda: float(len(self._hands)))
@@ -245,6 +246,14 @@ class Allocator(AbstractAsyncContextManager["Allocator"]):
                 self._leased.add(entry.size)
             case Action.RETURNED:
                 self._returned.add(entry.size)
+            case Action.LOST:
+                self._lost.add(entry.size)
+                _log.warning(
+                    "ids_lost",
+                    sequence=hand.definition.name,
+                    client=entry.holder,
+                    ids_at_most=entry.size,
+                )
             case Action.FENCED:
                 self._jumps.add()
                 _log.error(

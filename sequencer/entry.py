@@ -23,6 +23,7 @@ class Action(Enum):
     CREATED = 3
     FENCED = 4
     CHANGED = 5
+    LOST = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

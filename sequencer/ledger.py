@@ -170,6 +170,19 @@ def take_back(tip: Tip, lease: Entry, used: int, stamp: Stamp) -> Entry | None:
     )
 
 
+def lost(tip: Tip, lease: Entry, used: int, count: int, stamp: Stamp) -> Entry:
+    """Tell that of the first `used` ids of a lease the last `count` may be lost."""
+    return Entry(
+        tip=_next(tip, stamp),
+        action=Action.LOST,
+        position=lease.position + used - count,
+        size=count,
+        holder=lease.holder,
+        time=stamp.time,
+        source=lease.number,
+    )
+
+
 def fenced(
     tip: Tip, witnesses: Sequence[Witness], stamp: Stamp, *, holder: str, note: str
 ) -> Entry:

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from sequencer.entry import Action, Entry, Tip
+
+BACK: Final = frozenset({Action.RETURNED, Action.LOST})
+"""What is done, in one append, with a lease that comes back."""
+
+COUNTED: Final = frozenset({Action.GRANTED, Action.RETURNED})
+"""What changes how many ids somebody has taken."""
 
 
 class Superseded(Exception):  # noqa: N818 - what became of the tip, not a failure
@@ -59,7 +65,10 @@ class SequenceLog(Protocol):
         """The entry of a number, or the next one that is kept; None when there is none."""
 
     async def returned(self, uid: int, number: int) -> Entry | None:
-        """The entry that took back the tail of an entry; None when none did."""
+        """An entry that took the tail of an entry back, or told what of it may be lost.
+
+        None when there is none.
+        """
 
     async def entries(
         self, uid: int, *, before: int, limit: int, only: EntryFilter

@@ -37,8 +37,14 @@ class Plans:
 
         return plan
 
-    def take_back(self, holder: str, number: int, mark: int, used: int) -> Plan:
-        """Take back all of a lease but its first `used` ids."""
+    def take_back(self, holder: str, number: int, mark: int, used: int, *, lost: int = 0) -> Plan:
+        """Take back all of a lease but its first `used` ids, the last of which may be lost.
+
+        Raises:
+            MeshError: INVALID_ARGUMENT, when more are lost than used.
+        """
+        if lost > used:
+            raise invalid("lost", "is more than was used")
 
         async def plan(draft: Draft) -> Entry | None:
             uid = draft.definition.uid
@@ -52,7 +58,11 @@ class Plans:
             if draft.definition.kind is not Kind.SEGMENT or await self._is_back(draft, number):
                 return None
             entry = ledger.take_back(draft.tip, lease, used, draft.stamp)
-            return draft.add(entry) if entry is not None else None
+            if entry is not None:
+                draft.add(entry)
+            if lost:
+                draft.add(ledger.lost(draft.tip, lease, used, lost, draft.stamp))
+            return entry
 
         return plan
 
@@ -97,7 +107,7 @@ class Plans:
         return draft.add(entry)
 
     async def _is_back(self, draft: Draft, number: int) -> bool:
-        """Whether the tail of a lease came back before."""
+        """Whether a lease came back before, or what of it may be lost."""
         if any(entry.source == number for entry in draft.entries):
             return True
         return await self._log.returned(draft.definition.uid, number) is not None

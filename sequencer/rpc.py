@@ -114,6 +114,7 @@ class SequencerRpc(pb_grpc.SequencerServiceServicer):
             holder(request.client_id),
             (request.lease_number, request.mark),
             request.used,
+            lost=request.lost,
         )
         return pb.ReturnRangeResponse(returned=returned)
 

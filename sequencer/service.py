@@ -179,15 +179,17 @@ class Sequencer:
             count -= entry.size
             wish = replace(wish, last=entry.tip.witness)
 
-    async def take_back(self, name: str, holder: str, lease: tuple[int, int], used: int) -> int:
+    async def take_back(
+        self, name: str, holder: str, lease: tuple[int, int], used: int, *, lost: int = 0
+    ) -> int:
         """Take back all of a lease but its first `used` ids; answers how many came back.
 
-        `lease` is its number and mark.
+        `lease` is its number and mark; of the ids used the last `lost` may be lost.
 
         Raises:
             MeshError: SEQUENCE_NOT_FOUND, LEASE_NOT_FOUND, INVALID_ARGUMENT.
         """
-        plan = self._plans.take_back(holder, *lease, used)
+        plan = self._plans.take_back(holder, *lease, used, lost=lost)
         _, entry = await self._allocator.append(name, plan)
         return entry.size if entry is not None else 0
 

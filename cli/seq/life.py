@@ -140,9 +140,8 @@ def _ranges_out(channel: grpc.Channel, name: str) -> list[tuple[str, ...]]:
     from engine.sequencer.v1 import sequencer_pb2 as pb
     from engine.sequencer.v1.sequencer_pb2_grpc import SequencerServiceStub
 
-    request = pb.ListLeasesRequest(
-        name=name, actions=[pb.LEASE_ACTION_GRANTED, pb.LEASE_ACTION_RETURNED]
-    )
+    ends = (pb.LEASE_ACTION_RETURNED, pb.LEASE_ACTION_LOST)
+    request = pb.ListLeasesRequest(name=name, actions=[pb.LEASE_ACTION_GRANTED, *ends])
     stub = SequencerServiceStub(channel)
     seen: set[str] = set()
     rows = []

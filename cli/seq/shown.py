@@ -16,6 +16,7 @@ STYLES: Final = {
     "retired": "dim",
     "fenced": "bold red",
     "returned": "cyan",
+    "lost": "bold red",
     "void": "yellow",
     "lost_track": "bold red",
     "expired": "yellow",

@@ -61,7 +61,8 @@ class Sequencer:
             settings; needs the right to.
         journal: a folder on a local disk, shared by all programs of a user and never
             put back from a copy. When this process is killed, the next client with
-            the folder returns what it held, but for 65,536 ids of each sequence.
+            the folder returns what it held, but for 65,536 ids of each sequence, of which the
+            sequencer's audit tells.
         workers: where the workers of snowflake sequences come from; None is from
             where ranges come.
         monotonic: seconds that never step back.
@@ -289,9 +290,9 @@ class Sequencer:
         if self._entered:
             account.buffer.prefetch()
 
-    def _note(self, name: str, lease: Lease, used: int) -> None:
+    def _note(self, name: str, lease: Lease, used: int, lost: int) -> None:
         if self._supply.journal is not None:
-            self._supply.journal.note(name, lease, used)
+            self._supply.journal.note(name, lease, used, lost)
 
     def _stats(self, account: Account) -> SequenceStats:
         level = account.buffer.level()

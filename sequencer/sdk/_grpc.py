@@ -58,6 +58,7 @@ class GrpcRangeSource:
             lease_number=tail.lease_number,
             mark=tail.mark,
             used=tail.used,
+            lost=tail.lost,
         )
         self.link.call(tail.name, _return_range, message, timeout_s=timeout_s)
 

@@ -16,8 +16,11 @@ from sequencer.sdk._source import Lease
 PIECE = 65_536
 """Most ids that are taken out of the queue at once, and so lost when the process is killed."""
 
-Note = Callable[[Lease, int], None]
-"""Hears how many ids of a lease count as used, before the first of them is."""
+Note = Callable[[Lease, int, int], None]
+"""Hears how many ids of a lease count as used, and how many of them a kill may now lose.
+
+It does so before the first of them is used.
+"""
 
 
 @dataclass(slots=True)
@@ -106,7 +109,8 @@ class Holdings:
         lease, used = span.lease, span.used
         stop = min(used + most, lease.size)
         if self._note is not None:
-            self._note(lease, stop)
+            lost = min(stop - used, PIECE)  # of a larger piece all is for the call that opens it
+            self._note(lease, stop, lost)
         span.used = stop
         if stop == lease.size:
             del self._spans[0]
@@ -140,14 +144,19 @@ class Holdings:
         self.left += ready
 
     def seal(self) -> None:
-        """Put the piece back into the queue."""
+        """Put the piece back into the queue, and tell how far it was used."""
         self.retire()
         left, self.left = self.left, 0
-        if left and self._lease is not None:
-            if self._spans and self._spans[0].lease is self._lease:
-                self._spans[0].used -= left
-            else:
-                self._spans.insert(0, _Span(self._lease, self._stop - left))
+        lease, self._lease = self._lease, None
+        if lease is None:
+            return
+        used = self._stop - left
+        if left and self._spans and self._spans[0].lease is lease:
+            self._spans[0].used = used
+        elif left:
+            self._spans.insert(0, _Span(lease, used))
+        if self._note is not None:
+            self._note(lease, used, 0)
 
     def clear(self) -> list[tuple[Lease, int]]:
         """Take out everything: each lease, and how many of its ids were used."""
@@ -163,7 +172,7 @@ class Holdings:
         spans = self.clear()
         if self._note is not None:
             for lease, _ in spans:
-                self._note(lease, lease.size)
+                self._note(lease, lease.size, 0)
         return sum(lease.size - used for lease, used in spans)
 
 

@@ -8,7 +8,9 @@ a local disk, and never be put back from a copy.
 
 The file is a row of slots of 256 bytes, so none crosses a page and each write is
 done wholly or not at all, whenever the process is killed. The first slot names the
-boot and the client; each other one is a lease, and free when all of it is used.
+boot and the client; each other one is a lease: how far it is used, and how many of
+those ids are in the open piece, where a kill loses them. It is free when all of the
+lease is used and none of it can be lost.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 _SLOT: Final = 256
 _HEADER: Final = struct.Struct("<40s100s")
-_LEASE: Final = struct.Struct("<qqqq120s")  # used, size, number, mark, name
+_LEASE: Final = struct.Struct("<qqqq120sq")  # used, size, number, mark, name, lost
 _SUFFIX: Final = ".tails"
 
 _log = logging.getLogger("sequencer.sdk")
@@ -49,6 +51,7 @@ class Journal:
         self._file: int | None = None
         self._broken = False
         self._slots: dict[tuple[str, int], int] = {}
+        self._last: dict[str, Lease] = {}  # all used, but their last piece may still be open
         self._free: list[int] = []
         self._end = _SLOT
 
@@ -62,32 +65,25 @@ class Journal:
                 self._file = _created(self._path, self._client_id)
             slot = self._free.pop() if self._free else self._end
             self._end = max(self._end, slot + _SLOT)
-            os.pwrite(
-                self._file, _LEASE.pack(0, lease.size, lease.number, lease.mark, encoded), slot
-            )
+            os.pwrite(self._file, _slot(name, lease, 0, 0), slot)
             self._slots[name, lease.number] = slot
         except OSError as error:
             self._broken = True  # of the leases that are in it the file goes on telling
             _log.warning("journal_not_written: %s: %s", self.folder, error)
 
-    def note(self, name: str, lease: Lease, used: int) -> None:
+    def note(self, name: str, lease: Lease, used: int, lost: int) -> None:
         """Write down that the first `used` ids of a lease are used, before they are.
+
+        A kill may lose the last `lost` of them; of older leases of the sequence
+        nothing any more.
 
         Raises:
             SequencerError: neither that can be written, nor the file removed.
         """
-        slot = self._slots.get((name, lease.number))
-        if slot is None:
-            return
-        if self._file is None:
-            raise SequencerError("The client is closed")
-        try:
-            os.pwrite(self._file, used.to_bytes(8, "little"), slot)
-        except OSError as error:
-            _log.warning("journal_not_written: %s: %s", self.folder, error)
-            self._break()
-        if used == lease.size and self._slots.pop((name, lease.number), None) is not None:
-            self._free.append(slot)
+        before = self._last.pop(name, lease)
+        self._write(name, lease, used, lost)
+        if before.number != lease.number:
+            self._write(name, before, before.size, 0)
 
     def close(self) -> None:
         """Remove the file, unless it tells of ids that could not be returned."""
@@ -103,6 +99,23 @@ class Journal:
         self._slots = {}
         if file is not None:
             os.close(file)
+
+    def _write(self, name: str, lease: Lease, used: int, lost: int) -> None:
+        slot = self._slots.get((name, lease.number))
+        if slot is None:
+            return
+        if self._file is not None:
+            try:
+                os.pwrite(self._file, _slot(name, lease, used, lost), slot)
+            except OSError as error:
+                _log.warning("journal_not_written: %s: %s", self.folder, error)
+                self._break()
+        elif lost:
+            raise SequencerError("The client is closed")
+        if used == lease.size and lost:
+            self._last[name] = lease
+        elif used == lease.size and self._slots.pop((name, lease.number), None) is not None:
+            self._free.append(slot)
 
     def _break(self) -> None:
         """Give up. The file must go, for it tells of used ids as unused."""
@@ -124,6 +137,8 @@ def recover(folder: Path, give_back: Callable[[Tail], None]) -> Generator[int, N
         with _orphan(path) as data:
             for tail, unused in _tails(data):
                 give_back(tail)
+                if tail.lost:
+                    _log.warning("ids_lost: %s: %d at most", tail.name, tail.lost)
                 yield unused
 
 
@@ -155,23 +170,28 @@ def _locked(file: int) -> bool:
 
 
 def _tails(data: bytes) -> Iterator[tuple[Tail, int]]:
-    """The leases that were not used up, and how many ids each had left."""
+    """The leases that were not used up or may have lost ids, and how many ids each had left."""
     if len(data) < _SLOT:
         return
     boot, client_id = (text.rstrip(b"\0").decode() for text in _HEADER.unpack_from(data))
     if boot != _boot():
         return
     for slot in range(_SLOT, len(data) - _LEASE.size + 1, _SLOT):
-        used, size, number, mark, name = _LEASE.unpack_from(data, slot)
-        if used < size:
+        used, size, number, mark, name, lost = _LEASE.unpack_from(data, slot)
+        if used < size or lost:
             tail = Tail(
                 name=name.rstrip(b"\0").decode(),
                 client_id=client_id,
                 lease_number=number,
                 mark=mark,
                 used=used,
+                lost=lost,
             )
             yield tail, size - used
+
+
+def _slot(name: str, lease: Lease, used: int, lost: int) -> bytes:
+    return _LEASE.pack(used, lease.size, lease.number, lease.mark, name.encode(), lost)
 
 
 def _created(path: Path, client_id: str) -> int:

@@ -167,7 +167,7 @@ class Refiller:
                 )
             )
             if journal is not None:
-                journal.note(name, lease, lease.size)
+                journal.note(name, lease, lease.size, 0)
 
     def _return(self, tail: Tail) -> None:
         try:

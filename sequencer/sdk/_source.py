@@ -89,13 +89,17 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tail:
-    """What is left of a client's lease after the first `used` ids of it."""
+    """What is left of a client's lease after the first `used` ids of it.
+
+    The last `lost` of those may never have been used: their client was killed.
+    """
 
     name: str
     client_id: str
     lease_number: int
     mark: int = 0
     used: int
+    lost: int = 0
 
 
 class RangeSource(Protocol):

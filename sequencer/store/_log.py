@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from mesh.clock import from_micros, to_micros
 from mesh.storage import IntegrityViolation, Store
 from sequencer.entry import Action, Entry, Tip
-from sequencer.log import EntryFilter, Superseded, Usage
+from sequencer.log import BACK, COUNTED, EntryFilter, Superseded, Usage
 from sequencer.store._tables import as_entry, as_tip, entries, entry_values
 
 PURGE_BLOCK = 1_000
@@ -44,7 +44,7 @@ _CUT_FROM = (
     .where(
         _OF,
         entries.c.source == sa.bindparam("at"),
-        entries.c.action == Action.RETURNED.value,
+        entries.c.action.in_(sorted(action.value for action in BACK)),
     )
     .limit(1)
 )
@@ -90,7 +90,7 @@ _USAGE = (
         entries.c.time_us >= sa.bindparam("since"),
         entries.c.time_us < sa.bindparam("until"),
         entries.c.size > 0,
-        entries.c.action != Action.FENCED.value,
+        entries.c.action.in_(sorted(action.value for action in COUNTED)),
     )
     .group_by(entries.c.caller)
 )

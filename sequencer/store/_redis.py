@@ -17,8 +17,8 @@ from mesh.redis import RedisClient
 from mesh.storage import OutcomeUnknown, Store, StoreUnavailable
 from mesh.telemetry import Meters
 from sequencer.directory import Directory
-from sequencer.entry import Action, Entry, Tip
-from sequencer.log import EntryFilter, Superseded, Usage
+from sequencer.entry import Entry, Tip
+from sequencer.log import BACK, EntryFilter, Superseded, Usage
 from sequencer.look import Apart
 from sequencer.store import _redis_scripts as scripts
 from sequencer.store._catalogue import SqlCatalogue
@@ -96,7 +96,7 @@ class RedisLog(AbstractAsyncContextManager["RedisLog"]):
 
     async def returned(self, uid: int, number: int) -> Entry | None:
         for entry in await self._entries.cut_from(uid, number):
-            if entry.action is Action.RETURNED:
+            if entry.action in BACK:
                 return entry
         return await self._home.returned(uid, number)
 

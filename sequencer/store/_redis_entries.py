@@ -15,7 +15,7 @@ from mesh.clock import to_micros
 from mesh.redis import RedisClient, RedisRefused, RedisUnavailable
 from mesh.storage import StorageError, StoreUnavailable
 from sequencer.entry import Action, Entry
-from sequencer.log import EntryFilter, Usage
+from sequencer.log import COUNTED, EntryFilter, Usage
 from sequencer.store._tables import as_entry, entry_values
 
 BLOCK: Final = 1_000
@@ -24,7 +24,7 @@ BLOCK: Final = 1_000
 SKEW: Final = timedelta(minutes=10)
 """How far the clocks of servers may differ for entries to be found by their time."""
 
-_COUNTED: Final = frozenset({Action.GRANTED.value, Action.RETURNED.value})
+_COUNTED: Final = frozenset(action.value for action in COUNTED)
 _END: Final = 2**53
 """Numbers are scores of sorted sets, exact below this."""
 

@@ -161,6 +161,22 @@ async def test_a_return_is_found_by_its_lease(one: LogUnderTest) -> None:
     assert await one.log.returned(one.uid, back.number) is None
 
 
+async def test_what_may_be_lost_is_found_by_its_lease_and_its_ids(one: LogUnderTest) -> None:
+    """By itself when nothing came back; it changes nobody's usage."""
+    lease = await one.grant(100)
+    told = ledger.lost(await one.tip(), lease, 100, 30, one.stamp())
+    await one.append(lease.tip, told)
+
+    assert await one.log.returned(one.uid, lease.number) == told
+    for offset, entries in ((69, [lease]), (70, [told, lease]), (99, [told, lease])):
+        at = lease.position + offset
+        assert await one.log.holding(one.uid, at, before=ABOVE_ALL, limit=9) == entries
+    assert await listed(one, EntryFilter(actions=frozenset({Action.LOST}))) == [told]
+    assert await one.log.usage(one.uid, lease.time, told.time + timedelta(days=1)) == {
+        "mesh:shop": Usage(leases=1, granted=100, returned=0)
+    }
+
+
 async def test_an_id_leads_through_returns_and_new_grants(one: LogUnderTest) -> None:
     """Newest first; ranges beside it, before and behind, are not among them; in pages."""
     await one.grant(50)

@@ -42,6 +42,8 @@ BAD_INPUT: list[tuple[str, str, Any]] = [
     ("lease_number", "ReturnRange", {"lease_number": 0}),
     ("mark", "ReturnRange", {"mark": -1}),
     ("used", "ReturnRange", {"used": -1}),
+    ("lost", "ReturnRange", {"lost": -1}),
+    ("lost", "ReturnRange", {"lost": 2}),
     ("page_size", "ListLeases", {"page_size": 1_001}),
     ("actions[0]", "ListLeases", {"actions": [99]}),
     ("from_time", "ListLeases", {"from_time": Timestamp(seconds=2**60)}),

@@ -17,7 +17,7 @@ from sequencer.allocation import MAX_HANDS, Allocator
 from sequencer.definition import MAX_ID, Definition, Kind
 from sequencer.directory import Directory, identity
 from sequencer.entry import Action, Entry, Tip, Witness
-from sequencer.log import EntryFilter, Superseded, Usage
+from sequencer.log import BACK, COUNTED, EntryFilter, Superseded, Usage
 from sequencer.plans import Plans
 from sequencer.service import Sequencer
 from sequencer.witnesses import Witnesses
@@ -181,7 +181,7 @@ class MemoryStore:
         found = (
             entry
             for entry in self.logs.get(uid, {}).values()
-            if (entry.source, entry.action) == (number, Action.RETURNED)
+            if entry.source == number and entry.action in BACK
         )
         return next(found, None)
 
@@ -210,7 +210,7 @@ class MemoryStore:
         await self._call()
         found: dict[str, Usage] = {}
         for entry in self.logs.get(uid, {}).values():
-            if entry.size and since <= entry.time < until and entry.action is not Action.FENCED:
+            if entry.size and since <= entry.time < until and entry.action in COUNTED:
                 known = found.get(entry.caller, Usage())
                 is_grant = entry.action is Action.GRANTED
                 found[entry.caller] = Usage(

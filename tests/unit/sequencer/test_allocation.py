@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 
@@ -17,7 +18,7 @@ from sequencer.entry import Action, Entry, Witness
 from sequencer.errors import SequencerReason
 from sequencer.hand import Draft
 from sequencer.ledger import Wish
-from tests.unit.sequencer.memory import Fault, MemoryStore, Server, defined
+from tests.unit.sequencer.memory import BEGIN, Fault, MemoryStore, Server, defined
 
 NAME = "shop.order"
 UID = defined().uid
@@ -364,17 +365,38 @@ async def test_what_comes_back_within_a_batch_is_not_counted_as_taken(
     assert store.appended[-1] == 2
 
 
+@pytest.mark.parametrize(("used", "back"), [(60, 40), (100, 0)])
+async def test_what_a_killed_client_may_have_lost_is_told_once(
+    store: MemoryStore, server: Server, used: int, back: int
+) -> None:
+    """With what came back of the lease, or by itself; nobody's count of ids changes."""
+    mine = await lease(server, 100)
+    lease_ = mine.number, mine.tip.mark
+    asked = [server.sequencer.take_back(NAME, mine.holder, lease_, used, lost=25) for _ in range(2)]
+    assert await asyncio.gather(*asked) == [back, 0]
+    assert await server.sequencer.take_back(NAME, mine.holder, lease_, used, lost=25) == 0
+
+    (told,) = [one for one in store.logs[UID].values() if one.action is Action.LOST]
+    assert (told.position, told.stop) == (mine.position + used - 25, mine.position + used)
+    assert (told.holder, told.source, told.taken) == (mine.holder, mine.number, 0)
+    assert store.newest(UID).tip.returned == back
+    (line,) = (await server.sequencer.usage(NAME, BEGIN, BEGIN + timedelta(days=1))).values()
+    assert line.taken == 100 - back
+
+
 async def test_numbers_tell_what_was_done(store: MemoryStore, server: Server) -> None:
     """Ids leased and returned, jumps, sequences in use."""
     entry = await lease(server, 100)
     await server.sequencer.take_back(NAME, entry.holder, (entry.number, entry.tip.mark), 40)
+    held = await lease(server, 10, "2")
+    await server.sequencer.take_back(NAME, held.holder, (held.number, held.tip.mark), 10, lost=7)
     await server.sequencer.fence(NAME, 1_000, "ops/rpc")
 
     counted = {
         name: server.meters.counter(f"sequencer.{name}").value
-        for name in ("ids_leased", "ids_returned", "fence_jumps")
+        for name in ("ids_leased", "ids_returned", "ids_lost", "fence_jumps")
     }
-    assert counted == {"ids_leased": 100, "ids_returned": 60, "fence_jumps": 1}
+    assert counted == {"ids_leased": 110, "ids_returned": 60, "ids_lost": 7, "fence_jumps": 1}
     assert server.meters.gauges["sequencer.sequences_in_use"]() == 1
     assert isinstance(server.allocator.witness(UID), Witness)
     assert server.allocator.witness(7) is None

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ from sequencer.sdk import (
     Tail,
 )
 from sequencer.sdk import _journal as journal_module
-from sequencer.sdk._holdings import PIECE
+from sequencer.sdk._holdings import PIECE, Holdings
 from sequencer.sdk._journal import Journal, recover
 
 NAME = "test.ids"
@@ -118,6 +118,7 @@ def test_a_kill_costs_at_most_one_piece(mode: str, tmp_path: Path) -> None:
     assert len(ours) == 1, "all other leases were used up"
     others = returned - held
     assert -PIECE <= others <= 1_000, "one piece of ours at most, and the other sequence's"
+    assert -others <= ours[0].lost <= PIECE, "and it is told how many may be lost"
     assert last > 900_000
     assert not list(tmp_path.iterdir())
     assert recovered(tmp_path, tails.append) == 0
@@ -137,6 +138,61 @@ def test_the_next_client_returns_it(tmp_path: Path) -> None:
     others = {tail.client_id for tail in source.returned} - own
     assert len(own) == len(others) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_the_last_piece_of_a_lease_is_told_of_until_the_next_lease_is_begun(
+    tmp_path: Path,
+) -> None:
+    """Whatever is used of it: a kill may lose it, though nothing is left to return."""
+    first, second = lease(1, 10), lease(2, 10)
+
+    def left(*notes: tuple[Lease, int, int]) -> list[tuple[int, int, int]]:
+        journal = Journal(tmp_path, f"dead{len(notes)}")
+        for one in (first, second):
+            journal.add(NAME, one)
+        for note in notes:
+            journal.note(NAME, *note)
+        journal.abandon()
+        tails: list[Tail] = []
+        recovered(tmp_path, tails.append)
+        return [(tail.lease_number, tail.used, tail.lost) for tail in tails]
+
+    assert left((first, 6, 6)) == [(1, 6, 6), (2, 0, 0)]
+    assert left((first, 6, 6), (first, 10, 4)) == [(1, 10, 4), (2, 0, 0)]
+    assert left((first, 10, 10), (second, 6, 6)) == [(2, 6, 6)]
+    assert left((first, 10, 10), (second, 10, 10), (second, 10, 0)) == []
+
+
+def test_a_clean_end_tells_of_no_loss(tmp_path: Path) -> None:
+    """Neither when the last id was taken, nor when the ids that are left go to the next client."""
+    source = Source()
+    with Sequencer(source, journal=tmp_path) as sequencer:
+        ids = sequencer.sequence(NAME)
+        ids.next_id()
+        ids.next_ids(ids.stats().held)
+    assert not list(tmp_path.iterdir())
+
+    with Sequencer(source, journal=tmp_path) as sequencer:
+        taken = len([sequencer.sequence(NAME).next_id() for _ in range(30)])
+        source.failures = repeat(SequencerUnavailable("away"))
+    source.failures = iter(())
+    tails: list[Tail] = []
+    recovered(tmp_path, tails.append)
+    assert (tails[0].used, {tail.lost for tail in tails}) == (taken, {0})
+
+
+def test_what_one_call_takes_is_its_own() -> None:
+    """Of a call for more than a piece no more is told of than of any other; once sealed nothing."""
+    notes: list[tuple[int, int]] = []
+    holdings = Holdings(lambda _, used, lost: notes.append((used, lost)))
+    holdings.put(lease(1, 5 * PIECE))
+    for most in (3 * PIECE, 100):
+        holdings.open(most)
+        holdings.cut(most - 10)
+    holdings.seal()
+    holdings.seal()
+
+    assert notes == [(3 * PIECE, PIECE), (3 * PIECE + 100, 100), (3 * PIECE + 90, 0)]
 
 
 def test_a_living_client_keeps_its_own(tmp_path: Path) -> None:
@@ -226,7 +282,8 @@ def test_slots_are_used_again(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "old")
     for number in range(1, 1_000):
         journal.add(NAME, lease(number, 10))
-        journal.note(NAME, lease(number, 10), 10)
+        journal.note(NAME, lease(number, 10), 10, 10)
+    journal.note(NAME, lease(number, 10), 10, 0)
 
     assert next(tmp_path.iterdir()).stat().st_size < 1_024
     journal.close()
@@ -264,8 +321,8 @@ def test_ids_are_not_given_when_their_use_cannot_be_written_down(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", full)
         with pytest.raises(SequencerError, match="cannot be written"):
-            journal.note(NAME, lease(1, 10), 5)
-    journal.note(NAME, lease(1, 10), 5)
+            journal.note(NAME, lease(1, 10), 5, 5)
+    journal.note(NAME, lease(1, 10), 5, 5)
 
     assert not list(tmp_path.iterdir())
     journal.abandon()

@@ -144,6 +144,16 @@ def test_nothing_comes_back_of_a_used_lease_or_one_from_before_a_jump(
     assert ledger.take_back(replace(lease.tip, epoch=epoch), lease, used, STAMP) is None
 
 
+def test_what_may_be_lost_moves_nothing() -> None:
+    """The entry says which ids: the last so many of those used; also of a lease before a jump."""
+    lease = ledger.grant(defined(), TIP, wish(100), STAMP)
+    tip = replace(lease.tip, epoch=3, tails=(Tail(number=1, position=500, size=5),))
+    entry = ledger.lost(tip, lease, 60, 25, STAMP)
+
+    assert entry.tip == replace(tip, number=3)
+    assert (entry.position, entry.stop, entry.source, entry.holder) == (35, 60, 2, HOLDER)
+
+
 def test_more_than_the_lease_has_cannot_have_been_used() -> None:
     """That is refused with the field."""
     lease = ledger.grant(defined(), TIP, wish(100), STAMP)

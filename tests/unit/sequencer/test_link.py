@@ -283,7 +283,7 @@ def test_a_lease_goes_over_the_wire(servers: list[Server]) -> None:
     request = LeaseRequest(name="a.b", client_id="c", size=9, last=last, strict=True)
 
     lease = source.lease(request, timeout_s=TIMEOUT_S)
-    tail = Tail(name="a.b", client_id="c", lease_number=4, mark=5, used=2)
+    tail = Tail(name="a.b", client_id="c", lease_number=4, mark=5, used=2, lost=1)
     source.give_back(tail, timeout_s=TIMEOUT_S)
     source.close()
 
@@ -297,7 +297,8 @@ def test_a_lease_goes_over_the_wire(servers: list[Server]) -> None:
         4,
     )
     assert heard.kind == pb.SEQUENCE_KIND_STRICT
-    assert (returned.lease_number, returned.mark, returned.used) == (4, 5, 2)
+    assert (returned.lease_number, returned.mark) == (4, 5)
+    assert (returned.used, returned.lost) == (2, 1)
 
 
 def test_a_client_has_a_link_when_its_source_does() -> None:
