@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import grpc
 
 from mesh.context import Metadata
+
+with suppress(ImportError):  # grpc's own; it would at the first channel, while somebody waits
+    import grpc._channel
+    import grpc._interceptor
 
 _OPTIONS = (
     ("grpc.max_receive_message_length", 16 << 20),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from types import TracebackType
 from typing import Self
 
 from mesh.clock import Clock
@@ -14,6 +15,7 @@ from sequencer.directory import Directory
 from sequencer.entry import Tip
 from sequencer.log import Superseded
 from sequencer.look import Apart
+from sequencer.store._ahead import LooksAhead
 from sequencer.store._catalogue import SqlCatalogue
 from sequencer.store._floors import HOLDER, HOME, Floor, Floors
 from sequencer.store._log import SqlLog
@@ -39,15 +41,22 @@ class HomeLog(SqlLog, AbstractAsyncContextManager["HomeLog"]):
         self._turns = Turns()
         directory = Directory(SqlCatalogue(store), clock)
         self._stamp = directory.stamp
-        self.looks = SqlLooks(store, Apart(directory, self))
+        self._looks = SqlLooks(store, Apart(directory, self))
+        self.looks = LooksAhead(self._looks)
 
     async def __aenter__(self) -> Self:
         await self.warm()
-        await self.looks.warm()
+        await self._looks.warm()
+        await self.looks.__aenter__()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        """Nothing is under way."""
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.looks.__aexit__(kind, error, trace)
 
     async def tip(self, uid: int) -> Tip | None:
         for _ in range(TRIES):

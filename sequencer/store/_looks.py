@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from mesh.storage import Store
-from sequencer.definition import Definition
+from mesh.storage import Row, Store
+from sequencer.definition import Definition, Kind, State
 from sequencer.directory import identity
 from sequencer.look import Look, Looks
 from sequencer.store._floors import HOME
@@ -23,9 +24,10 @@ _NEWEST: Final = (
     .limit(1)
     .subquery("newest")
 )
+_TIP: Final = ("number", "mark", "epoch", "next_position", "fence", "tails")
 _LOOK: Final = sa.select(
     definitions,
-    *(_NEWEST.c[name] for name in ("number", "mark", "epoch", "next_position", "fence", "tails")),
+    *(_NEWEST.c[name] for name in _TIP),
     floors.c.lineage,
 ).select_from(
     definitions.join(_NEWEST, _NEWEST.c.sequence == definitions.c.uid).outerjoin(
@@ -35,6 +37,33 @@ _LOOK: Final = sa.select(
 _CALLED: Final = sa.select(names.c.uid).where(names.c.name == sa.bindparam("called"))
 _NAMED: Final = _LOOK.where(definitions.c.uid == _CALLED.scalar_subquery())
 _AGAIN: Final = _LOOK.where(definitions.c.uid == sa.bindparam("guess"))
+
+# Periods of serials come after all other sequences: there is one more each day.
+_MOST: Final = (
+    sa.select(definitions)
+    .where(
+        definitions.c.state == State.ACTIVE.value,
+        sa.or_(*(definitions.c.kind == kind.value for kind in (Kind.SEGMENT, Kind.STRICT))),
+    )
+    .order_by(definitions.c.parent != 0, definitions.c.create_us.desc())
+    .limit(sa.bindparam("most"))
+    .subquery("most")
+)
+_EARLIER: Final = entries.alias("earlier")
+_LAST: Final = (
+    sa.select(sa.func.max(_EARLIER.c.number))
+    .where(_EARLIER.c.sequence == _MOST.c.uid)
+    .scalar_subquery()
+)
+_ALL: Final = (
+    sa.select(_MOST, *(entries.c[name] for name in _TIP))
+    .select_from(
+        _MOST.join(
+            entries, sa.and_(entries.c.sequence == _MOST.c.uid, entries.c.number == _LAST)
+        ).outerjoin(floors, floors.c.sequence == _MOST.c.uid)
+    )
+    .where(sa.func.coalesce(floors.c.lineage, HOME) == HOME)
+)
 
 
 class SqlLooks:
@@ -62,8 +91,20 @@ class SqlLooks:
     async def again(self, known: Definition) -> Look:
         return await self._found(_AGAIN, {"guess": known.uid}) or await self._otherwise.again(known)
 
+    async def many(self, most: int) -> AsyncIterator[Sequence[Row]]:
+        """Rows of `look` for the sequences that ranges are granted of, so many at most."""
+        rows = self._store.scan(_ALL, {"most": most})
+        async with aclosing(rows) as blocks:  # type: ignore[type-var]
+            async for block in blocks:
+                yield block
+
     async def _found(self, statement: sa.Select[Any], of: Mapping[str, Any]) -> Look | None:
         rows = await self._store.fetch_all(statement, of)
         if not rows or rows[0].lineage not in (None, HOME):
             return None
-        return Look(as_definition(rows[0]), as_tip(rows[0]))
+        return look(rows[0])
+
+
+def look(row: Row) -> Look:
+    """The look that a row is."""
+    return Look(as_definition(row), as_tip(row))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +13,24 @@ import pytest
 from mesh import Settings
 from mesh.clock import ManualClock
 from mesh.errors import MeshError
-from mesh.storage import Row, Store, address, migrations, open_store
+from mesh.storage import Row, Store, StoreUnavailable, address, migrations, open_store
 from mesh.storage._base import Statement
 from mesh.telemetry import Meters, NullTracer
 from sequencer import ledger
 from sequencer.allocation import Allocator
 from sequencer.app import BLUEPRINT
-from sequencer.definition import Definition
+from sequencer.definition import Definition, Kind
 from sequencer.directory import Directory
+from sequencer.entry import Entry, Witness
 from sequencer.journal import WitnessJournal
 from sequencer.ledger import Wish
 from sequencer.look import Apart
 from sequencer.plans import Plans
 from sequencer.store import HomeLog, SqlCatalogue, SqlLog
+from sequencer.store._ahead import LooksAhead
 from sequencer.store._floors import Floor, Floors
-from sequencer.witnesses import Witnesses
+from sequencer.store._looks import SqlLooks
+from sequencer.witnesses import Peers, Witnesses
 from tests.unit.sequencer.memory import BEGIN, Nobody, defined
 
 
@@ -174,6 +179,29 @@ async def test_a_server_that_has_just_started_grants_after_one_look(
     assert (entry.position, store.reads - before) == (10, 1)
 
 
+class Saw:
+    """Another server, which has seen an entry."""
+
+    def __init__(self, witness: Witness) -> None:
+        self._witness = witness
+
+    async def witnesses(self, _name: str, *, patient: bool = True) -> Sequence[Witness]:
+        return [self._witness]
+
+
+async def granted(
+    directory: Directory, log: HomeLog, folder: Path, peers: Peers | None = None
+) -> Entry:
+    """A grant of "shop.order" by a server that has just started."""
+    with WitnessJournal(folder / "witness.db") as journal:
+        witnesses = Witnesses(log, journal, peers or Nobody())
+        plan = Plans(log, witnesses).grant(Wish(holder="shop/1", size=10))
+        async with Allocator(directory, log, witnesses, Meters(), looks=log.looks) as allocator:
+            _, entry = await allocator.append("shop.order", plan)
+    assert entry is not None
+    return entry
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 64, 65])
 async def test_an_append_brings_all_its_entries_and_no_more(
     directory: Directory, log: HomeLog, count: int
@@ -193,6 +221,123 @@ async def test_an_append_brings_all_its_entries_and_no_more(
     assert await log.tip(known.uid) == tip
     assert await log.entry(known.uid, begin.number + 1) == entries[0]
     assert await log.entry(known.uid, tip.number + 1) is None
+
+
+async def test_a_server_that_has_looked_ahead_grants_by_its_append_alone(
+    directory: Directory, log: HomeLog, store: Counting, tmp_path: Path
+) -> None:
+    """What it knows of the sequence is what one look would have shown."""
+    known = await made(directory, log)
+    seen = await log.looks.named(known.name)
+    await log.looks.read()
+    before = store.reads
+
+    assert await log.looks.named(known.name) == seen
+    entry = await granted(directory, log, tmp_path)
+
+    assert (entry.position, entry.tip.epoch, store.reads - before) == (10, 0, 0)
+
+
+async def test_who_looked_ahead_of_another_servers_append_looks_again(
+    directory: Directory, log: HomeLog, store: Counting, tmp_path: Path
+) -> None:
+    """Its own append fails then, and no id is granted twice."""
+    known = await made(directory, log)
+    await log.looks.read()
+    tip = await log.tip(known.uid)
+    assert tip is not None
+    wish = Wish(holder="shop/2", size=10)
+    await log.append(known.uid, tip, [ledger.grant(known, tip, wish, directory.stamp())])
+
+    entry = await granted(directory, log, tmp_path)
+
+    assert (entry.position, entry.tip.epoch) == (20, 0)
+    assert (await log.looks.named(known.name)).tip == entry.tip
+
+
+async def test_who_looked_ahead_asks_for_witnesses_all_the_same(
+    directory: Directory, log: HomeLog, tmp_path: Path
+) -> None:
+    """Another server saw an entry that the log has lost; the fence jumps behind it."""
+    await made(directory, log)
+    await log.looks.read()
+    lost = Witness(number=9, mark=1, epoch=0, position=5_000)
+
+    entry = await granted(directory, log, tmp_path, Saw(lost))
+
+    assert (entry.position, entry.tip.epoch) == (5_000, 1)
+
+
+async def test_a_look_ahead_is_bounded_and_leaves_periods_of_serials_for_last(
+    directory: Directory, log: HomeLog, store: Counting
+) -> None:
+    """The newest sequences come first; what is not among them is looked at when asked for."""
+    later = BEGIN + timedelta(days=1)
+    await directory.add(defined("shop.old"), "ops/rpc")
+    await directory.add(defined("shop.new", create_time=later), "ops/rpc")
+    await directory.add(defined("shop.old@20261127", parent=1, create_time=later), "ops/rpc")
+    await directory.add(defined("shop.row", Kind.GAPLESS, create_time=later), "ops/rpc")
+    reads = {}
+    for most in (1, 2, 3):
+        ahead = LooksAhead(SqlLooks(store, Apart(directory, log)), most=most)
+        await ahead.read()
+        for name in ("shop.new", "shop.old", "shop.old@20261127", "shop.row"):
+            before = store.reads
+            await ahead.named(name)
+            reads[most, name] = store.reads - before
+
+    assert [most for most in (1, 2, 3) if not reads[most, "shop.new"]] == [1, 2, 3]
+    assert [most for most in (1, 2, 3) if not reads[most, "shop.old"]] == [2, 3]
+    assert [most for most in (1, 2, 3) if not reads[most, "shop.old@20261127"]] == [3]
+    assert [most for most in (1, 2, 3) if not reads[most, "shop.row"]] == []
+
+
+async def test_a_log_that_went_on_elsewhere_is_not_looked_at_ahead(
+    directory: Directory, log: HomeLog, store: Counting
+) -> None:
+    """It has to come back first."""
+    known = await made(directory, log)
+    tip = await log.tip(known.uid)
+    assert tip is not None
+    floor = Floor(lineage=7, position=5_000, number=900, epoch=0, capacity=known.capacity)
+    moved = ledger.changed(tip, "mesh:sequencer/log", "moved", directory.stamp())
+    await Floors(store).move(known.uid, None, floor, after=tip, entries=[moved])
+    await log.looks.read()
+
+    assert (await log.looks.named(known.name)).tip.position == 5_000
+
+
+async def test_what_was_seen_ahead_is_forgotten(
+    directory: Directory, log: HomeLog, store: Counting
+) -> None:
+    """In a minute, or none: then each sequence is looked at when it is asked for."""
+    known = await made(directory, log)
+    ahead = LooksAhead(SqlLooks(store, Apart(directory, log)), kept_s=0.0)
+    await ahead.read()
+    async with ahead:
+        for _ in range(1_000):
+            before = store.reads
+            await ahead.named(known.name)
+            if store.reads > before:
+                return
+            await asyncio.sleep(0.01)
+    pytest.fail("it is still kept")
+
+
+async def test_a_store_that_fails_while_a_server_looks_ahead_is_asked_later(
+    directory: Directory, log: HomeLog, store: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readiness does not hang on it."""
+    known = await made(directory, log)
+
+    async def failing(*_: Any) -> AsyncIterator[Sequence[Row]]:
+        raise StoreUnavailable("too many scans are open")
+        yield ()
+
+    monkeypatch.setattr(store, "scan", failing, raising=False)
+    await log.looks.read()
+
+    assert (await log.looks.named(known.name)).definition == known
 
 
 async def test_warming_leaves_no_trace(log: HomeLog) -> None:
