@@ -83,7 +83,8 @@ async def _play(settings: Settings, *, quiet: bool) -> Sequence[Line]:
         with step(f"run {run}: 10,000 customers of its own"):
             parts = await populate(people, run=run, seed=settings.seed)
         with step("head office tests and launches the strategy"):
-            strategy = await HeadOffice(people, parts, shelf, run=run).launch()
+            head_office = HeadOffice(people, parts, shelf, run=run)
+            strategy = await head_office.launch()
         findings, core = Findings(people, strategy), CoreBank(people, parts, run=run)
         front_line = FrontLine(people, parts, strategy)
         with step("the front line signs on; some customers were contacted before"):
@@ -109,7 +110,9 @@ async def _play(settings: Settings, *, quiet: bool) -> Sequence[Line]:
         with step("money stays"):
             await core.settle()
         with step("the review adds up"):
-            return await findings.table()
+            table = await findings.table()
+        await head_office.pause(strategy)
+        return table
 
 
 async def _play_loans(settings: Settings, *, quiet: bool) -> Sequence[Line]:

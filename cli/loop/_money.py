@@ -8,6 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from bank.inflow import Cast, Inflow
+from cli.loop._strategy import channel_of
 from cli.loop.people import People, request_id, slices, tried
 from cli.loop.strategies import INFLOW, SOURCE, inflow_event
 from engine.decision.v1 import decision_pb2, decision_pb2_grpc
@@ -86,6 +87,7 @@ class CoreBank:
             inflow.customer_id,
             inflow.amount_fen,
             money_class=inflow.money_class,
+            channel=channel_of(self._run),
             at=at,
         )
 

@@ -44,8 +44,16 @@ class Strategy:
     backtest_ms: int
 
 
+def channel_of(run: int) -> str:
+    """The channel of a run's inflows: what one run launches must not act on another's customers.
+
+    Two opportunities from one event would compete for the money that follows.
+    """
+    return f"TRANSFER-{run}"
+
+
 class HeadOffice:
-    """Launches the strategy of one run."""
+    """Launches the strategy of one run, and ends it."""
 
     def __init__(self, people: People, parts: Cast, shelf: Shelf, *, run: int) -> None:
         self._people = people
@@ -75,6 +83,7 @@ class HeadOffice:
         model.threshold.own_percentile_bp = _OWN_PERCENTILE_BP
         model.threshold.own_multiple_bp = OWN_MULTIPLE * 10_000
         model.exclusion_classes.extend(EXCLUDED)
+        model.filter = f"channel == '{channel_of(self._run)}'"
         model_id, backtest = await self._strategies.draft_model(model)
         scene = await self._strategies.launch_scene(scene_id, backtest.backtest_id)
         await self._strategies.launch_model(model_id)
@@ -90,6 +99,10 @@ class HeadOffice:
             backtest_ms=backtest.took_ms,
         )
 
+    async def pause(self, strategy: Strategy) -> None:
+        """The run is over: its model looks at no more events."""
+        await self._strategies.pause_model(strategy.model_id)
+
     async def _tell_history(self) -> None:
         """Earlier inflows, from which each customer's own threshold follows."""
         random, now = Random(self._run), datetime.now(UTC)  # noqa: S311 - a fixture
@@ -99,6 +112,7 @@ class HeadOffice:
                 token,
                 amount,
                 money_class="SALARY",
+                channel=channel_of(self._run),
                 at=now - timedelta(days=random.uniform(2, HISTORY_DAYS)),
             )
             for token, amounts in self._parts.history.items()
@@ -118,12 +132,15 @@ class HeadOffice:
         now = datetime.now(UTC)
         events = [
             inflow_event(
-                f"C-{self._run}-{token}", token, EARLIER_FEN, money_class="THIRD_PARTY", at=now
+                f"C-{self._run}-{token}",
+                token,
+                EARLIER_FEN,
+                money_class="THIRD_PARTY",
+                channel=COUNTER,
+                at=now,
             )
             for token in self._parts.same_objective
         ]
-        for event in events:
-            event.texts["channel"] = COUNTER
         await self._strategies.ingest(events)
         wanted = len(events)
         listing = action_pb2.ListOpportunitiesRequest(

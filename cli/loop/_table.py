@@ -167,8 +167,10 @@ class Findings:
         )
 
         def enough(answer: performance_pb2.GetTotalsResponse) -> bool:
-            # A result that comes before its cause was told is credited once it is.
-            return answer.total_fen == EXPECTED["inflow_fen"]
+            # A result that comes before its cause was told is credited once it is: to its
+            # scene when the opportunity is, to its owners when the contact is.
+            found = (answer.total_fen, answer.split_customers)
+            return found == (EXPECTED["inflow_fen"], EXPECTED["split_customers"])
 
         totals = await until(lambda: self._performance.GetTotals(request), enough)
         ledger = totals.unallocated_fen + sum(

@@ -98,10 +98,10 @@ class Strategies:
 
 
 def inflow_event(
-    key: str, token: int, amount_fen: int, *, money_class: str, at: datetime
+    key: str, token: int, amount_fen: int, *, money_class: str, channel: str, at: datetime
 ) -> decision_pb2.BusinessEvent:
     """An inflow as the core bank hands it in."""
-    texts = {"class": money_class, "channel": "TRANSFER"}
+    texts = {"class": money_class, "channel": channel}
     return business_event(
         INFLOW, key, token, at=at, numbers={"amount_fen": amount_fen}, texts=texts
     )
