@@ -11,7 +11,8 @@ from typer.testing import CliRunner, Result
 
 from cli.names import OPERATOR
 from cli.seq import app
-from engine.sequencer.v1 import snowflake_pb2
+from engine.sequencer.v1 import sequencer_pb2, snowflake_pb2
+from engine.sequencer.v1.sequencer_pb2_grpc import SequencerServiceStub
 from engine.sequencer.v1.snowflake_pb2_grpc import WorkerServiceStub
 from mesh.testing import Mesh
 from sequencer.app import BLUEPRINT
@@ -286,6 +287,29 @@ async def test_a_drained_sequence_grants_nothing_until_it_is_opened(engine: Engi
 
     await engine("drain", "shop.order", "--undo")
     assert (await engine("next", "shop.order")).stdout == "11\n"
+
+
+async def test_ids_that_a_killed_program_may_have_lost_are_shown(
+    engine: Engine, mesh: Mesh
+) -> None:
+    """In the audit, also of such an id; draining does not wait for that program."""
+    await engine("create", "shop.order")
+    stub: Any = SequencerServiceStub(mesh.channel("sequencer", caller=OPERATOR))
+    mine: Any = {"name": "shop.order", "client_id": "till"}
+    lease = (await stub.LeaseRange(sequencer_pb2.LeaseRangeRequest(**mine, size=100))).lease
+    told: Any = {"lease_number": lease.lease_number, "mark": lease.witness.mark}
+    await stub.ReturnRange(sequencer_pb2.ReturnRangeRequest(**mine, **told, used=60, lost=20))
+
+    log = rows(await engine("audit", "shop.order"))
+    drained = await engine("drain", "shop.order")
+
+    assert [line[:5] for line in log[:3]] == [
+        ["4", "lost", "41", "60", "20"],
+        ["3", "returned", "61", "100", "40"],
+        ["2", "granted", "1", "100", "100"],
+    ]
+    assert rows(await engine("audit", "shop.order", "--id", "50")) == [log[0], log[2]]
+    assert "till" not in drained.stdout
 
 
 async def test_draining_a_serial_shows_what_is_held_of_its_periods(engine: Engine) -> None:
