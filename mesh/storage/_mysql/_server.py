@@ -105,18 +105,21 @@ class Server:
         return StoreUnavailable(str(translate(error)))
 
     async def _connect(self, database: str | None) -> Any:
-        return await asyncmy.connect(
-            host=self._address.host,
-            port=self._address.port,
-            user=self._address.user,
-            password=self._address.password,
-            database=database,
-            charset="utf8mb4",
-            client_flag=CLIENT.FOUND_ROWS,
-            conv=_DECODERS,
-            autocommit=None,
-            ssl=self._tls,
-        )
+        try:
+            return await asyncmy.connect(
+                host=self._address.host,
+                port=self._address.port,
+                user=self._address.user,
+                password=self._address.password,
+                database=database,
+                charset="utf8mb4",
+                client_flag=CLIENT.FOUND_ROWS,
+                conv=_DECODERS,
+                autocommit=None,
+                ssl=self._tls,
+            )
+        except RuntimeError as error:  # how the driver says that the peer has hung up already
+            raise ConnectionResetError("the server hung up") from error
 
     async def _set_up(self, raw: Any, kind: Kind) -> None:
         cursor = raw.cursor()

@@ -24,6 +24,8 @@ from tests.integration.sequences import (
 if TYPE_CHECKING:
     from engine.sequencer.v1.sequencer_pb2_grpc import SequencerServiceAsyncStub as Stub
 
+TOGETHER = 50
+
 
 @pytest.mark.parametrize(
     ("reset", "period", "others"),
@@ -100,7 +102,9 @@ async def test_a_serial_of_many_days_is_closed_and_opened_in_time(stub: Stub) ->
     """Each of its periods is, and one that is retired stays so."""
     await _serial(stub, pb.SERIAL_RESET_DAY)
     days = [f"{NAME}@2026{month:02}{day:02}" for month in range(1, 13) for day in range(1, 26)]
-    await asyncio.gather(*(lease(stub, day, "a", 1) for day in days))
+    for start in range(0, len(days), TOGETHER):
+        some = days[start : start + TOGETHER]
+        await asyncio.gather(*(lease(stub, day, "a", 1) for day in some))
     for state in (DRAINING, RETIRED):
         await set_state(stub, days[7], state)
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 import subprocess
 import sys
+import threading
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import uvloop
 from asyncmy import errors
 from sqlalchemy.schema import CreateTable
 
@@ -20,7 +26,9 @@ from mesh.storage import (
     StatementTooSlow,
     StorageError,
     StoreUnavailable,
+    open_store,
 )
+from mesh.storage._address import MySQLAddress
 from mesh.storage._mysql._errors import ConnectionLost, translate
 from mesh.storage._mysql._server import Dialect
 from mesh.storage._mysql._session import Kind, set_up
@@ -28,6 +36,9 @@ from mesh.storage._mysql._values import number, plain
 from mesh.storage._mysql._watch import Watch
 from mesh.storage._mysql._writer import _batches
 from mesh.storage._statements import Statements
+from mesh.telemetry import NullTracer
+
+TRIES = 20
 
 ITEMS = sa.Table(
     "item",
@@ -200,3 +211,42 @@ async def test_a_watch_acts_when_it_is_too_late() -> None:
         await acted.wait()
     assert watch.is_over
     watch.close()
+
+
+def test_a_server_that_hangs_up_at_once_cannot_be_reached() -> None:
+    """However busy the loop is: the driver then finds the socket gone before it says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        hanging_up = threading.Thread(target=_hang_up, args=(listener,), daemon=True)
+        hanging_up.start()
+        told = uvloop.run(_told_by(listener.getsockname()[1]))
+        listener.shutdown(socket.SHUT_RDWR)
+        hanging_up.join()
+    assert len(told) == TRIES
+
+
+def _hang_up(listener: socket.socket) -> None:
+    at_once = struct.pack("ii", 1, 0)
+    with suppress(OSError):  # the listener is closed
+        while True:
+            peer, _ = listener.accept()
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+            peer.close()
+
+
+async def _told_by(port: int) -> list[str]:
+    place = MySQLAddress(host="127.0.0.1", port=port, user="engine", database="engine")
+
+    async def be_busy() -> None:
+        while True:
+            time.sleep(0.002)  # noqa: ASYNC251 - holds the loop up, as much work does
+            await asyncio.sleep(0)
+
+    busy = asyncio.create_task(be_busy())
+    told = []
+    for _ in range(TRIES):
+        with pytest.raises(StoreUnavailable) as refused:
+            async with open_store(place, tracer=NullTracer()):
+                pass
+        told.append(str(refused.value))
+    busy.cancel()
+    return told
