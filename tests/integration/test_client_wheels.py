@@ -132,6 +132,7 @@ async def test_a_client_calls_and_takes_ids(mesh: Mesh, client_python: Path) -> 
     ]
 
 
+@pytest.mark.slow
 def test_every_module_of_the_wheels_can_be_imported(client_python: Path, tmp_path: Path) -> None:
     """No shipped module needs one that is not shipped, nor a library that is not required."""
     modules = [name for wheel in wheels.build(tmp_path) for name in module_names(wheel)]

@@ -71,6 +71,7 @@ def test_events_are_told_heard_and_looked_at(platform: Platform) -> None:
         assert done.returncode == 0, f"{command[:3]}: {done.stderr}"
 
 
+@pytest.mark.slow
 def test_sequences_are_looked_into_repaired_taken_over_and_retired(
     platform: Platform, tmp_path: Path
 ) -> None:
