@@ -7,6 +7,8 @@ import subprocess
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from cli import wheels
 from mesh.testing import Mesh
 from sequencer.app import BLUEPRINT

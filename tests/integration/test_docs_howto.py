@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from loadtests.deployment import Platform
 
 HOWTO = Path(__file__).parents[2] / "docs" / "howto"
