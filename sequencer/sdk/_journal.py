@@ -20,7 +20,7 @@ import logging
 import os
 import struct
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -131,11 +131,11 @@ def recover(folder: Path, give_back: Callable[[Tail], None]) -> Generator[int, N
     """Give back what clients that are dead left in the folder, one lease at each step.
 
     Yields how many ids that were. What `give_back` raises ends it; the file stays
-    for another time.
+    for another time, as one does that cannot be read.
     """
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
-        with _orphan(path) as data:
-            for tail, unused in _tails(data):
+        with _orphan(path) as tails:
+            for tail, unused in tails:
                 give_back(tail)
                 if tail.lost:
                     _log.warning("ids_lost: %s: %d at most", tail.name, tail.lost)
@@ -143,21 +143,31 @@ def recover(folder: Path, give_back: Callable[[Tail], None]) -> Generator[int, N
 
 
 @contextmanager
-def _orphan(path: Path) -> Iterator[bytes]:
+def _orphan(path: Path) -> Iterator[list[tuple[Tail, int]]]:
     """What a journal says whose owner is dead, which is removed in the end; else nothing."""
+    with ExitStack() as held:
+        tails: list[tuple[Tail, int]] = []
+        is_read = False
+        with _told(path):
+            file = os.open(path, os.O_RDWR)
+            held.callback(os.close, file)
+            if _locked(file):
+                tails, is_read = [*_tails(path.read_bytes())], True
+        yield tails
+        if is_read:
+            with _told(path):
+                path.unlink()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Tell of a journal that cannot be read or removed: there are others."""
     try:
-        file = os.open(path, os.O_RDWR)
+        yield
     except FileNotFoundError:  # somebody else has just removed it
-        yield b""
-        return
-    try:
-        if _locked(file):
-            yield path.read_bytes()
-            path.unlink(missing_ok=True)
-        else:
-            yield b""
-    finally:
-        os.close(file)
+        pass
+    except (OSError, UnicodeDecodeError) as error:
+        _log.warning("journal_not_read: %s: %s", path, error)
 
 
 def _locked(file: int) -> bool:

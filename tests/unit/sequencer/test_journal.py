@@ -339,3 +339,33 @@ def test_a_spoiled_journal_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptur
         sequencer.sequence(NAME).next_id()
         until(lambda: "journal_not_read" in caplog.text)
         assert len([*chain.from_iterable(sequencer.sequence(NAME).next_ids(9_000))]) == 9_000
+
+
+@pytest.mark.parametrize("spoil", ["garbage", "folder", "forbidden"])
+def test_a_spoiled_journal_keeps_no_other_from_being_recovered(
+    spoil: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays, and is told of once; what sorts after it is given back."""
+    spoiled = tmp_path / "a.tails"
+    spoiled.mkdir() if spoil == "folder" else spoiled.write_bytes(b"\xff" * 600)
+    if spoil == "forbidden":
+        monkeypatch.setattr(os, "open", forbidding(spoiled))
+    journal = Journal(tmp_path, "dead")
+    journal.add(NAME, lease(1, 10))
+    journal.abandon()
+
+    assert recovered(tmp_path, lambda _: None) == 10
+    assert list(tmp_path.iterdir()) == [spoiled]
+    assert caplog.text.count("journal_not_read") == 1
+
+
+def forbidding(path: Path) -> Callable[..., int]:
+    """`os.open` for somebody who must not open one file; root may open all."""
+    allowed = os.open
+
+    def opened(file: Path, *others: int) -> int:
+        if file == path:
+            raise PermissionError(13, "Permission denied", str(file))
+        return allowed(file, *others)
+
+    return opened
