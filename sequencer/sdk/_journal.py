@@ -19,6 +19,7 @@ import fcntl
 import logging
 import os
 import struct
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -33,6 +34,9 @@ _SLOT: Final = 256
 _HEADER: Final = struct.Struct("<40s100s")
 _LEASE: Final = struct.Struct("<qqqq120sq")  # used, size, number, mark, name, lost
 _SUFFIX: Final = ".tails"
+_DRAFT: Final = ".new"
+_DRAFT_S: Final = 60.0
+"""A draft becomes a journal at once; the maker of an older one was killed."""
 
 _log = logging.getLogger("sequencer.sdk")
 
@@ -133,6 +137,7 @@ def recover(folder: Path, give_back: Callable[[Tail], None]) -> Generator[int, N
     Yields how many ids that were. What `give_back` raises ends it; the file stays
     for another time, as one does that cannot be read.
     """
+    _remove_drafts(folder)
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
         with _orphan(path) as tails:
             for tail, unused in tails:
@@ -156,6 +161,14 @@ def _orphan(path: Path) -> Iterator[list[tuple[Tail, int]]]:
         yield tails
         if is_read:
             with _told(path):
+                path.unlink()
+
+
+def _remove_drafts(folder: Path) -> None:
+    """Remove the journals that clients were killed in the middle of making."""
+    for path in folder.glob(f"*{_DRAFT}"):
+        with _told(path):
+            if path.stat().st_mtime < time.time() - _DRAFT_S:
                 path.unlink()
 
 
@@ -207,7 +220,7 @@ def _slot(name: str, lease: Lease, used: int, lost: int) -> bytes:
 def _created(path: Path, client_id: str) -> int:
     """A new journal, locked before anybody else can see it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".new")
+    draft = path.with_suffix(_DRAFT)
     file = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

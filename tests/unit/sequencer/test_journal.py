@@ -359,6 +359,18 @@ def test_a_spoiled_journal_keeps_no_other_from_being_recovered(
     assert caplog.text.count("journal_not_read") == 1
 
 
+def test_a_journal_that_was_never_finished_is_removed(tmp_path: Path) -> None:
+    """By the next client, unless its maker may be at it still."""
+    draft = tmp_path / "dead.new"
+    draft.touch()
+
+    assert recovered(tmp_path, lambda _: None) == 0
+    assert list(tmp_path.iterdir()) == [draft]
+    os.utime(draft, (0, 0))
+    assert recovered(tmp_path, lambda _: None) == 0
+    assert not list(tmp_path.iterdir())
+
+
 def forbidding(path: Path) -> Callable[..., int]:
     """`os.open` for somebody who must not open one file; root may open all."""
     allowed = os.open
