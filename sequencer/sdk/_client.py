@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import cache, partial
 from math import inf
 from pathlib import Path
-from threading import RLock
+from threading import TIMEOUT_MAX, RLock
 from types import TracebackType
 from typing import Final, Self
 from weakref import WeakSet
@@ -66,6 +66,9 @@ class Sequencer:
         workers: where the workers of snowflake sequences come from; None is from
             where ranges come.
         monotonic: seconds that never step back.
+
+    Raises:
+        ValueError: `survive_s` or `timeout_s` is no time: below 0, endless or none.
     """
 
     def __init__(
@@ -79,6 +82,8 @@ class Sequencer:
         workers: WorkerSource | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        _check_time("survive_s", survive_s)
+        _check_time("timeout_s", timeout_s)
         self._source = GrpcRangeSource(source) if isinstance(source, str) else source
         self._sizing = Sizing(survive_s=survive_s)
         self._timeout_s = timeout_s
@@ -307,6 +312,12 @@ class Sequencer:
             wasted=level.dropped,
             fence_jumps=level.jumps,
         )
+
+
+def _check_time(name: str, seconds: float) -> None:
+    """Refuse what nobody can wait for; a comparison with nan is never true."""
+    if not 0 <= seconds <= TIMEOUT_MAX:
+        raise ValueError(f"{name} is {seconds}: it must be from 0 to {TIMEOUT_MAX} seconds")
 
 
 @cache

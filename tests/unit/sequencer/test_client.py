@@ -9,7 +9,8 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from itertools import chain
-from math import inf
+from math import inf, nan
+from typing import Any
 
 import pytest
 
@@ -462,3 +463,13 @@ def test_threads_and_loops_share_a_sequence(source: Source) -> None:
 
     assert sorted(chain.from_iterable(taken)) == list(range(1, 120_001))
     assert all(mine == sorted(mine) for mine in taken)
+
+
+@pytest.mark.parametrize("argument", ["survive_s", "timeout_s"])
+@pytest.mark.parametrize("seconds", [nan, inf, -1.0])
+def test_what_is_no_time_is_refused_at_once(source: Source, argument: str, seconds: float) -> None:
+    """Not at the first id, by an error that does not say why."""
+    times: dict[str, Any] = {argument: seconds}
+    with pytest.raises(ValueError, match=f"{argument} is {seconds}"):
+        Sequencer(source, **times)
+    assert not source.requests
