@@ -1,4 +1,4 @@
-"""What the database says of numbers that are not confirmed."""
+"""What the database says of numbers, above all of those that are not confirmed."""
 
 from __future__ import annotations
 
@@ -110,6 +110,24 @@ _VOIDS: Final = (
     .limit(sa.bindparam("most"))
 )
 
+_ALL: Final = (
+    sa.select(run_table)
+    .where(
+        _r.sequence == _of,
+        _r.position < sa.bindparam("before"),
+        _r.since_us >= sa.bindparam("begin_us"),
+        _r.since_us < sa.bindparam("end_us"),
+    )
+    .order_by(_r.position.desc())
+    .limit(sa.bindparam("most"))
+)
+_AT: Final = (
+    sa.select(run_table)
+    .where(_r.sequence == _of, _r.position <= sa.bindparam("at"))
+    .order_by(_r.position.desc())
+    .limit(1)
+)
+
 _IS_REPORTED: Final = sa.select(report_table.c.sequence).where(
     report_table.c.day == sa.bindparam("on"), report_table.c.sequence == ALL_SEQUENCES
 )
@@ -117,7 +135,7 @@ _REPORT: Final = sa.insert(report_table)
 
 
 class SqlGaps:
-    """Reads what is not confirmed, and keeps the daily reports."""
+    """Reads what became of numbers, and keeps the daily reports."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -150,6 +168,16 @@ class SqlGaps:
         """Runs that are not confirmed, behind a position."""
         wanted = {"of": sequence, "after": after, "most": limit, **_bounds(span)}
         return [as_run(row) for row in await self._store.fetch_all(_GAPS, wanted)]
+
+    async def all(self, sequence: int, span: Span, *, before: int, limit: int) -> Sequence[Run]:
+        """Runs below a position that came to be what they are in a span, the last first."""
+        wanted = {"of": sequence, "before": before, "most": limit, **_bounds(span)}
+        return [as_run(row) for row in await self._store.fetch_all(_ALL, wanted)]
+
+    async def at(self, sequence: int, position: int) -> Sequence[Run]:
+        """The run that a position lies in; none when it was never issued."""
+        rows = await self._store.fetch_all(_AT, {"of": sequence, "at": position})
+        return [run for run in map(as_run, rows) if position < run.stop]
 
     async def voids(self, sequence: int, *, after: int, limit: int) -> Sequence[Run]:
         """Void runs, behind a position."""

@@ -15,7 +15,7 @@ from engine.sequencer.v1 import gapless_pb2_grpc as pb_grpc
 from engine.sequencer.v1 import sequencer_pb2
 from mesh import audit, context
 from mesh.clock import Clock
-from mesh.paging import PageRequest
+from mesh.paging import Page, PageRequest
 from sequencer.definition import Definition, invalid
 from sequencer.entry import Witness
 from sequencer.gapless.claims import Asked, Claim, Held
@@ -101,16 +101,10 @@ class GaplessRpc(pb_grpc.GaplessServiceServicer):
         self, request: pb.GetGapReportRequest, context: Context
     ) -> pb.GetGapReportResponse:
         definition, span = await self._period(request)
-        asked = PageRequest(
-            listing=f"gaps of {definition.name} {span.begin} {span.end}",
-            size=request.page_size,
-            token=request.page_token,
-        )
-        (after,) = asked.after_numbers(1) or (-1,)
-        uid = definition.uid
-        tally = await self._gaps.tally(uid, span, self._clock.now())
-        found = await self._gaps.gaps(uid, span, after=after, limit=asked.limit)
-        page = asked.page(found, lambda run: (run.position,))
+        if request.HasField("number"):
+            return await self._one(definition, span, request.number)
+        tally = await self._gaps.tally(definition.uid, span, self._clock.now())
+        page = await self._page(definition, span, request)
         return pb.GetGapReportResponse(
             counts=[
                 pb.StateCount(state=pb.NumberState.ValueType(state.value), count=count)
@@ -119,6 +113,34 @@ class GaplessRpc(pb_grpc.GaplessServiceServicer):
             gaps=self._runs(definition, page.entries),
             next_page_token=page.next_token,
         )
+
+    async def _one(
+        self, definition: Definition, span: Span, number: int
+    ) -> pb.GetGapReportResponse:
+        """The run that a number lies in."""
+        if span != Span():
+            raise invalid("number", "does not go with a time")
+        position = definition.position_of(number, definition.capacity)
+        found = await self._gaps.at(definition.uid, position) if position is not None else ()
+        return pb.GetGapReportResponse(gaps=self._runs(definition, found))
+
+    async def _page(
+        self, definition: Definition, span: Span, request: pb.GetGapReportRequest
+    ) -> Page[Run]:
+        what = "all" if request.all else "gaps"
+        asked = PageRequest(
+            listing=f"{what} of {definition.name} {span.begin} {span.end}",
+            size=request.page_size,
+            token=request.page_token,
+        )
+        behind = asked.after_numbers(1)
+        if request.all:
+            (before,) = behind or (definition.capacity,)
+            read = self._gaps.all(definition.uid, span, before=before, limit=asked.limit)
+        else:
+            (after,) = behind or (-1,)
+            read = self._gaps.gaps(definition.uid, span, after=after, limit=asked.limit)
+        return asked.page(await read, lambda run: (run.position,))
 
     async def _period(self, request: pb.GetGapReportRequest) -> tuple[Definition, Span]:
         """The sequence that a report is about, and the time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -335,3 +335,38 @@ async def test_a_report_of_a_time_outside_the_calendar_is_refused(stub: Stub) ->
     refused = await failure(stub.GetGapReport(request))
     assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
     assert [violation.field for violation in refused.violations] == ["from_time"]
+
+
+async def test_a_confirmed_number_is_told_of(stub: Stub, clock: Clock) -> None:
+    """In a dispute: who has it, since when, by which reservation; also of what nobody ever got."""
+    await reserve(stub, 2, ttl=timedelta(seconds=5))
+    clock.advance(5)
+    held = await reserve(stub, 3)
+    clock.advance(2)
+    await confirm(stub, held, 1, 2)
+
+    (run,) = (await report(stub, number=2)).gaps
+
+    assert (run.first, run.last, run.state) == (1, 2, pb.NUMBER_STATE_CONFIRMED)
+    assert (run.holder, run.reservation) == ("mesh:loan/a", held.reservation)
+    assert run.since_time.ToDatetime(UTC) == clock.now()
+    assert (await report(stub, number=3)).gaps[0].state == pb.NUMBER_STATE_RESERVED
+    assert not (await report(stub, number=4)).gaps
+    assert not (await report(stub, number=0)).gaps
+    late = pb.GetGapReportRequest(name=NAME, number=2)
+    late.from_time.FromSeconds(1)
+    assert (await failure(stub.GetGapReport(late))).reason == "INVALID_ARGUMENT"
+
+
+async def test_all_numbers_are_told_of_the_last_first(stub: Stub) -> None:
+    """Confirmed or not; pages follow each other."""
+    for count in (1, 2, 1):
+        await confirm(stub, await reserve(stub, count))
+    await reserve(stub)
+
+    first = await report(stub, all=True, page_size=2)
+    second = await report(stub, all=True, page_size=2, page_token=first.next_page_token)
+
+    told = [(run.first, run.last) for run in (*first.gaps, *second.gaps)]
+    assert told == [(5, 5), (4, 4), (2, 3), (1, 1)]
+    assert not second.next_page_token
