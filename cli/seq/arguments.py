@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
@@ -18,6 +19,42 @@ JS_SAFE: Final = 2**53 - 1
 
 JS_LAYOUT: Final = "41:5:7"
 """53 bits: 69 years, 32 workers with 128 ids a millisecond each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """Reads whole numbers within bounds: the `parser` of an option or argument."""
+
+    low: int
+    high: int
+
+    def __call__(self, text: str) -> int:
+        """The number; another ends the program with the exit code of a wrong command line."""
+        number = self.read(text)
+        if number is None:
+            raise typer.BadParameter(f"'{text}' is no whole number {self}")
+        return number
+
+    def read(self, text: str) -> int | None:
+        """The number; None when it is none, or out of bounds."""
+        try:
+            number = int(text)
+        except ValueError:
+            return None
+        return number if self.low <= number <= self.high else None
+
+    def __str__(self) -> str:
+        return f"from {self.low} to {self.high}"
+
+
+INT64: Final = Whole(low=-(2**63), high=2**63 - 1)
+"""Ids, and what else the contract has as an int64."""
+
+COUNTED: Final = Whole(low=0, high=INT64.high)
+POSITIVE: Final = Whole(low=1, high=INT64.high)
+INCREMENT: Final = Whole(low=-1_000_000_000, high=1_000_000_000)
+BITS: Final = Whole(low=0, high=2**31 - 1)
+"""A part of a layout; the contract has it as an int32, and the sequencer says what works."""
 
 Name = Annotated[str, typer.Argument(help="Name of the sequence: 'customer.follow_up'.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -60,14 +97,15 @@ def caller(text: str) -> pb.Caller:
     from engine.sequencer.v1 import sequencer_pb2 as pb
 
     name, equals, quota = text.partition("=")
-    quota = quota.replace(",", "").replace("_", "")
-    if not name or (equals and not quota.isdecimal()):
+    number = COUNTED.read(quota.replace(",", "")) if equals else 0
+    if not name or number is None:
         fail(
             f"'{text}' is no caller",
-            "Write NAME or NAME=IDS_A_DAY: mesh:action=100000 for a service, a user's id else.",
+            "Write NAME or NAME=IDS_A_DAY: mesh:action=100000 for a service, a user's id else."
+            f" Ids a day are {COUNTED}.",
             code=2,
         )
-    return pb.Caller(name=name, daily_quota=int(quota or 0))
+    return pb.Caller(name=name, daily_quota=number)
 
 
 def serial(template: str, zone: str, reset: Reset) -> pb.SerialFormat:
@@ -84,13 +122,15 @@ def layout(text: str, epoch: str, *, js: bool) -> pb.SnowflakeLayout:
     from engine.sequencer.v1 import sequencer_pb2 as pb
 
     parts = (text or (JS_LAYOUT if js else "41:10:12")).split(":")
-    if len(parts) not in (3, 4) or not all(part.isdecimal() for part in parts):
+    numbers = [number for part in parts if (number := BITS.read(part)) is not None]
+    if len(parts) not in (3, 4) or len(numbers) != len(parts):
         fail(
             f"--layout {text} is no layout",
-            "Write TIME:WORKER:SEQUENCE bits, and :MS for the tick if it is not 1 ms: 41:10:12.",
+            "Write TIME:WORKER:SEQUENCE bits, and :MS for the tick if it is not 1 ms: 41:10:12."
+            f" Each is {BITS}.",
             code=2,
         )
-    time_bits, worker_bits, sequence_bits, *tick = map(int, parts)
+    time_bits, worker_bits, sequence_bits, *tick = numbers
     bits = time_bits + worker_bits + sequence_bits
     if js and bits > 53:
         fail(f"--layout {text} has {bits} bits", "With --js ids have 53 at most.", code=2)

@@ -9,7 +9,7 @@ import typer
 
 from cli.output import fail, print_table
 from cli.seq import numbers, shown, workers
-from cli.seq.arguments import Name
+from cli.seq.arguments import INT64, Name
 from cli.seq.connection import connected, get, paged, sequencer
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ _When = Annotated[
 def inspect(
     name: Name,
     id_: Annotated[
-        int | None, typer.Argument(metavar="[ID]", help="Show who got this id, instead.")
+        int | None,
+        typer.Argument(parser=INT64, metavar="[ID]", help="Show who got this id, instead."),
     ] = None,
 ) -> None:
     """Show all there is to a sequence; or, of one id, who got it and all that became of it.
@@ -62,7 +63,9 @@ def inspect(
 def audit(
     name: Name,
     *,
-    id_: Annotated[int | None, typer.Option("--id", help="What became of this id.")] = None,
+    id_: Annotated[
+        int | None, typer.Option("--id", parser=INT64, help="What became of this id.")
+    ] = None,
     caller: Annotated[str, typer.Option(help="Of this caller: 'mesh:action'.")] = "",
     since: _When = "",
     until: _When = "",

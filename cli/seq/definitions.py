@@ -9,7 +9,7 @@ import typer
 
 from cli.output import fail, print_table
 from cli.seq import arguments, shown
-from cli.seq.arguments import Kind, Name, Reset, Yes
+from cli.seq.arguments import INCREMENT, INT64, Kind, Name, Reset, Yes
 from cli.seq.connection import get, paged, sequencer
 
 if TYPE_CHECKING:
@@ -28,10 +28,18 @@ def create(
             " gapless: every number used or accounted for. snowflake: ordered by time."
         ),
     ] = Kind.SEGMENT,
-    start: Annotated[int | None, typer.Option(help="First id; --min by default.")] = None,
-    min_value: Annotated[int | None, typer.Option("--min", help="Lowest id: 1.")] = None,
-    max_value: Annotated[int | None, typer.Option("--max", help="Highest id: 2^63 - 1.")] = None,
-    increment: Annotated[int, typer.Option(help="From one id to the next; may be negative.")] = 1,
+    start: Annotated[
+        int | None, typer.Option(parser=INT64, help="First id; --min by default.")
+    ] = None,
+    min_value: Annotated[
+        int | None, typer.Option("--min", parser=INT64, help="Lowest id: 1.")
+    ] = None,
+    max_value: Annotated[
+        int | None, typer.Option("--max", parser=INT64, help="Highest id: 2^63 - 1.")
+    ] = None,
+    increment: Annotated[
+        int, typer.Option(parser=INCREMENT, help="From one id to the next; may be negative.")
+    ] = 1,
     cycle: Annotated[bool, typer.Option("--cycle", help="Begin again at the end.")] = False,
     js: Annotated[
         bool, typer.Option("--js", help="No id above 2^53 - 1: safe in JavaScript.")
@@ -165,11 +173,11 @@ def callers(
     """
     from engine.sequencer.v1 import sequencer_pb2 as pb
 
+    added = {one.name: one for one in map(arguments.caller, add or ())}
     with sequencer() as stub:
         known = get(stub, name)
-        if add or remove:
-            wanted = {one.name: one for one in known.callers}
-            wanted |= {one.name: one for one in map(arguments.caller, add or ())}
+        if added or remove:
+            wanted = {one.name: one for one in known.callers} | added
             for gone in remove or ():
                 if wanted.pop(gone, None) is None:
                     fail(f"'{gone}' is not among the callers", f"'engine seq callers {name}'.")

@@ -8,7 +8,7 @@ import typer
 
 from cli.output import print_table
 from cli.seq import arguments, shown
-from cli.seq.arguments import Name, Yes
+from cli.seq.arguments import INT64, Name, Yes
 from cli.seq.connection import connected, get, paged, sequencer
 from cli.seq.definitions import print_sequences
 from cli.seq.numbers import print_runs
@@ -73,7 +73,9 @@ def retire(name: Name, *, yes: Yes = False) -> None:
 def fence(
     name: Name,
     *,
-    at_least: Annotated[int, typer.Option(help="The last id that may have been used.")],
+    at_least: Annotated[
+        int, typer.Option(parser=INT64, help="The last id that may have been used.")
+    ],
     yes: Yes = False,
 ) -> None:
     """Jump over all ids up to one, which may have been used: they are never granted.

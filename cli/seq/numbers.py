@@ -10,7 +10,7 @@ import typer
 
 from cli.output import fail, print_table
 from cli.seq import arguments, shown
-from cli.seq.arguments import Name, Yes
+from cli.seq.arguments import INT64, POSITIVE, Name, Yes
 from cli.seq.connection import connected, paged
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ _HEADERS: Final = (
     *("First", "Last", "Numbers", "State", "Since", "Expires", "Reservation", "Holder", "Reason"),
 )
 
-Reservation = Annotated[int, typer.Argument(min=1, help="As 'reserve' printed it.")]
-Token = Annotated[int, typer.Argument(min=1, help="As 'reserve' printed it.")]
+Reservation = Annotated[int, typer.Argument(parser=POSITIVE, help="As 'reserve' printed it.")]
+Token = Annotated[int, typer.Argument(parser=POSITIVE, help="As 'reserve' printed it.")]
 Chosen = Annotated[
     list[int] | None,
-    typer.Argument(metavar="[NUMBER]...", help="Of the reservation; all by default."),
+    typer.Argument(parser=INT64, metavar="[NUMBER]...", help="Of the reservation; all by default."),
 ]
 
 
@@ -140,7 +140,7 @@ def voids(name: Name) -> None:
 
 def void(
     name: Name,
-    numbers: Annotated[list[int], typer.Argument(help="Each was given out once.")],
+    numbers: Annotated[list[int], typer.Argument(parser=INT64, help="Each was given out once.")],
     *,
     reason: Annotated[str, typer.Option(help="Why; auditors read it.")],
     yes: Yes = False,

@@ -80,7 +80,7 @@ def when(text: str, now: datetime) -> datetime:
         if text[-1:] in _UNITS and text[:-1].isdecimal():
             return now - int(text[:-1]) * _UNITS[text[-1]]
         found = datetime.fromisoformat(text)
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         fail(
             f"'{text}' is no time",

@@ -12,7 +12,7 @@ import typer
 
 from cli.output import fail, print_table, terminal
 from cli.seq import arguments, shown
-from cli.seq.arguments import Kind, Name
+from cli.seq.arguments import INT64, Kind, Name
 from cli.seq.connection import find, sequencer
 from cli.seq.definitions import print_sequences
 
@@ -73,7 +73,9 @@ def import_(
             "--from", metavar="URL", help="mysql://user@host:port/database or sqlite:///path."
         ),
     ],
-    start: Annotated[int, typer.Option(help="First id here; above all that there are.")],
+    start: Annotated[
+        int, typer.Option(parser=INT64, help="First id here; above all that there are.")
+    ],
     table: Annotated[str, typer.Option(help="Table that holds the ids.")] = "",
     column: Annotated[str, typer.Option(help="Its column.")] = "",
     sequence: Annotated[str, typer.Option(help="Or a SEQUENCE of MariaDB or TiDB.")] = "",
