@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -23,6 +24,7 @@ READ_S: Final = 120.0
 CONNECT_S: Final = 10.0
 PASSWORD: Final = "MYSQL_PWD"  # noqa: S105 - the variable, as MySQL's own clients have it
 
+_URLS: Final = "Write mysql://user@host:port/database or sqlite:///path/to/file.db."
 _AUTO_INCREMENT: Final = (
     "SELECT auto_increment FROM information_schema.tables"
     " WHERE table_schema = DATABASE() AND table_name = %s"
@@ -223,7 +225,11 @@ def opened(url: str, place: Place, password_file: Path | None) -> OldIds:
     Raises:
         OldStoreError: the URL or what else is given cannot be used.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 3306
+    except ValueError as error:  # its text may have a password in it
+        raise OldStoreError("the URL of --from has no host and port", _URLS) from error
     if parts.scheme == "sqlite":
         if place.column is None:
             raise OldStoreError("SQLite has no sequences", "Give --table and --column.")
@@ -231,7 +237,7 @@ def opened(url: str, place: Place, password_file: Path | None) -> OldIds:
     if parts.scheme != "mysql" or not parts.hostname or not parts.path.strip("/"):
         raise OldStoreError(
             f"'{parts.scheme}://{parts.hostname or ''}{parts.path}' is no store that is known",
-            "Write mysql://user@host:port/database or sqlite:///path/to/file.db.",
+            _URLS,
         )
     if parts.password is not None:
         raise OldStoreError(
@@ -240,7 +246,7 @@ def opened(url: str, place: Place, password_file: Path | None) -> OldIds:
         )
     server = Server(
         host=parts.hostname,
-        port=parts.port or 3306,
+        port=port,
         user=unquote(parts.username or "root"),
         database=unquote(parts.path.strip("/")),
         password=_secret(password_file) if password_file else os.environ.get(PASSWORD, ""),
@@ -271,11 +277,12 @@ def _whole(found: Any) -> int | None:
     """A whole number; None for an empty table.
 
     Raises:
-        OldStoreError: it is something else; texts, say, do not rise as numbers do.
+        OldStoreError: it is something else: a date, say, or a text, which does not rise
+            as numbers do.
     """
     if found is None:
         return None
-    if isinstance(found, str | bytes | float) or int(found) != found:
+    if not isinstance(found, int | Decimal) or found % 1:
         raise OldStoreError(
             "the column does not hold whole numbers", "Name the column that has the ids."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,9 @@ def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     [
         ("postgres://db/shop", "is no store"),
         ("mysql://db", "is no store"),
+        ("mysql://shop:secret@db:port/shop", "no host and port"),
+        ("mysql://shop:secret@db:70000/shop", "no host and port"),
+        ("mysql://shop:secret@[db/shop", "no host and port"),
         ("mysql://shop:secret@db/shop", "password in a URL"),
     ],
 )
@@ -185,13 +189,29 @@ def test_a_start_is_suggested_with_room_for_a_day() -> None:
     assert readings(100, 100, upcoming=9_999).start() == 11_000
 
 
+class Highest(Tidb):
+    """A server whose column holds something else than integers."""
+
+    def __init__(self, maximum: object) -> None:
+        super().__init__()
+        self._maximum = maximum
+
+    def _rows(self, text: str) -> Sequence[Sequence[Any]]:
+        return [(self._maximum,)] if "MAX" in text else [(None,)]
+
+
 def test_numbers_of_any_exact_type_are_read() -> None:
     """DECIMAL columns and unsigned ones hold whole numbers as well."""
-
-    class Decimals(Tidb):
-        def _rows(self, text: str) -> Sequence[Sequence[Any]]:
-            return [(Decimal(2**64),)] if "MAX" in text else [(None,)]
-
-    server: Any = Decimals()
+    server: Any = Highest(Decimal(2**64))
     old = MySqlColumn(server=server, table="orders", column="id")
     assert old.read() == Reading(maximum=2**64)
+
+
+@pytest.mark.parametrize(
+    "maximum", [date(2026, 11, 26), timedelta(hours=1), Decimal("7.5"), 7.0, "7", b"7"]
+)
+def test_a_column_of_anything_else_is_refused(maximum: object) -> None:
+    """Dates, times, texts and fractions are no ids."""
+    server: Any = Highest(maximum)
+    with pytest.raises(OldStoreError, match="whole numbers"):
+        MySqlColumn(server=server, table="orders", column="id").read()
