@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -10,7 +12,7 @@ import typer
 from cli.output import fail, print_table
 from cli.seq import numbers, shown, workers
 from cli.seq.arguments import INT64, Name
-from cli.seq.connection import connected, get, paged, sequencer
+from cli.seq.connection import connected, get, paged
 
 if TYPE_CHECKING:
     from engine.sequencer.v1 import sequencer_pb2 as pb
@@ -81,7 +83,8 @@ def audit(
 
     The log is what allocates, so it is complete for as long as it is kept. Of a
     serial that begins anew each period has a log of its own:
-    'loan.contract@20261126'.
+    'loan.contract@20261126'. Of a gapless sequence it shows its numbers, the
+    last ones first: who has them since when, by which reservation ("of entry").
 
     Examples: engine seq audit shop.order --caller mesh:action --since 2026-11-26
 
@@ -89,20 +92,31 @@ def audit(
 
               engine seq audit shop.order --fences
     """
+    from engine.sequencer.v1.sequencer_pb2_grpc import SequencerServiceStub
+
     if id_ is not None and (caller or since or until or fences or usage):
-        fail("--id goes with no other filter", "'inspect NAME ID' does the same.", code=2)
+        fail("--id goes with no other filter", "Give it alone, or 'inspect NAME ID'.", code=2)
     if usage and (caller or fences):
         fail("--usage is of all callers", "Give --since and --until with it.", code=2)
-    with sequencer() as stub:
-        if id_ is not None:
-            _print_history(stub, get(stub, name), id_)
+    with connected() as channel:
+        stub = SequencerServiceStub(channel)
+        known = get(stub, name)
+        if is_gapless := shown.kind(known) == "gapless":
+            _refuse_ranges(name, is_asked=fences or usage)
+        if id_ is not None and is_gapless:
+            _print_log(numbers.entries(channel, known.name, id_), known.name)
+        elif id_ is not None:
+            _print_history(stub, known, id_)
         elif usage:
             _print_usage(stub, name, since, until)
         else:
             request = _log_request(name, caller, since, until, fences=fences)
             found = paged(stub.ListLeases, request, "leases", limit=limit)
-            headers, row = (_FENCE_HEADERS, _fence_row) if fences else (_LOG_HEADERS, log_row)
-            print_table(headers, map(row, found), title=name, styles=shown.STYLES)
+            if fences:
+                print_table(_FENCE_HEADERS, map(_fence_row, found), title=name)
+                return
+            of_numbers = numbers.log(channel, request) if is_gapless else ()
+            _print_log(islice(chain(of_numbers, map(log_row, found)), limit), name)
 
 
 def log_row(entry: pb.Lease) -> tuple[str, ...]:
@@ -160,7 +174,20 @@ def _print_history(stub: SequencerServiceStub, known: pb.Sequence, id_: int) -> 
             f"'engine seq peek {known.name}' shows how far it is; entries are kept"
             f" for {known.retention_days} days.",
         )
-    print_table(_LOG_HEADERS, map(log_row, found), title=f"{known.name} {id_}", styles=shown.STYLES)
+    _print_log(map(log_row, found), f"{known.name} {id_}")
+
+
+def _print_log(rows: Iterable[tuple[str, ...]], title: str) -> None:
+    print_table(_LOG_HEADERS, rows, title=title, styles=shown.STYLES)
+
+
+def _refuse_ranges(name: str, *, is_asked: bool) -> None:
+    if is_asked:
+        fail(
+            f"the numbers of '{name}' are in no log of ranges",
+            f"'engine seq gaps {name} --counts' counts them, those in doubt among them.",
+            code=2,
+        )
 
 
 def _print_usage(stub: SequencerServiceStub, name: str, since: str, until: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -175,21 +175,30 @@ def next_of(channel: grpc.Channel, known: sequencer_pb2.Sequence) -> int | None:
 
 def history(channel: grpc.Channel, known: sequencer_pb2.Sequence, number: int) -> None:
     """Show what became of a number; ends the program when nobody ever got it."""
+    from engine.sequencer.v1.gapless_pb2_grpc import GaplessServiceStub
+
+    print_runs(iter(_of(GaplessServiceStub(channel), known.name, number)), known.name)
+
+
+def entries(channel: grpc.Channel, name: str, number: int) -> Iterator[tuple[str, ...]]:
+    """What became of a number, as lines of a log; ends the program when nobody ever got it."""
+    from engine.sequencer.v1.gapless_pb2_grpc import GaplessServiceStub
+
+    return map(_entry, _of(GaplessServiceStub(channel), name, number))
+
+
+def log(channel: grpc.Channel, like: sequencer_pb2.ListLeasesRequest) -> Iterator[tuple[str, ...]]:
+    """What became of all numbers that a request for a log is about, the last ones first."""
     from engine.sequencer.v1 import gapless_pb2 as pb
     from engine.sequencer.v1.gapless_pb2_grpc import GaplessServiceStub
 
-    stub = GaplessServiceStub(channel)
-    steps, off = divmod(number - known.start, known.increment)
-    if off or not 0 <= steps < _issued(stub, known.name):
-        fail(
-            f"'{known.name}' has not given out {number}",
-            f"'engine seq peek {known.name}' shows how far it is.",
-        )
-    request = pb.GetGapReportRequest(name=known.name)
-    runs = paged(stub.GetGapReport, request, "gaps")
-    found = next((run for run in runs if _holds(run, number)), None)
-    confirmed = pb.NumberRun(first=number, last=number, size=1, state=pb.NUMBER_STATE_CONFIRMED)
-    print_runs(iter([found or confirmed]), known.name)
+    request = pb.GetGapReportRequest(name=like.name, all=True)
+    for bound in ("from_time", "until_time"):
+        if like.HasField(bound):
+            getattr(request, bound).CopyFrom(getattr(like, bound))
+    for run in paged(GaplessServiceStub(channel).GetGapReport, request, "gaps"):
+        if like.caller in ("", run.holder.partition("/")[0]):
+            yield _entry(run)
 
 
 def print_runs(runs: Iterator[pb.NumberRun], title: str) -> None:
@@ -204,8 +213,31 @@ def _issued(stub: GaplessServiceStub, name: str) -> int:
     return sum(one.count for one in stub.GetGapReport(request).counts)
 
 
-def _holds(run: pb.NumberRun, number: int) -> bool:
-    return min(run.first, run.last) <= number <= max(run.first, run.last)
+def _of(stub: GaplessServiceStub, name: str, number: int) -> Sequence[pb.NumberRun]:
+    from engine.sequencer.v1 import gapless_pb2 as pb
+
+    request = pb.GetGapReportRequest(name=name, number=number)
+    found = stub.GetGapReport(request).gaps
+    if not found:
+        fail(
+            f"'{name}' has not given out {number}",
+            f"'engine seq peek {name}' shows how far it is.",
+        )
+    return found
+
+
+def _entry(run: pb.NumberRun) -> tuple[str, ...]:
+    return (
+        "-",
+        _state(run.state),
+        str(run.first),
+        str(run.last),
+        shown.amount(run.size),
+        shown.plain(run.holder),
+        str(run.reservation or "-"),
+        shown.moment(run.since_time),
+        shown.plain(run.reason) or "-",
+    )
 
 
 def _row(run: pb.NumberRun) -> tuple[str, ...]:

@@ -503,6 +503,31 @@ async def test_a_gapless_number_is_inspected(engine: Engine) -> None:
     assert "has not given out 3" in refusal(await engine("inspect", "shop.invoice", "3"))
 
 
+async def test_the_audit_says_who_used_a_number(engine: Engine) -> None:
+    """One that was confirmed, too: who, when, by which reservation; and the sequence's changes."""
+    await engine("create", "shop.invoice", "--kind", "gapless")
+    held = rows(await engine("reserve", "shop.invoice", "-n", "2"))
+    await engine("confirm", "shop.invoice", *held[0][1:3], "1")
+
+    (inspected,) = rows(await engine("inspect", "shop.invoice", "1"))
+    (one,) = rows(await engine("audit", "shop.invoice", "--id", "1"))
+    log = rows(await engine("audit", "shop.invoice"))
+
+    assert inspected[6:8] == [held[0][1], one[5]]
+    assert inspected[4] == one[7] != "-"
+    assert one[:5] == ["-", "confirmed", "1", "1", "1"]
+    assert one[5].startswith(f"mesh:{OPERATOR}/cli-")
+    assert one[6] == held[0][1]
+    assert [line[1] for line in log] == ["reserved", "confirmed", "created"]
+    assert log[1] == one
+    assert rows(await engine("audit", "shop.invoice", "-n", "1")) == log[:1]
+    assert rows(await engine("audit", "shop.invoice", "--caller", "mesh:other")) == []
+    assert rows(await engine("audit", "shop.invoice", "--until", "2020-01-01")) == []
+    said = refusal(await engine("audit", "shop.invoice", "--id", "3"))
+    assert "has not given out 3" in said
+    assert "gaps shop.invoice" in refusal(await engine("audit", "shop.invoice", "--usage"), 2)
+
+
 async def test_what_was_taken_of_numbers_is_not_guessed(engine: Engine) -> None:
     """They are in no log of ranges: 0 would be a lie."""
     await engine("create", "shop.invoice", "--kind", "gapless")
