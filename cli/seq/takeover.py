@@ -13,11 +13,14 @@ import typer
 from cli.output import fail, print_table, terminal
 from cli.seq import arguments, shown
 from cli.seq.arguments import INT64, Kind, Name
-from cli.seq.connection import find, sequencer
+from cli.seq.connection import connected, find, sequencer
 from cli.seq.definitions import print_sequences
 
 if TYPE_CHECKING:
+    import grpc
+
     from cli.seq.old_store import OldIds, Reading
+    from engine.sequencer.v1 import sequencer_pb2 as pb
 
 MAX_WAIT_S: Final = 3_600.0
 DAY_S: Final = 86_400.0
@@ -121,13 +124,30 @@ def import_(
 
 def _refuse_used(name: str) -> None:
     """End the program when the sequence has granted ids: there is nothing to take over."""
-    with sequencer() as stub:
-        known = find(stub, name)
-    if known is not None and (not known.HasField("next_value") or known.next_value != known.start):
-        fail(
-            f"'{name}' has granted ids already",
-            "Import into a new sequence; to jump over ids, 'engine seq fence' is there.",
-        )
+    from engine.sequencer.v1.sequencer_pb2_grpc import SequencerServiceStub
+
+    with connected() as channel:
+        known = find(SequencerServiceStub(channel), name)
+        if known is not None and _has_granted(channel, known):
+            fail(
+                f"'{name}' has granted ids already",
+                "Import into a new sequence; to jump over ids, 'engine seq fence' is there.",
+            )
+
+
+def _has_granted(channel: grpc.Channel, known: pb.Sequence) -> bool:
+    """Whether anybody got ids; of a snowflake nobody knows, and its kind is refused later."""
+    from engine.sequencer.v1 import gapless_pb2
+    from engine.sequencer.v1.gapless_pb2_grpc import GaplessServiceStub
+
+    match shown.kind(known):
+        case "gapless":
+            request = gapless_pb2.GetGapReportRequest(name=known.name, page_size=1)
+            counts = GaplessServiceStub(channel).GetGapReport(request).counts
+            return any(one.count for one in counts)
+        case "snowflake":
+            return False
+    return not known.HasField("next_value") or known.next_value != known.start
 
 
 def _pause(seconds: float) -> None:

@@ -22,11 +22,13 @@ from sequencer.app import BLUEPRINT
 
 Engine = Callable[..., Awaitable[Result]]
 
+RIGHTS = {"read", "create", "lease", "reserve"}
+
 
 @pytest.fixture
 async def engine(mesh: Mesh) -> Engine:
     """Runs `engine seq …` as the local operator would."""
-    mesh.trust(OPERATOR, {"sequencer.read", "sequencer.create", "sequencer.lease"})
+    mesh.trust(OPERATOR, {f"sequencer.{right}" for right in RIGHTS})
     await mesh.start(BLUEPRINT)
     environ = {"ENGINE_VAR": str(mesh.settings.var)}
 
@@ -102,6 +104,31 @@ async def test_a_sequence_that_has_granted_is_not_taken_over_into(
     refused = await engine(*arguments, "500")
     assert refused.exit_code == 1
     assert "has granted ids already" in refused.stderr
+
+
+async def test_a_gapless_sequence_that_has_given_numbers_is_not_taken_over_into(
+    engine: Engine, orders: tuple[str, ...]
+) -> None:
+    """Also when they came back; until then the import may be run again."""
+    again = ("import", "shop.invoice", *orders, "--start", "500", "--kind", "gapless")
+    for _ in range(2):
+        assert (await engine(*again)).exit_code == 0
+    made = await engine("reserve", "shop.invoice")
+    _, reservation, token, *_ = made.stdout.splitlines()[1].split("\t")
+    await engine("release", "shop.invoice", reservation, token)
+
+    refused = await engine(*again)
+    assert refused.exit_code == 1
+    assert "has granted ids already" in refused.stderr
+
+
+async def test_a_snowflake_is_not_taken_over_into(engine: Engine, orders: tuple[str, ...]) -> None:
+    """It has no first id, and is not said to have granted any."""
+    await engine("create", "trace.span", "--kind", "snowflake")
+
+    refused = await engine("import", "trace.span", *orders, "--start", "500")
+    assert refused.exit_code == 1
+    assert "other settings" in refused.stderr
 
 
 async def test_a_writer_that_goes_on_below_the_start_is_warned_of(
