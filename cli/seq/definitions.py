@@ -82,6 +82,8 @@ def create(
     """
     from engine.sequencer.v1 import sequencer_pb2 as pb
 
+    if increment == 0:  # in the contract that is no increment at all, and so 1
+        fail("--increment 0 would give the same id for ever", "1 is the default.", code=2)
     if (layout or epoch) and kind is not Kind.SNOWFLAKE:
         fail("--layout and --epoch belong to --kind snowflake", code=2)
     if (zone or reset is not Reset.NEVER) and not serial:

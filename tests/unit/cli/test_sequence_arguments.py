@@ -34,6 +34,7 @@ def refused(folder: Path, *arguments: object) -> str:
         (("create", "a.b", "--max", 2**63), INT64),
         (("create", "a.b", "--max", "many"), INT64),
         (("create", "a.b", "--increment", 10**9 + 1), "from -1000000000 to 1000000000"),
+        (("create", "a.b", "--increment", 0), "the same id for ever"),
         (("create", "a.b", "--caller", f"mesh:a={2**63}"), f"from 0 to {2**63 - 1}"),
         (("create", "a.b", "--caller", "mesh:a=" + "9" * 5_000), f"from 0 to {2**63 - 1}"),
         (("callers", "a.b", "--add", f"mesh:a={2**63}"), f"from 0 to {2**63 - 1}"),
@@ -53,7 +54,7 @@ def refused(folder: Path, *arguments: object) -> str:
 def test_a_number_beyond_its_range_is_refused_with_that(
     tmp_path: Path, arguments: tuple[object, ...], said: str
 ) -> None:
-    """Wherever it stands, as a wrong command line, before a call."""
+    """Wherever it stands, as a wrong command line, before a call; no increment is 0."""
     assert said in refused(tmp_path, *arguments)
 
 
