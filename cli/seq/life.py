@@ -84,7 +84,8 @@ def fence(
     knows how far the sequence had come. While a server's journal or a client
     that holds ids is left, the jump happens by itself, and 'engine seq audit
     NAME --fences' shows it. The highest id in the tables that use the sequence
-    is where to begin; docs/howto/sequencer.md has the rest.
+    is where to begin; docs/howto/sequencer.md has the rest. Ids that were granted
+    and not used are given up, also when the sequence has come further already.
 
     Example: engine seq fence shop.order --at-least 250000
     """
@@ -99,10 +100,21 @@ def fence(
             arguments.confirm(f"Jump over all ids up to {at_least}?")
         request = pb.FenceSequenceRequest(name=name, at_least=at_least)
         after = stub.FenceSequence(request).sequence
-    if after.epoch == known.epoch:
-        typer.echo(f"'{name}' is behind {at_least} already; nothing was changed.")
-        return
-    typer.echo(f"'{name}' goes on with {after.next_value}; epoch {after.epoch}.")
+    typer.echo(f"'{name}' {_fenced(known, after, at_least)}.")
+
+
+def _fenced(before: pb.Sequence, after: pb.Sequence, at_least: int) -> str:
+    """What a fence came to."""
+    if after.epoch == before.epoch:
+        return f"is behind {at_least} already; nothing was changed"
+    if not after.HasField("next_value"):
+        return f"has no ids left to grant; epoch {after.epoch}"
+    if after.next_value == before.next_value:
+        return (
+            f"was behind {at_least} already, and goes on with {after.next_value}; what clients"
+            f" hold or have returned is given up; epoch {after.epoch}"
+        )
+    return f"goes on with {after.next_value}; epoch {after.epoch}"
 
 
 def _moved(stub: SequencerServiceStub, name: str, state: pb.SequenceState.ValueType) -> pb.Sequence:

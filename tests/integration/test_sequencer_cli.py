@@ -275,6 +275,22 @@ async def test_the_fence_is_moved_by_hand_and_seen(engine: Engine) -> None:
     assert (await engine("next", "shop.order")).stdout == "501\n"
 
 
+async def test_a_fence_tells_what_it_came_to(engine: Engine) -> None:
+    """Also where no id is jumped over, and where none is left."""
+    await engine("create", "shop.order", "--max", "500")
+    await engine("next", "shop.order", "-n", "10")
+
+    behind = await engine("fence", "shop.order", "--at-least", "5", "--yes")
+    end = await engine("fence", "shop.order", "--at-least", "500", "--yes")
+
+    assert behind.stdout == (
+        "'shop.order' was behind 5 already, and goes on with 11;"
+        " what clients hold or have returned is given up; epoch 1.\n"
+    )
+    assert end.stdout == "'shop.order' has no ids left to grant; epoch 2.\n"
+    assert "no ids left" in refusal(await engine("peek", "shop.order"))
+
+
 async def test_a_drained_sequence_grants_nothing_until_it_is_opened(engine: Engine) -> None:
     """Draining shows what is still held; undone, ids go on."""
     await engine("create", "shop.order")
