@@ -33,11 +33,12 @@ def test_numbers_are_signed_given_back_and_kept() -> None:
 
 
 def test_the_commands_reserve_void_and_report(platform: Platform) -> None:
-    """One after another on a platform; the report tells of all three numbers."""
+    """One after another on a platform; the report and the audit tell of the numbers."""
     path = os.pathsep.join([str(Path(sys.executable).parent), platform.environ["PATH"]])
     environ = {**platform.environ, "PATH": path}
 
     said = [ran(shlex.split(command), environ) for command in console(PAGE.name)]
 
-    assert len(said) == 4
-    assert "form spoiled at the printer" in said[-1]
+    assert len(said) == 7
+    assert "form spoiled at the printer" in said[3]
+    assert all("reserved" in told for told in said[4:])
