@@ -20,6 +20,7 @@ from sequencer.gapless import (
     Recent,
     SqlGaps,
     SqlNumbers,
+    SqlProgress,
     Watch,
 )
 from sequencer.journal import WitnessJournal
@@ -47,7 +48,16 @@ def build(parts: Parts) -> Service:
     directory = Directory(catalogue, parts.clock)
     allocator = Allocator(directory, log, witnesses, parts.telemetry.meters, looks=log.looks)
     plans, memory = Plans(log, witnesses), Memory(journal)
-    sequencer = Sequencer(catalogue, log, allocator, plans, parts.clock, numbers=memory.newest)
+    recent = Recent(directory, parts.clock)
+    sequencer = Sequencer(
+        catalogue,
+        log,
+        allocator,
+        plans,
+        parts.clock,
+        numbers=memory.newest,
+        progress=SqlProgress(parts.store),
+    )
     contract = sequencer_pb2.DESCRIPTOR.services_by_name["SequencerService"]
     servicer = SequencerRpc(sequencer, parts.clock)
     return Service(
@@ -57,7 +67,7 @@ def build(parts: Parts) -> Service:
                 descriptor=serial_pb2.DESCRIPTOR.services_by_name["SerialService"],
                 implementation=SerialRpc(Serials(directory, sequencer, parts.clock)),
             ),
-            _gapless(parts, directory, memory, peers),
+            _gapless(parts, recent, memory, peers),
             _snowflake(parts, directory, journal),
         ],
         resources=[
@@ -69,7 +79,7 @@ def build(parts: Parts) -> Service:
                 catalogue,
                 log,
                 sequences=sequencer,
-                used=allocator,
+                used=[allocator, recent],
                 clock=parts.clock,
                 meters=parts.telemetry.meters,
             ),
@@ -86,10 +96,10 @@ def _log(parts: Parts) -> HomeLog | RedisLog:
     return RedisLog(parts.redis, parts.store, parts.clock, parts.telemetry.meters)
 
 
-def _gapless(parts: Parts, directory: Directory, memory: Memory, peers: MeshPeers) -> Servicer:
+def _gapless(parts: Parts, recent: Recent, memory: Memory, peers: MeshPeers) -> Servicer:
     meters = parts.telemetry.meters
     watch = Watch(SqlNumbers(parts.store), memory, peers, parts.clock, meters)
-    gapless = Gapless(Recent(directory, parts.clock), watch, parts.clock, meters)
+    gapless = Gapless(recent, watch, parts.clock, meters)
     return Servicer(
         descriptor=gapless_pb2.DESCRIPTOR.services_by_name["GaplessService"],
         implementation=GaplessRpc(gapless, SqlGaps(parts.store), parts.clock),

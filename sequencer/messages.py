@@ -136,7 +136,7 @@ def sequence(standing: Standing) -> pb.Sequence:
         returned=tip.returned,
         etag=str(known.revision),
     )
-    if tip.position < known.capacity:
+    if tip.position < known.capacity and known.kind is not Kind.SNOWFLAKE:
         message.next_value = known.id_at(tip.position)
     if known.serial is not None:
         message.serial.template, message.serial.zone = known.serial.template, known.serial.zone

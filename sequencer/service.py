@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from collections.abc import Sequence as ListOf
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from mesh.clock import Clock
 from mesh.errors import MeshError
@@ -51,16 +51,29 @@ class Standing:
 
     @property
     def remaining(self) -> int | None:
-        """Ids left; None when they never end."""
-        if self.definition.cycle:
+        """Ids left; None when they never end, or are made from the time."""
+        if self.definition.cycle or self.definition.kind is Kind.SNOWFLAKE:
             return None
         return self.definition.capacity - self.tip.position
+
+
+class Progress(Protocol):
+    """Tells where GAPLESS sequences stand."""
+
+    async def tip(self, sequence: int) -> Tip:
+        """Where a sequence stands: behind the last number that was ever issued."""
+
+    async def daily_pace(
+        self, sequence: int, tip: Tip, *, now: datetime, create_time: datetime
+    ) -> float:
+        """Numbers a day that were issued for the first time within the last week."""
 
 
 class Sequencer:
     """The use cases of the sequencer. Ids are safe once a call has returned.
 
-    `numbers` is what this server remembers of the numbers of GAPLESS sequences.
+    `numbers` is what this server remembers of the numbers of GAPLESS sequences, and
+    `progress` where these stand; without it, where their logs do.
     """
 
     def __init__(
@@ -72,6 +85,7 @@ class Sequencer:
         clock: Clock,
         *,
         numbers: Callable[[int], Witness | None] = lambda _: None,
+        progress: Progress | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._log = log
@@ -80,6 +94,7 @@ class Sequencer:
         self._directory = Directory(catalogue, clock)
         self._clock = clock
         self._numbers = numbers
+        self._progress = progress
 
     async def create(self, wanted: Definition, holder: str) -> Standing:
         """Create a sequence, or answer the existing one with the same settings.
@@ -255,7 +270,11 @@ class Sequencer:
         if standing.remaining is None:
             return None
         known, tip, now = standing.definition, standing.tip, self._clock.now()
-        pace = await daily_pace(self._log, known.uid, tip, now=now, create_time=known.create_time)
+        times = {"now": now, "create_time": known.create_time}
+        if self._progress is not None and known.kind is Kind.GAPLESS:
+            pace = await self._progress.daily_pace(known.uid, tip, **times)
+        else:
+            pace = await daily_pace(self._log, known.uid, tip, **times)
         return standing.remaining / pace if pace > 0 else None
 
     async def _change_all(
@@ -287,6 +306,8 @@ class Sequencer:
         return await self._standing(changed)
 
     async def _standing(self, definition: Definition) -> Standing:
+        if self._progress is not None and definition.kind is Kind.GAPLESS:
+            return Standing(definition=definition, tip=await self._progress.tip(definition.uid))
         tip = await self._log.tip(definition.uid)
         assert tip is not None, "a sequence has a log from its beginning"
         return Standing(definition=definition, tip=tip)

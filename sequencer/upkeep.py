@@ -70,7 +70,7 @@ class Upkeep(Background):
         catalogue: the sequences, whose entries are forgotten after their `retention_days`.
         log: their logs.
         sequences: tells how long their ids last.
-        used: those to warn of.
+        used: each has sequences to warn of.
         clock: says how old an entry is.
         meters: is given `sequencer.min_days_left`, and counts `sequencer.entries_purged`.
     """
@@ -81,7 +81,7 @@ class Upkeep(Background):
         log: Log,
         *,
         sequences: Sequences,
-        used: InUse,
+        used: Sequence[InUse],
         clock: Clock,
         meters: Meters,
     ) -> None:
@@ -110,7 +110,7 @@ class Upkeep(Background):
 
     async def _warn(self) -> None:
         days: dict[int, float] = {}
-        for definition in self._used.in_use():
+        for definition in (one for used in self._used for one in used.in_use()):
             try:
                 left = (await self._sequences.get(definition.name)).days_left
             except MeshError:

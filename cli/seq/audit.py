@@ -25,6 +25,15 @@ _LOG_HEADERS: Final = ("Entry", "Did", "First", "Last", "Ids", "Client", "Of ent
 _FENCE_HEADERS: Final = ("Entry", "Epoch", "Ids jumped", "From id", "Witness", "Time")
 _USAGE_HEADERS: Final = ("Caller", "Ranges", "Granted", "Returned", "Used")
 
+_MEANINGLESS: Final = {
+    "gapless": ("ids returned",),
+    "snowflake": (
+        *("start", "lowest id", "highest id", "increment", "begins again", "next id"),
+        *("ids left", "days left", "ids returned", "fence jumps"),
+    ),
+}
+"""Settings that nothing is true of in a kind of sequence."""
+
 _When = Annotated[
     str, typer.Option(metavar="TIME", help="2026-11-26, 2026-11-26T09:30, or 2h, 7d ago.")
 ]
@@ -219,8 +228,10 @@ def _set_times(request: Any, since: str, until: str) -> None:
 
 
 def _settings(known: pb.Sequence) -> list[tuple[str, str]]:
+    kind = shown.kind(known)
+    meaningless = _MEANINGLESS.get(kind, ())
     rows = [
-        ("kind", shown.kind(known)),
+        ("kind", kind),
         ("state", shown.state(known)),
         ("start", str(known.start)),
         ("lowest id", str(known.min_value)),
@@ -237,7 +248,8 @@ def _settings(known: pb.Sequence) -> list[tuple[str, str]]:
         ("callers", shown.plain(", ".join(one.name for one in known.callers)) or "all"),
         ("created", shown.moment(known.create_time)),
     ]
-    return [*rows, *_serial(known), *_layout(known)]
+    told = [(name, "-" if name in meaningless else value) for name, value in rows]
+    return [*told, *_serial(known), *_layout(known)]
 
 
 def _serial(known: pb.Sequence) -> list[tuple[str, str]]:

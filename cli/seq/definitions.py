@@ -203,13 +203,12 @@ def print_sequences(sequences: Iterable[pb.Sequence]) -> None:
 
 
 def _row(found: pb.Sequence) -> tuple[str, ...]:
-    numbered = shown.kind(found) in {"segment", "strict"}
     return (
         found.name,
         shown.kind(found),
         shown.state(found),
-        str(found.next_value) if numbered and found.HasField("next_value") else "-",
-        shown.amount(found.remaining) if numbered and found.HasField("remaining") else "-",
+        str(found.next_value) if found.HasField("next_value") else "-",
+        shown.amount(found.remaining) if found.HasField("remaining") else "-",
         shown.days(found) or "-",
     )
 

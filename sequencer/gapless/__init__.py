@@ -1,6 +1,7 @@
 """Numbers without gaps: each one is used or accounted for."""
 
 from sequencer.gapless.memory import Memory
+from sequencer.gapless.progress import SqlProgress
 from sequencer.gapless.recent import Recent
 from sequencer.gapless.report import DailyReport
 from sequencer.gapless.report_store import SqlGaps
@@ -17,5 +18,6 @@ __all__ = [
     "Recent",
     "SqlGaps",
     "SqlNumbers",
+    "SqlProgress",
     "Watch",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from mesh.clock import Clock
@@ -29,6 +30,10 @@ class Recent:
     async def known(self, name: str) -> Definition:
         """The sequence of a name; looking at one never makes it."""
         return self._kept(name) or self._keep(name, await self._definitions.known(name))
+
+    def in_use(self) -> Sequence[Definition]:
+        """The sequences that this server was asked for of late."""
+        return [found for _, found in self._found.values()]
 
     def _kept(self, name: str) -> Definition | None:
         until, found = self._found.get(name, (0.0, None))

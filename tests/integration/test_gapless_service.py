@@ -31,6 +31,7 @@ RIGHTS = {
     "sequencer.operate",
 }
 NAME = "loan.contract"
+DAY_S = 86_400
 
 
 class Clock(ManualClock):
@@ -370,3 +371,28 @@ async def test_all_numbers_are_told_of_the_last_first(stub: Stub) -> None:
     told = [(run.first, run.last) for run in (*first.gaps, *second.gaps)]
     assert told == [(5, 5), (4, 4), (2, 3), (1, 1)]
     assert not second.next_page_token
+
+
+async def test_a_sequence_tells_how_far_its_numbers_are(
+    mesh: Mesh, stub: Stub, clock: Clock
+) -> None:
+    """What is next and left is that of its numbers, at their pace; its log has none of them."""
+    await create(mesh, "small.one", max_value=10)
+    ask = sequencer_pb2.GetSequenceRequest(name="small.one")
+    fresh = (await definitions(mesh).GetSequence(ask)).sequence
+    assert (fresh.next_value, fresh.remaining, fresh.lease_number) == (1, 10, 0)
+    assert not fresh.HasField("days_left")
+
+    clock.advance(8 * DAY_S)
+    held = await reserve(stub, 2, name="small.one")
+    await confirm(stub, held, name="small.one")
+    clock.advance(8 * DAY_S)
+    await confirm(stub, await reserve(stub, 4, name="small.one"), name="small.one")
+    found = (await definitions(mesh).GetSequence(ask)).sequence
+
+    assert (found.next_value, found.remaining, found.lease_number) == (7, 4, 4)
+    assert found.days_left == pytest.approx(7)
+    await reserve(stub, 4, name="small.one")
+    last = (await definitions(mesh).GetSequence(ask)).sequence
+    assert not last.HasField("next_value")
+    assert (last.remaining, last.days_left) == (0, 0)

@@ -115,6 +115,7 @@ async def test_a_serial_and_a_layout_are_shown_as_they_were_made(engine: Engine)
     assert (serial["zone"], serial["begins anew"]) == ("Asia/Shanghai", "each day")
     assert snowflake["layout"] == "41:5:7:1"
     assert snowflake["epoch"] == "2026-06-01 00:00:00Z"
+    assert {snowflake[name] for name in ("next id", "ids left", "highest id", "increment")} == {"-"}
 
 
 @pytest.mark.parametrize(
@@ -525,10 +526,13 @@ async def test_the_audit_says_who_used_a_number(engine: Engine) -> None:
     held = rows(await engine("reserve", "shop.invoice", "-n", "2"))
     await engine("confirm", "shop.invoice", *held[0][1:3], "1")
 
+    settings = dict(rows(await engine("inspect", "shop.invoice")))
     (inspected,) = rows(await engine("inspect", "shop.invoice", "1"))
     (one,) = rows(await engine("audit", "shop.invoice", "--id", "1"))
     log = rows(await engine("audit", "shop.invoice"))
 
+    assert [settings[name] for name in ("next id", "entries", "ids returned")] == ["3", "2", "-"]
+    assert settings["ids left"] == str(2**63 - 3)
     assert inspected[6:8] == [held[0][1], one[5]]
     assert inspected[4] == one[7] != "-"
     assert one[:5] == ["-", "confirmed", "1", "1", "1"]

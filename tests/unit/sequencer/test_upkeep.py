@@ -12,7 +12,7 @@ import pytest
 from mesh.clock import ManualClock
 from mesh.telemetry import Meters
 from sequencer import upkeep
-from sequencer.definition import State
+from sequencer.definition import Definition, State
 from sequencer.ledger import Wish
 from sequencer.pace import daily_pace
 from sequencer.upkeep import ALL_DAYS, PAGE, WARN_DAYS, Upkeep
@@ -34,7 +34,7 @@ class World:
             self.store,
             self.store,
             sequences=self.server.sequencer,
-            used=self.server.allocator,
+            used=[self.server.allocator],
             clock=self.clock,
             meters=self.meters,
         )
@@ -225,3 +225,32 @@ async def until(condition: Callable[[], bool]) -> None:
     """Return once it holds; the test's time-out bounds the wait."""
     while not condition():  # noqa: ASYNC110 - nobody sets an event
         await asyncio.sleep(0.001)
+
+
+async def test_sequences_that_are_used_without_the_allocator_are_warned_of(world: World) -> None:
+    """Numbers without gaps go by no log: who serves them names them."""
+    uid = await world.create(max_value=100)
+    await world.lease(50)
+    definition = await world.store.get(uid)
+    assert definition is not None
+
+    class Served:
+        def in_use(self) -> list[Definition]:
+            return [definition]
+
+    class Idle:
+        def in_use(self) -> list[Definition]:
+            return []
+
+    meters = Meters()
+    upkeep = Upkeep(
+        world.store,
+        world.store,
+        sequences=world.server.sequencer,
+        used=[Idle(), Served()],
+        clock=world.clock,
+        meters=meters,
+    )
+    await upkeep.look()
+
+    assert meters.gauges["sequencer.min_days_left"]() < WARN_DAYS

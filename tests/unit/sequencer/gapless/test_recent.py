@@ -28,6 +28,7 @@ async def test_a_sequence_is_looked_up_once_a_second() -> None:
         assert (await recent.definition(NAME)).state is State.ACTIVE
         assert (await recent.known(NAME)).state is State.ACTIVE
     assert source.asked == 1
+    assert [one.name for one in recent.in_use()] == [NAME]
     source.drain()
     clock.advance(KEPT_S)
     assert (await recent.known(NAME)).state is State.DRAINING
