@@ -19,6 +19,12 @@ MAX_WINDOW_S: Final = 900.0
 TOLERANCE_S: Final = 3600.0
 """How far ahead of the server's clock a client may be that holds later ids."""
 
+MAX_AHEAD_S: Final = TOLERANCE_S + MAX_WINDOW_S
+"""How far ahead of the server's clock a window ends at most, whatever tick its holder tells.
+
+So long a worker id may be held by a client that is ahead, or says so.
+"""
+
 GRACE_S: Final = 0.05
 """A worker is free so long before its window ends; the next one begins where it does."""
 
@@ -107,7 +113,7 @@ def checked(known: Head, moment: Moment) -> Head:
     Raises:
         MeshError: CLOCK_BEHIND, when by the clock nobody can have been granted that.
     """
-    if known.position > moment.after(TOLERANCE_S + 2 * MAX_WINDOW_S) or known.number > MAX_NUMBER:
+    if known.position > moment.after(MAX_AHEAD_S + MAX_WINDOW_S) or known.number > MAX_NUMBER:
         raise _behind(moment, known.position)
     return known
 
@@ -118,7 +124,7 @@ def leased(head: Head, vacancy: Vacancy, demand: Demand, moment: Moment) -> tupl
     Raises:
         MeshError: WORKERS_EXHAUSTED, CLOCK_BEHIND, LAYOUT_EXHAUSTED.
     """
-    if moment.tick < 0 or demand.last_tick > moment.after(TOLERANCE_S):
+    if moment.tick < 0 or demand.last_tick >= moment.after(TOLERANCE_S):
         raise _behind(moment, demand.last_tick)
     free = vacancy.free or _unused(vacancy, demand, moment)
     begin = max(moment.tick, free.until_tick, demand.last_tick + 1, head.floor)
@@ -140,6 +146,9 @@ def extended(
     head: Head, window: Window, window_s: float, now_tick: int, moment: Moment
 ) -> tuple[Head, Window]:
     """Extend a window to `window_s` from the holder's tick, or from now if that is later.
+
+    The tick is believed as long as it lies within the window and less than TOLERANCE_S ahead:
+    after a clock stepped back it cannot be told from one that is made up.
 
     Raises:
         MeshError: CLOCK_BEHIND, LAYOUT_EXHAUSTED.
@@ -167,7 +176,7 @@ def released(window: Window, next_tick: int) -> Window:
 
 def is_clock_behind(head: Head, moment: Moment) -> bool:
     """Whether windows reach further than a clock that was always right could have led to."""
-    return head.position > moment.after(TOLERANCE_S + 2 * MAX_WINDOW_S)
+    return head.position > moment.after(MAX_AHEAD_S + MAX_WINDOW_S)
 
 
 def _unused(vacancy: Vacancy, demand: Demand, moment: Moment) -> Window:
@@ -177,7 +186,7 @@ def _unused(vacancy: Vacancy, demand: Demand, moment: Moment) -> Window:
         return Window(
             worker_id=vacancy.used, token=0, holder=demand.holder, from_tick=0, until_tick=0
         )
-    if vacancy.earliest > moment.after(TOLERANCE_S + 2 * MAX_WINDOW_S):
+    if vacancy.earliest > moment.after(MAX_AHEAD_S + MAX_WINDOW_S):
         raise _behind(moment, vacancy.earliest)
     wait_s = (vacancy.earliest - moment.tick) * layout.tick_ms / 1000
     raise MeshError(

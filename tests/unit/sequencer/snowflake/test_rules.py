@@ -114,6 +114,34 @@ def test_a_holder_that_is_hours_ahead_is_told_of_the_clock() -> None:
     assert refused.value.reason is WorkerReason.CLOCK_BEHIND
 
 
+@pytest.mark.parametrize("window_s", [1.0, 90.0, rules.MAX_WINDOW_S])
+def test_made_up_ticks_stretch_a_window_to_a_bound(window_s: float) -> None:
+    """However often a holder says that it is at the end of its window, or far beyond it."""
+    demand = replace(DEMAND, window_s=window_s)
+    head, window = rules.leased(Head(), NOBODY, demand, NOW)
+
+    while window.until_tick <= NOW.after(rules.TOLERANCE_S):
+        head, window = rules.extended(head, window, window_s, 2**62, NOW)
+
+    assert window.until_tick <= NOW.after(rules.MAX_AHEAD_S)
+    with pytest.raises(MeshError) as refused:
+        rules.extended(head, window, window_s, 2**62, NOW)
+    assert refused.value.reason is WorkerReason.CLOCK_BEHIND
+
+
+def test_a_made_up_last_tick_leads_to_the_same_bound() -> None:
+    """A new window behind it ends no later, and one further ahead is refused."""
+    furthest = NOW.after(rules.TOLERANCE_S)
+    demand = replace(DEMAND, window_s=rules.MAX_WINDOW_S, last_tick=furthest - 1)
+
+    _, window = rules.leased(Head(), NOBODY, demand, NOW)
+
+    assert window.until_tick == NOW.after(rules.MAX_AHEAD_S)
+    with pytest.raises(MeshError) as refused:
+        rules.leased(Head(), NOBODY, replace(demand, last_tick=furthest), NOW)
+    assert refused.value.reason is WorkerReason.CLOCK_BEHIND
+
+
 @pytest.mark.parametrize(("next_tick", "until_tick"), [(500, 500), (10**9, 990_000), (-5, 0)])
 def test_a_release_cuts_the_window_and_spends_the_token(next_tick: int, until_tick: int) -> None:
     """It ends where its holder says, within the window; nobody renews it any more."""
