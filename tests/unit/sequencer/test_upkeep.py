@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -227,27 +228,28 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.001)
 
 
+@dataclass
+class Served:
+    """Sequences that are served without the allocator."""
+
+    found: list[Definition]
+
+    def in_use(self) -> list[Definition]:
+        return self.found
+
+
 async def test_sequences_that_are_used_without_the_allocator_are_warned_of(world: World) -> None:
     """Numbers without gaps go by no log: who serves them names them."""
     uid = await world.create(max_value=100)
     await world.lease(50)
     definition = await world.store.get(uid)
     assert definition is not None
-
-    class Served:
-        def in_use(self) -> list[Definition]:
-            return [definition]
-
-    class Idle:
-        def in_use(self) -> list[Definition]:
-            return []
-
     meters = Meters()
     upkeep = Upkeep(
         world.store,
         world.store,
         sequences=world.server.sequencer,
-        used=[Idle(), Served()],
+        used=[Served([]), Served([definition])],
         clock=world.clock,
         meters=meters,
     )
