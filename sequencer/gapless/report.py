@@ -115,7 +115,8 @@ def period_of(definition: Definition, business_date: date) -> str:
     reset = definition.serial.reset if definition.serial else Reset.NONE
     if reset is Reset.NONE or definition.parent:
         return definition.name
-    return f"{definition.name}@{business_date:%Y%m%d}"[: len(definition.name) + 1 + reset.value]
+    digits = business_date.isoformat().replace("-", "")  # %Y does not pad years below 1000
+    return f"{definition.name}@{digits[: reset.value]}"
 
 
 def day_of(definition: Definition, business_date: date) -> Span:

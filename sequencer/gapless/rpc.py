@@ -153,9 +153,9 @@ class GaplessRpc(pb_grpc.GaplessServiceServicer):
             raise invalid("business_date", "does not go with a time")
         try:
             day = date.fromisoformat(request.business_date)
-        except ValueError:
+            span = day_of(definition, day)
+        except (ValueError, OverflowError):
             raise invalid("business_date", "is not a date") from None
-        span = day_of(definition, day)
         return await self._gapless.known(period_of(definition, day)), span
 
     def _runs(self, definition: Definition, runs: Sequence[Run]) -> list[pb.NumberRun]:

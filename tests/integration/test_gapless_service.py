@@ -396,3 +396,16 @@ async def test_a_sequence_tells_how_far_its_numbers_are(
     last = (await definitions(mesh).GetSequence(ask)).sequence
     assert not last.HasField("next_value")
     assert (last.remaining, last.days_left) == (0, 0)
+
+
+async def test_the_ends_of_the_calendar_are_no_failures(mesh: Mesh, stub: Stub) -> None:
+    """The last day ends beyond it, so it is refused; a period of the year 999 is one unmade."""
+    assert not counts(await report(stub, business_date="0001-01-01"))
+    last = await failure(report(stub, business_date="9999-12-31"))
+    assert last.violations[0].field == "business_date"
+    serial = sequencer_pb2.SerialFormat(
+        template="L{date:%Y%m%d}{number:04}", reset=sequencer_pb2.SERIAL_RESET_DAY
+    )
+    await create(mesh, "loan.serial", serial=serial)
+    ask = pb.GetGapReportRequest(name="loan.serial", business_date="0999-01-01")
+    assert (await failure(stub.GetGapReport(ask))).reason == "SEQUENCE_NOT_FOUND"

@@ -117,6 +117,13 @@ def test_a_business_date_leads_to_its_period(reset: Reset, name: str) -> None:
     assert period_of(replace(definition(), serial=serial), date(2026, 11, 26)) == name
 
 
+def test_a_period_of_the_first_thousand_years_has_a_name_like_any_other() -> None:
+    """Four digits of a year: "999" would be no period."""
+    serial = Serial(template="LN{number:06}", zone="Asia/Shanghai", reset=Reset.DAY)
+
+    assert period_of(replace(definition(), serial=serial), date(999, 1, 2)) == f"{NAME}@09990102"
+
+
 def test_a_day_begins_at_midnight_of_the_sequences_zone() -> None:
     """Without one at midnight of the bank's."""
     for zone, hour in (("", 16), ("Asia/Shanghai", 16), ("Europe/London", 0)):
