@@ -10,7 +10,7 @@ from loadtests.bench import Run, sequencer_snowflake
 def test_every_figure_of_snowflakes_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole part runs, here with stretches too short to mean anything."""
     run = Run(quick=True)
-    run.stretch_s, run.pairs = 0.001, 2
+    run.stretch_s, run.pairs = 0.01, 2
     monkeypatch.setattr(sequencer_snowflake, "BATCH", 1_000)
 
     measured = list(sequencer_snowflake.snowflake_figures(run))
