@@ -54,9 +54,11 @@ class SqlProgress:
         low, high = 0, tip.position
         while low < high:
             middle = (low + high) // 2
-            (run,) = await self._gaps.at(sequence, middle)
-            if run.expire >= moment:
-                high = run.position
+            found = await self._gaps.at(sequence, middle)
+            if not found:  # the store was put back meanwhile
+                high = middle
+            elif found[0].expire >= moment:
+                high = found[0].position
             else:
-                low = run.stop
+                low = found[0].stop
         return low

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from mesh.errors import MeshError
 from sequencer.errors import SequencerReason
+from sequencer.gapless import SqlProgress
 from sequencer.gapless.errors import GaplessReason
 from sequencer.gapless.numbers import Fate
 from sequencer.gapless.report_store import Shown, Span
@@ -167,3 +169,16 @@ async def test_the_other_servers_are_asked_before_numbers_go_out(desk: Desk) -> 
     for late in lost:
         await desk.reserve(1, last=late)
     assert desk.meters.counter("sequencer.gapless.fences").value == 1
+
+
+async def test_the_pace_outlives_a_store_that_is_put_back_meanwhile(desk: Desk) -> None:
+    """The head was read before, the runs are gone: no failure, only a guess that is wrong once."""
+    await desk.reserve(4)
+    only, progress = desk.definitions.only, SqlProgress(desk.store)
+    told = await progress.tip(only.uid)
+    later = replace(told, position=100)
+
+    now = desk.clock.now()
+    pace = await progress.daily_pace(only.uid, later, now=now, create_time=now)
+
+    assert pace > 0
