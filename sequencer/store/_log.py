@@ -48,17 +48,29 @@ _CUT_FROM = (
     )
     .limit(1)
 )
-_FIRST_GRANT = (
+_back = entries.alias("back")
+_BARRIER = (
     sa.select(entries)
     .where(
         _OF,
         entries.c.position <= sa.bindparam("at"),
         entries.c.action == Action.GRANTED.value,
         entries.c.source == 0,
+        ~sa.exists().where(
+            _back.c.sequence == entries.c.sequence,
+            _back.c.source == entries.c.number,
+            _back.c.action == Action.RETURNED.value,
+            _back.c.position == entries.c.position,
+        ),
     )
     .order_by(entries.c.position.desc())
     .limit(1)
 )
+"""The newest range of new ids that did not come back whole, from a position downwards.
+
+What came back may be granted again together with its neighbours, but never over the
+first id of this range. So nothing that begins before it holds the position.
+"""
 _AROUND = (
     sa.select(entries)
     .where(
@@ -148,7 +160,7 @@ class SqlLog:
         return [as_entry(row) for row in rows]
 
     async def holding(self, uid: int, position: int, *, before: int, limit: int) -> Sequence[Entry]:
-        found = await self._store.fetch_all(_FIRST_GRANT, {"of": uid, "at": position})
+        found = await self._store.fetch_all(_BARRIER, {"of": uid, "at": position})
         first = found[0].position if found else 0
         parameters = {"of": uid, "at": position, "first": first, "before": before, "most": limit}
         return [as_entry(row) for row in await self._store.fetch_all(_AROUND, parameters)]

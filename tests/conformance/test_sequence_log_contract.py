@@ -200,6 +200,27 @@ async def test_an_id_leads_through_returns_and_new_grants(one: LogUnderTest) -> 
     assert await holding(10_000) == []
 
 
+async def test_an_id_leads_through_a_grant_of_returned_neighbours(one: LogUnderTest) -> None:
+    """Also where that grant begins before the ranges that the id was in, which came back whole."""
+    first, *others = [await one.grant(10) for _ in range(3)]
+    back = [await one.take_back(first, 5)]
+    back += [await one.take_back(lease, 0) for lease in others]
+    again = await one.grant(20, "mesh:b/1")
+    later = await one.take_back(again, 18)
+
+    assert (again.position, again.size) == (first.position + 5, 20)
+    for offset, entries in (
+        (4, [first]),
+        (5, [again, back[0], first]),
+        (15, [again, back[1], others[0]]),
+        (22, [again, back[2], others[1]]),
+        (23, [later, again, back[2], others[1]]),
+        (25, [back[2], others[1]]),
+    ):
+        at = first.position + offset
+        assert await one.log.holding(one.uid, at, before=ABOVE_ALL, limit=9) == entries
+
+
 async def test_an_id_that_was_jumped_over_leads_to_the_fence(one: LogUnderTest) -> None:
     """The entry of the jump holds all that it jumped over."""
     lease = await one.grant(10)
