@@ -88,16 +88,19 @@ def _holder(channel: grpc.Channel, found: pb.ReadSerialResponse) -> str:
     from mesh.errors import ErrorView
 
     unknown = "nobody, as far as the log is kept"
-    request = sequencer_pb2.ListLeasesRequest(name=found.sequence, id=found.number, page_size=1)
+    request = sequencer_pb2.ListLeasesRequest(name=found.sequence, id=found.number, page_size=2)
     try:
         leases = SequencerServiceStub(channel).ListLeases(request).leases
     except grpc.RpcError as error:
         if ErrorView.from_rpc(error).reason not in ("SEQUENCE_NOT_FOUND", "SEQUENCE_CLOSED"):
             raise
         return unknown
-    if not leases or leases[0].action != sequencer_pb2.LEASE_ACTION_GRANTED:
+    granted = (sequencer_pb2.LEASE_ACTION_GRANTED, sequencer_pb2.LEASE_ACTION_LOST)
+    if not leases or leases[0].action not in granted:
         return unknown
-    return f"{shown.plain(leases[0].client_id)} at {shown.moment(leases[0].lease_time)}"
+    lease = leases[-1] if leases[0].action == sequencer_pb2.LEASE_ACTION_LOST else leases[0]
+    said = f"{shown.plain(lease.client_id)} at {shown.moment(lease.lease_time)}"
+    return said if lease is leases[0] else f"{said}, and perhaps never used"
 
 
 def _refuse(name: str, text: str, found: pb.ReadSerialResponse) -> NoReturn:

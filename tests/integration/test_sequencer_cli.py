@@ -442,6 +442,23 @@ async def test_a_serial_leads_to_who_got_it(engine: Engine) -> None:
     assert said["given to"].startswith(f"mesh:{OPERATOR}/serials at ")
 
 
+async def test_reading_a_serial_that_may_be_lost_tells_who_got_it(
+    engine: Engine, mesh: Mesh
+) -> None:
+    """The entry that tells of the loss is newer than the grant, and hides it not."""
+    await engine("create", "loan.contract", "--serial", "LN{number:04}")
+    stub: Any = SequencerServiceStub(mesh.channel("sequencer", caller=OPERATOR))
+    mine: Any = {"name": "loan.contract", "client_id": "till"}
+    lease = (await stub.LeaseRange(sequencer_pb2.LeaseRangeRequest(**mine, size=10))).lease
+    told: Any = {"lease_number": lease.lease_number, "mark": lease.witness.mark}
+    await stub.ReturnRange(sequencer_pb2.ReturnRangeRequest(**mine, **told, used=10, lost=10))
+
+    said = dict(rows(await engine("read", "loan.contract", "LN0005")))
+
+    assert said["given to"].startswith(f"mesh:{OPERATOR}/till at ")
+    assert said["given to"].endswith("perhaps never used")
+
+
 async def test_looking_at_a_period_does_not_make_it(engine: Engine) -> None:
     """A serial that nobody took is valid, and was given to nobody; no sequence comes of it."""
     template = "LN{date:%Y%m%d}{number:04}"
