@@ -11,6 +11,7 @@ from cli.output import fail, print_table
 from cli.seq import arguments, shown
 from cli.seq.arguments import INCREMENT, INT64, Kind, Name, Reset, Yes
 from cli.seq.connection import get, paged, sequencer
+from cli.seq.periods import owners
 
 if TYPE_CHECKING:
     from engine.sequencer.v1 import sequencer_pb2 as pb
@@ -127,10 +128,13 @@ def list_(
     from engine.sequencer.v1 import sequencer_pb2 as pb
 
     with sequencer() as stub:
+        listed = [*paged(stub.ListSequences, pb.ListSequencesRequest(), "sequences")]
+        owner = owners(stub, listed) if periods else {}
         found = [
             one
-            for one in paged(stub.ListSequences, pb.ListSequencesRequest(), "sequences")
-            if one.name.startswith(prefix) and (periods or "@" not in one.name)
+            for one in listed
+            if (periods or "@" not in one.name)
+            and (one.name.startswith(prefix) or owner.get(one.name, one.name).startswith(prefix))
         ]
         print_sequences([get(stub, one.name) for one in found] if days else found)
 

@@ -12,6 +12,7 @@ from cli.seq.arguments import INT64, Name, Yes
 from cli.seq.connection import connected, get, paged, sequencer
 from cli.seq.definitions import print_sequences
 from cli.seq.numbers import print_runs
+from cli.seq.periods import owners
 from cli.seq.workers import print_workers
 
 if TYPE_CHECKING:
@@ -143,26 +144,34 @@ def _with_periods(channel: grpc.Channel, found: pb.Sequence) -> list[str]:
 
     if found.serial.reset == pb.SERIAL_RESET_UNSPECIFIED:
         return [found.name]
-    listed = paged(
-        SequencerServiceStub(channel).ListSequences, pb.ListSequencesRequest(), "sequences"
-    )
-    periods = [one.name for one in listed if one.name.startswith(f"{found.name}@")]
+    stub = SequencerServiceStub(channel)
+    listed = [*paged(stub.ListSequences, pb.ListSequencesRequest(), "sequences")]
+    periods = [name for name, owner in owners(stub, listed).items() if owner == found.name]
+    periods.sort(key=lambda name: name.partition("@")[2])
     return [found.name, *periods[-PERIODS:]]
 
 
 def _ranges_out(channel: grpc.Channel, name: str) -> list[tuple[str, ...]]:
+    """The newest lease of each client, unless its tail came back or was told lost.
+
+    A client uses its leases in their order. So it has none left from before one that ended.
+    """
     from engine.sequencer.v1 import sequencer_pb2 as pb
     from engine.sequencer.v1.sequencer_pb2_grpc import SequencerServiceStub
 
     ends = (pb.LEASE_ACTION_RETURNED, pb.LEASE_ACTION_LOST)
     request = pb.ListLeasesRequest(name=name, actions=[pb.LEASE_ACTION_GRANTED, *ends])
     stub = SequencerServiceStub(channel)
+    ended: set[int] = set()
     seen: set[str] = set()
     rows = []
     for entry in paged(stub.ListLeases, request, "leases", limit=NEWEST):
-        if entry.client_id not in seen and entry.action == pb.LEASE_ACTION_GRANTED:
-            rows.append((name, *_held_row(entry)))
-        seen.add(entry.client_id)
+        if entry.action in ends:
+            ended.add(entry.source_number)
+        elif entry.client_id not in seen:
+            seen.add(entry.client_id)
+            if entry.lease_number not in ended:
+                rows.append((name, *_held_row(entry)))
     return rows
 
 

@@ -341,6 +341,45 @@ async def test_draining_a_serial_shows_what_is_held_of_its_periods(engine: Engin
     assert "DRAINING" in refusal(await engine("next", "loan.contract@20261126"))
 
 
+async def test_draining_shows_a_range_that_is_out_beside_one_that_came_back(
+    engine: Engine, mesh: Mesh
+) -> None:
+    """Whatever the client did last; a range from before one that came back is used up."""
+    await engine("create", "shop.order")
+    stub: Any = SequencerServiceStub(mesh.channel("sequencer", caller=OPERATOR))
+
+    async def lease() -> Any:
+        request = sequencer_pb2.LeaseRangeRequest(name="shop.order", client_id="till", size=10)
+        return (await stub.LeaseRange(request)).lease
+
+    async def give_back(one: Any) -> None:
+        told: Any = {"lease_number": one.lease_number, "mark": one.witness.mark, "used": 5}
+        mine: Any = {"name": "shop.order", "client_id": "till"}
+        await stub.ReturnRange(sequencer_pb2.ReturnRangeRequest(**mine, **told))
+
+    first, second = await lease(), await lease()
+    await give_back(first)
+    drained = await engine("drain", "shop.order")
+    await give_back(second)
+
+    assert drained.stdout.splitlines()[-1].split("\t")[2:6] == ["3", "11", "20", "10"]
+    assert "till" not in (await engine("drain", "shop.order")).stdout
+
+
+async def test_periods_of_a_renamed_serial_are_still_its_own(engine: Engine) -> None:
+    """They keep their old names; the list and draining find them under the new one."""
+    template = "LN{date:%Y%m%d}{number:04}"
+    await engine("create", "loan.contract", "--reset", "day", "--serial", template)
+    await engine("serial", "loan.contract", "--date", "2026-11-26")
+    await engine("rename", "loan.contract", "credit.contract")
+
+    listed = rows(await engine("list", "credit.contract", "--periods"))
+    drained = await engine("drain", "credit.contract")
+
+    assert {line[0] for line in listed} == {"credit.contract", "loan.contract@20261126"}
+    assert drained.stdout.splitlines()[-1].startswith("loan.contract@20261126\tmesh:")
+
+
 async def test_only_a_drained_sequence_is_retired_and_for_good(engine: Engine) -> None:
     """Each refusal says what comes first."""
     await engine("create", "shop.order")
