@@ -200,15 +200,44 @@ def check(wanted: Definition) -> Definition:
     if wanted.serial is not None and wanted.kind is Kind.SNOWFLAKE:
         raise invalid("sequence.serial", "does not go with kind SNOWFLAKE")
     if wanted.serial is not None:
-        _check_serial(wanted.serial)
+        _check_serial(wanted, wanted.serial)
+    check_callers(wanted)
     return wanted
 
 
-def _check_serial(serial: Serial) -> None:
+def highest_number(serial: Serial) -> int:
+    """The highest number that serials can be written of.
+
+    Raises:
+        MeshError: INVALID_ARGUMENT, when the template cannot work.
+    """
     try:
-        SerialFormat.parse(serial.template, zone=serial.zone, reset=serial.reset)
+        return SerialFormat.parse(serial.template, zone=serial.zone, reset=serial.reset).highest
     except SerialTemplateError as error:
         raise invalid("sequence.serial", str(error)) from error
+
+
+def _check_serial(wanted: Definition, serial: Serial) -> None:
+    most = min(highest_number(serial), MAX_ID)
+    if wanted.max_value > most:
+        raise invalid("sequence.max_value", f"the template writes numbers up to {most}")
+    if wanted.min_value < 0:
+        raise invalid("sequence.min_value", "serials have no negative numbers")
+    if wanted.cycle:
+        raise invalid("sequence.cycle", "serials would repeat")
+
+
+def check_callers(wanted: Definition) -> None:
+    """Refuse callers that cannot be told apart, or counted.
+
+    Raises:
+        MeshError: INVALID_ARGUMENT.
+    """
+    names = [one.name for one in wanted.callers]
+    if len({*names}) < len(names):
+        raise invalid("sequence.callers", "names somebody twice")
+    if wanted.kind is Kind.SNOWFLAKE and any(one.daily_quota for one in wanted.callers):
+        raise invalid("sequence.callers", "ids of SNOWFLAKE are not counted: they have no quota")
 
 
 def invalid(name: str, description: str) -> MeshError:

@@ -14,6 +14,7 @@ from sequencer.definition import (
     Definition,
     Kind,
     Serial,
+    highest_number,
     invalid,
 )
 from sequencer.directory import identity
@@ -41,7 +42,9 @@ def definition(wanted: pb.Sequence, now: datetime) -> Definition:
     increment = wanted.increment or 1
     usual = min(1, wanted.start) if wanted.HasField("start") else 1
     low = wanted.min_value if wanted.HasField("min_value") else usual
-    high = wanted.max_value if wanted.HasField("max_value") else MAX_ID
+    serial = _serial(wanted.serial) if wanted.HasField("serial") else None
+    most = MAX_ID if serial is None else min(highest_number(serial), MAX_ID)
+    high = wanted.max_value if wanted.HasField("max_value") else most
     begin = low if increment > 0 else high
     short, has_layout = made is Kind.STRICT, wanted.HasField("layout")
     return Definition(
@@ -54,7 +57,7 @@ def definition(wanted: pb.Sequence, now: datetime) -> Definition:
         increment=increment,
         cycle=wanted.cycle,
         callers=callers(wanted),
-        serial=_serial(wanted.serial) if wanted.HasField("serial") else None,
+        serial=serial,
         layout=_layout(wanted.layout) if has_layout or made is Kind.SNOWFLAKE else None,
         retention_days=wanted.retention_days
         or (STRICT_RETENTION_DAYS if short else RETENTION_DAYS),

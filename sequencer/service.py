@@ -13,7 +13,7 @@ from mesh.clock import Clock
 from mesh.errors import MeshError
 from mesh.storage import IntegrityViolation
 from sequencer.allocation import Allocator
-from sequencer.definition import Caller, Definition, Kind, State, check
+from sequencer.definition import Caller, Definition, Kind, State, check, check_callers
 from sequencer.directory import Catalogue, Directory
 from sequencer.entry import Entry, Tip, Witness
 from sequencer.errors import SequencerReason
@@ -141,6 +141,7 @@ class Sequencer:
         if revision is not None and revision != known.revision:
             raise MeshError(SequencerReason.SEQUENCE_CHANGED)
         values: dict[str, Any] = {} if callers is None else {"callers": callers}
+        check_callers(replace(known, **values))
         if retention_days:
             values["retention_days"] = retention_days
         return await self._change_all(known, "settings", holder, **values)

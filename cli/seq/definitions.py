@@ -95,7 +95,9 @@ def create(
         kind=kind.message,
         start=start,
         min_value=min_value,
-        max_value=arguments.js_max(max_value) if js and not is_snowflake else max_value,
+        max_value=arguments.js_max(max_value)
+        if js and not is_snowflake and not serial
+        else max_value,
         increment=increment,
         cycle=cycle,
         callers=map(arguments.caller, caller or ()),
@@ -104,7 +106,21 @@ def create(
         retention_days=retention,
     )
     with sequencer() as stub:
-        print_sequences([stub.CreateSequence(pb.CreateSequenceRequest(sequence=wanted)).sequence])
+        made = stub.CreateSequence(pb.CreateSequenceRequest(sequence=wanted)).sequence
+    print_sequences([made])
+    _refuse_other_settings(made, wanted)
+
+
+def _refuse_other_settings(made: pb.Sequence, wanted: pb.Sequence) -> None:
+    """Say so when the sequence was there before, and what may change about it is different."""
+    kept = {one.name: one.daily_quota for one in made.callers}
+    asked = {one.name: one.daily_quota for one in wanted.callers}
+    if asked and kept != asked:
+        hint = f"'engine seq callers {made.name}' shows and changes them."
+        fail(f"'{made.name}' was there already, with other callers", hint)
+    if wanted.retention_days and made.retention_days != wanted.retention_days:
+        hint = f"It keeps entries for {made.retention_days} days; UpdateSequence changes that."
+        fail(f"'{made.name}' was there already, with another retention", hint)
 
 
 def list_(

@@ -236,6 +236,19 @@ async def test_an_id_that_nobody_got_is_refused(engine: Engine) -> None:
         assert "engine seq peek shop.order" in said
 
 
+async def test_other_settings_of_a_sequence_that_is_there_are_pointed_at(engine: Engine) -> None:
+    """Callers and retention may have changed since; nobody is to believe that they are his."""
+    await engine("create", "shop.order", "--retention", "7")
+
+    same = await engine("create", "shop.order", "--retention", "7")
+    callers = await engine("create", "shop.order", "--caller", "mesh:action")
+    retention = await engine("create", "shop.order", "--retention", "8")
+
+    assert same.exit_code == 0
+    assert "engine seq callers shop.order" in refusal(callers)
+    assert "keeps entries for 7 days" in refusal(retention)
+
+
 async def test_the_audit_is_narrowed_by_caller_and_time(engine: Engine) -> None:
     """Nothing before yesterday, nothing of others; ids are not mixed with filters."""
     await engine("create", "shop.order")

@@ -201,7 +201,7 @@ async def test_wider_numbers_than_the_template_has_room_for_are_refused(
     await create(sequences, "{number:02}")
     assert len((await taken(serials, count=99)).serials) == 99
 
-    assert (await failure(taken(serials))).reason == "SERIAL_OVERFLOW"
+    assert (await failure(taken(serials))).reason == "SEQUENCE_EXHAUSTED"
 
 
 async def test_hidden_numbers_stay_with_the_key(

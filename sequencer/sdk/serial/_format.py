@@ -133,6 +133,11 @@ class SerialFormat:
         return self._dating.zone.key if self._dating.zone else ""
 
     @property
+    def highest(self) -> int:
+        """The highest number that can be written."""
+        return self._template.number.size - 1
+
+    @property
     def is_hidden(self) -> bool:
         """Whether a key hides the numbers."""
         return self._template.number.is_hidden

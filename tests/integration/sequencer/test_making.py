@@ -24,6 +24,9 @@ from tests.integration.sequences import (
 if TYPE_CHECKING:
     from engine.sequencer.v1.sequencer_pb2_grpc import SequencerServiceAsyncStub as Stub
 
+SNOWFLAKE = pb.SEQUENCE_KIND_SNOWFLAKE
+TWO_DIGITS = pb.SerialFormat(template="SO{number:02}")
+
 
 async def test_a_created_sequence_can_be_read(stub: Stub) -> None:
     """Defaults are filled in, and reading shows what creating answered."""
@@ -85,6 +88,12 @@ async def test_bad_names_are_refused(stub: Stub, name: str) -> None:
         ("sequence.retention_days", {"retention_days": -1}),
         ("sequence.callers[0].name", {"callers": [pb.Caller(name="")]}),
         ("sequence.callers[0].daily_quota", {"callers": [pb.Caller(name="a", daily_quota=-1)]}),
+        ("sequence.callers", {"callers": [pb.Caller(name="a"), pb.Caller(name="a")]}),
+        ("sequence.callers", {"callers": [pb.Caller(name="a", daily_quota=1)], "kind": SNOWFLAKE}),
+        ("sequence.cycle", {"cycle": True, "serial": TWO_DIGITS}),
+        ("sequence.max_value", {"max_value": 100, "serial": TWO_DIGITS}),
+        ("sequence.start", {"start": 100, "serial": TWO_DIGITS}),
+        ("sequence.min_value", {"start": -1, "serial": TWO_DIGITS}),
     ],
 )
 async def test_bad_settings_are_refused(stub: Stub, field: str, settings: dict[str, Any]) -> None:
@@ -97,3 +106,13 @@ async def test_bad_settings_are_refused(stub: Stub, field: str, settings: dict[s
     )
     assert field in {violation.field for violation in refused.violations}
     assert (await failure(get(stub, NAME))).reason == "SEQUENCE_NOT_FOUND"
+
+
+@pytest.mark.parametrize(("increment", "first"), [(1, 1), (-1, 99)])
+async def test_a_serial_has_the_numbers_that_its_template_writes(
+    stub: Stub, increment: int, first: int
+) -> None:
+    """So what is left of it is known, and the last number is not passed by."""
+    made = await create(stub, NAME, serial=TWO_DIGITS, increment=increment)
+
+    assert (made.next_value, made.max_value, made.remaining) == (first, 99, 99)
