@@ -108,8 +108,8 @@ class WorkerStore(Protocol):
 class Names(Protocol):
     """The sequences that there are."""
 
-    async def definition(self, name: str) -> Definition:
-        """The sequence that has or had a name.
+    async def known(self, name: str) -> Definition:
+        """The sequence that has or had a name; looking at one never makes it.
 
         Raises:
             MeshError: SEQUENCE_NOT_FOUND.
@@ -232,7 +232,7 @@ class Workers:
         return Origin(parts=parts, window=window, layout=layout)
 
     async def _known(self, name: str) -> tuple[Definition, Layout]:
-        definition = await self._names.definition(name)
+        definition = await self._names.known(name)
         if definition.kind is not Kind.SNOWFLAKE or definition.layout is None:
             raise MeshError(
                 SequencerReason.KIND_MISMATCH,

@@ -520,6 +520,7 @@ async def test_looking_at_a_period_does_not_make_it(engine: Engine) -> None:
 
     assert said["given to"].startswith("nobody")
     assert (await engine("audit", "loan.contract@20991231", "--usage")).exit_code == 1
+    assert (await engine("workers", "loan.contract@20991231")).exit_code == 1
     assert [row[0] for row in rows(await engine("list", "--periods"))] == ["loan.contract"]
 
 

@@ -56,7 +56,7 @@ class Names:
 
     known: Definition = field(default_factory=definition)
 
-    async def definition(self, name: str) -> Definition:
+    async def known(self, name: str) -> Definition:
         assert name == self.known.name
         return self.known
 
