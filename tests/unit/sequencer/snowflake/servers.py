@@ -54,11 +54,11 @@ def definition(layout: Layout | None = None, **changes: Any) -> Definition:
 class Names:
     """One sequence."""
 
-    known: Definition = field(default_factory=definition)
+    sequence: Definition = field(default_factory=definition)
 
     async def known(self, name: str) -> Definition:
-        assert name == self.known.name
-        return self.known
+        assert name == self.sequence.name
+        return self.sequence
 
 
 @dataclass(slots=True)

@@ -93,7 +93,7 @@ async def test_an_id_tells_who_made_it() -> None:
 async def test_past_windows_are_kept_as_long_as_the_sequence_says() -> None:
     """Older ones are forgotten when their worker is leased again."""
     server = Server()
-    server.names.known = definition(retention_days=1)
+    server.names.sequence = definition(retention_days=1)
     first = await server.workers.acquire(SHOP, window_s=90)
     for _ in range(2):
         server.wall.step(86_400 + 1_000)
@@ -172,8 +172,8 @@ async def test_who_may_not_take_ids_gets_no_worker(
 ) -> None:
     """Another kind, a sequence that is closed, a sequence for others."""
     server = Server()
-    server.names.known = definition()
-    server.names.known = replace(server.names.known, **changes)  # type: ignore[arg-type]
+    server.names.sequence = definition()
+    server.names.sequence = replace(server.names.sequence, **changes)  # type: ignore[arg-type]
 
     with pytest.raises(MeshError) as refused:
         await server.workers.acquire(SHOP, window_s=90)
@@ -185,7 +185,7 @@ async def test_a_draining_sequence_takes_workers_back() -> None:
     """But it extends no window, so that its last id has a known time."""
     server = Server()
     lease = await server.workers.acquire(SHOP, window_s=90)
-    server.names.known = definition(state=State.DRAINING)
+    server.names.sequence = definition(state=State.DRAINING)
 
     with pytest.raises(MeshError):
         await server.workers.renew(SHOP, held(lease), window_s=90)
