@@ -120,7 +120,7 @@ def test_5_a_tick_that_is_used_up_does_not_spill_into_the_worker(sequence_bits: 
     for number, client in enumerate(clients):
         client.tend()
         ids = client.take(1_000)
-        assert {server.names.known.layout.decode(id_).worker_id for id_ in ids} == {number}  # type: ignore[union-attr]
+        assert {server.names.sequence.layout.decode(id_).worker_id for id_ in ids} == {number}  # type: ignore[union-attr]
         assert seen.isdisjoint(ids)
         seen.update(ids)
 
