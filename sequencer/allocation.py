@@ -20,7 +20,7 @@ from mesh.log import get_logger
 from mesh.storage import OutcomeUnknown, StorageError
 from mesh.telemetry import Meters
 from sequencer.definition import Definition, Kind
-from sequencer.directory import Directory
+from sequencer.directory import Admit, Directory
 from sequencer.entry import Action, Entry, Witness
 from sequencer.errors import SequencerReason
 from sequencer.hand import Ask, Draft, Hand, Plan, Stale
@@ -96,16 +96,19 @@ class Allocator(AbstractAsyncContextManager["Allocator"]):
         while self._serving:
             await asyncio.wait(self._serving)
 
-    async def append(self, name: str, plan: Plan) -> tuple[Definition, Entry | None]:
+    async def append(
+        self, name: str, plan: Plan, admit: Admit | None = None
+    ) -> tuple[Definition, Entry | None]:
         """Carry a plan out; answers the sequence and the entry, None when none was needed.
 
+        A period of a serial that is not there yet is made only when `admit` lets it.
         A caller who is cancelled may leave an entry that nobody was told of.
 
         Raises:
-            MeshError: SEQUENCE_NOT_FOUND, SEQUENCE_CONTENDED, and what the plan raises.
+            MeshError: SEQUENCE_NOT_FOUND, SEQUENCE_CONTENDED, and what plan and `admit` raise.
             StorageError: the store fails.
         """
-        hand = await self._hand(name)
+        hand = await self._hand(name, admit)
         ask = Ask(plan, asyncio.get_running_loop().create_future())
         hand.asks.append(ask)
         if not hand.is_busy:
@@ -128,11 +131,13 @@ class Allocator(AbstractAsyncContextManager["Allocator"]):
         known = [*([hand.tip.witness, *hand.lost] if hand else []), *([kept] if kept else [])]
         return max(known, key=lambda one: (one.position, one.age), default=None)
 
-    async def _hand(self, name: str) -> Hand:
+    async def _hand(self, name: str, admit: Admit | None) -> Hand:
         uid = self._uids.get(name)
         if uid is not None and (known := self._hands.get(uid)) is not None:
             return known
-        look, seen = await asyncio.gather(self._looks.named(name), self._witnesses.of_peers(name))
+        look, seen = await asyncio.gather(
+            self._looks.named(name, admit), self._witnesses.of_peers(name)
+        )
         hand = await self._taken_up(look, seen if look.definition.kind in RANGES else ())
         self._let_go_of_idle()
         uid = self._uids[name] = hand.definition.uid

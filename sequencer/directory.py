@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -22,6 +22,9 @@ MARK_BITS: Final = 63
 TRIES: Final = 3
 SELF: Final = "mesh:sequencer"
 """The sequencer, where it acts for itself."""
+
+Admit = Callable[[Definition], object]
+"""Raises MeshError when a serial is not for who asks for a period of it."""
 
 
 class Catalogue(Protocol):
@@ -56,15 +59,24 @@ class Directory:
         self._catalogue = catalogue
         self._clock = clock
 
-    async def definition(self, name: str) -> Definition:
-        """The sequence that has or had a name; a period of a serial is made if need be.
+    async def definition(self, name: str, admit: Admit | None = None) -> Definition:
+        """The sequence that has or had a name; a period that `admit` lets be made is made.
+
+        Without it this is only looking. It is asked only when a period is to be made.
 
         Raises:
-            MeshError: SEQUENCE_NOT_FOUND, SEQUENCE_CLOSED, INVALID_ARGUMENT.
+            MeshError: SEQUENCE_NOT_FOUND, SEQUENCE_CLOSED, INVALID_ARGUMENT, and as `admit`.
         """
         if (found := await self._catalogue.find(name)) is not None:
             return found
-        return await self._period(*await self._parent(name))
+        parent, period = await self._parent(name)
+        uid = _period_identity(parent, period)
+        if (found := await self._catalogue.get(uid)) is not None:
+            return found  # made under another name of its parent
+        if admit is None:
+            raise not_found(name)
+        admit(parent)
+        return await self._period(parent, period)
 
     async def known(self, name: str) -> Definition:
         """The sequence that has or had a name; looking at one never makes it.
@@ -72,12 +84,7 @@ class Directory:
         Raises:
             MeshError: SEQUENCE_NOT_FOUND, INVALID_ARGUMENT.
         """
-        if (found := await self._catalogue.find(name)) is not None:
-            return found
-        parent, period = await self._parent(name)
-        if (found := await self._catalogue.get(_period_identity(parent, period))) is None:
-            raise not_found(name)
-        return found
+        return await self.definition(name)
 
     async def again(self, known: Definition) -> Definition | None:
         """The sequence as it is now; None when it is gone."""
@@ -109,9 +116,6 @@ class Directory:
         return parent, period
 
     async def _period(self, parent: Definition, period: str) -> Definition:
-        uid = _period_identity(parent, period)
-        if (known := await self._catalogue.get(uid)) is not None:
-            return known  # made under another name of its parent
         if parent.state is not State.ACTIVE:
             raise MeshError(
                 SequencerReason.SEQUENCE_CLOSED,
@@ -119,7 +123,7 @@ class Directory:
             )
         wanted = replace(
             parent,
-            uid=uid,
+            uid=_period_identity(parent, period),
             name=f"{parent.name}@{period}",
             parent=parent.uid,
             revision=1,

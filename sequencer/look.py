@@ -7,7 +7,7 @@ from typing import Protocol
 
 from mesh.storage import StoreUnavailable
 from sequencer.definition import Definition
-from sequencer.directory import Directory, identity, not_found
+from sequencer.directory import Admit, Directory, identity, not_found
 from sequencer.entry import Tip
 from sequencer.log import SequenceLog
 
@@ -30,8 +30,8 @@ class Looks(Protocol):
         MeshError: SEQUENCE_NOT_FOUND; by a name also SEQUENCE_CLOSED, INVALID_ARGUMENT.
     """
 
-    async def named(self, name: str) -> Look:
-        """The sequence that has or had a name; a period of a serial is made if need be."""
+    async def named(self, name: str, admit: Admit | None = None) -> Look:
+        """The sequence that has or had a name; a period that `admit` lets be made is made."""
 
     async def again(self, known: Definition) -> Look:
         """A sequence as it is now."""
@@ -44,9 +44,9 @@ class Apart:
         self._directory = directory
         self._log = log
 
-    async def named(self, name: str) -> Look:
+    async def named(self, name: str, admit: Admit | None = None) -> Look:
         tip = await self._log.tip(guess := identity(name))
-        definition = await self._directory.definition(name)
+        definition = await self._directory.definition(name, admit)
         if tip is not None and definition.uid == guess:
             return Look(definition, tip)
         return await self.again(definition)  # it was renamed, or has just been made

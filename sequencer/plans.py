@@ -7,7 +7,7 @@ from typing import Final
 
 from mesh.errors import MeshError
 from sequencer import ledger
-from sequencer.definition import MAX_POSITION, Kind, invalid
+from sequencer.definition import MAX_POSITION, Definition, Kind, invalid
 from sequencer.entry import Action, Entry, Witness
 from sequencer.errors import SequencerReason
 from sequencer.hand import Draft, Plan
@@ -16,6 +16,20 @@ from sequencer.log import SequenceLog
 from sequencer.witnesses import Witnesses
 
 DAY: Final = timedelta(days=1)
+
+
+def behind(definition: Definition, at_least: int) -> int:
+    """The position behind all ids up to one.
+
+    Raises:
+        MeshError: INVALID_ARGUMENT, when no fence can be moved there.
+    """
+    if definition.cycle or definition.kind not in (Kind.SEGMENT, Kind.STRICT):
+        raise invalid("name", "this sequence has no fence to move")
+    position = min((at_least - definition.start) // definition.increment + 1, MAX_POSITION)
+    if position > definition.capacity:
+        raise invalid("at_least", "is beyond the sequence")
+    return position
 
 
 class Plans:
@@ -71,13 +85,7 @@ class Plans:
 
         async def plan(draft: Draft) -> Entry | None:
             draft.demand_fresh()
-            definition, tip = draft.definition, draft.tip
-            if definition.cycle or definition.kind not in (Kind.SEGMENT, Kind.STRICT):
-                raise invalid("name", "this sequence has no fence to move")
-            steps = (at_least - definition.start) // definition.increment + 1
-            position = min(steps, MAX_POSITION)
-            if position > definition.capacity:
-                raise invalid("at_least", "is beyond the sequence")
+            tip, position = draft.tip, behind(draft.definition, at_least)
             if position <= tip.fence:
                 return None
             known = Witness(number=tip.number, mark=tip.mark, epoch=tip.epoch, position=position)

@@ -54,8 +54,8 @@ class SerialReason(Reason):
 class Definitions(Protocol):
     """Finds sequences by name."""
 
-    async def definition(self, name: str) -> Definition:
-        """The sequence; a period of a serial is made if need be."""
+    async def known(self, name: str) -> Definition:
+        """The sequence that has or had a name; looking at one never makes it."""
 
 
 class Grants(Protocol):
@@ -110,7 +110,7 @@ class Serials:
         return found, _child(definition.name, found.period)
 
     async def _format(self, name: str) -> tuple[Definition, SerialFormat]:
-        definition = await self._definitions.definition(name)
+        definition = await self._definitions.known(name)
         setting = definition.serial
         if setting is None:
             raise MeshError(SerialReason.SERIAL_FORMAT_MISSING, metadata={"sequence": name})

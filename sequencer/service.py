@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 from mesh.clock import Clock
 from mesh.errors import MeshError
 from mesh.storage import IntegrityViolation
+from sequencer import ledger
 from sequencer.allocation import Allocator
 from sequencer.definition import Caller, Definition, Kind, State, check, check_callers
 from sequencer.directory import Catalogue, Directory
@@ -20,7 +21,7 @@ from sequencer.errors import SequencerReason
 from sequencer.ledger import Wish
 from sequencer.log import EntryFilter, SequenceLog, Usage
 from sequencer.pace import daily_pace
-from sequencer.plans import Plans
+from sequencer.plans import Plans, behind
 
 AT_ONCE: Final = 64
 """Periods of a serial that are changed at once; there is one for each day."""
@@ -181,7 +182,9 @@ class Sequencer:
             MeshError: SEQUENCE_NOT_FOUND, SEQUENCE_EXHAUSTED, SEQUENCE_CLOSED, KIND_MISMATCH,
                 CALLER_NOT_ALLOWED, QUOTA_EXHAUSTED, FENCE_REFUSED, INVALID_ARGUMENT.
         """
-        definition, entry = await self._allocator.append(name, self._plans.grant(wish))
+        definition, entry = await self._allocator.append(
+            name, self._plans.grant(wish), lambda serial: ledger.admit(serial, wish)
+        )
         assert entry is not None
         return definition, entry
 
@@ -216,7 +219,9 @@ class Sequencer:
             MeshError: SEQUENCE_NOT_FOUND, INVALID_ARGUMENT.
         """
         plan = self._plans.fence(at_least, holder)
-        definition, _ = await self._allocator.append(name, plan)
+        definition, _ = await self._allocator.append(
+            name, plan, lambda serial: behind(serial, at_least)
+        )
         return await self._standing(definition)
 
     async def entries(

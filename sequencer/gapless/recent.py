@@ -7,6 +7,7 @@ from typing import Final
 
 from mesh.clock import Clock
 from sequencer.definition import Definition
+from sequencer.directory import Admit
 from sequencer.gapless.service import Definitions
 
 KEPT_S: Final = 1.0
@@ -23,9 +24,9 @@ class Recent:
         self._clock = clock
         self._found: dict[str, tuple[float, Definition]] = {}
 
-    async def definition(self, name: str) -> Definition:
-        """The sequence of a name; a period of a serial is made if need be."""
-        return self._kept(name) or self._keep(name, await self._definitions.definition(name))
+    async def definition(self, name: str, admit: Admit) -> Definition:
+        """The sequence of a name; a period that `admit` lets be made is made."""
+        return self._kept(name) or self._keep(name, await self._definitions.definition(name, admit))
 
     async def known(self, name: str) -> Definition:
         """The sequence of a name; looking at one never makes it."""

@@ -15,6 +15,7 @@ from mesh.clock import Clock
 from mesh.errors import MeshError
 from mesh.telemetry import Meters
 from sequencer.definition import Definition, Kind, State, invalid
+from sequencer.directory import Admit
 from sequencer.entry import Witness
 from sequencer.errors import SequencerReason
 from sequencer.gapless import rules
@@ -36,8 +37,8 @@ Respond = Callable[[Held], Answer]
 class Definitions(Protocol):
     """The sequences that there are."""
 
-    async def definition(self, name: str) -> Definition:
-        """The sequence of a name; a period of a serial is made if need be."""
+    async def definition(self, name: str, admit: Admit) -> Definition:
+        """The sequence of a name; a period that `admit` lets be made is made."""
 
     async def known(self, name: str) -> Definition:
         """The sequence of a name; looking at one never makes it."""
@@ -90,7 +91,10 @@ class Gapless:
                 CALLER_NOT_ALLOWED, QUOTA_EXHAUSTED, SEQUENCE_EXHAUSTED or FENCE_REFUSED.
         """
         with of_no_call():  # a period may be made, which is not what the call answers
-            definition = _gapless(await self._definitions.definition(asked.name))
+            found = await self._definitions.definition(
+                asked.name, lambda serial: _refuse_closed(_gapless(serial), asked.caller)
+            )
+        definition = _gapless(found)
         wish = rules.Demand(
             count=count, ttl=ttl, holder=asked.holder, token=self._draw(), mark=self._draw()
         )

@@ -9,6 +9,7 @@ from mesh.background import Background
 from mesh.log import get_logger
 from mesh.storage import Row, StorageError
 from sequencer.definition import Definition
+from sequencer.directory import Admit
 from sequencer.look import Look
 from sequencer.store._looks import SqlLooks, look
 
@@ -43,9 +44,9 @@ class LooksAhead(Background):
         self._kept_s = kept_s
         self._seen: dict[str, Row] = {}
 
-    async def named(self, name: str) -> Look:
+    async def named(self, name: str, admit: Admit | None = None) -> Look:
         row = self._seen.get(name)
-        return look(row) if row is not None else await self._looks.named(name)
+        return look(row) if row is not None else await self._looks.named(name, admit)
 
     async def again(self, known: Definition) -> Look:
         self._seen.pop(known.name, None)

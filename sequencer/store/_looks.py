@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from mesh.storage import Row, Store
 from sequencer.definition import Definition, Kind, State
-from sequencer.directory import identity
+from sequencer.directory import Admit, identity
 from sequencer.look import Look, Looks
 from sequencer.store._floors import HOME
 from sequencer.store._tables import as_definition, as_tip, definitions, entries, floors, names
@@ -84,9 +84,9 @@ class SqlLooks:
         await self._found(_NAMED, {"called": "", "guess": 0})
         await self._found(_AGAIN, {"guess": 0})
 
-    async def named(self, name: str) -> Look:
+    async def named(self, name: str, admit: Admit | None = None) -> Look:
         found = await self._found(_NAMED, {"called": name, "guess": identity(name)})
-        return found or await self._otherwise.named(name)
+        return found or await self._otherwise.named(name, admit)
 
     async def again(self, known: Definition) -> Look:
         return await self._found(_AGAIN, {"guess": known.uid}) or await self._otherwise.again(known)

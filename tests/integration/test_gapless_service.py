@@ -258,6 +258,30 @@ async def test_other_kinds_have_no_such_numbers(stub: Stub, mesh: Mesh) -> None:
     assert (refused.reason, refused.metadata["kind"]) == ("KIND_MISMATCH", "SEGMENT")
 
 
+@pytest.mark.parametrize(
+    ("kind", "callers", "reason"),
+    [("SEGMENT", [], "KIND_MISMATCH"), ("GAPLESS", ["nobody"], "CALLER_NOT_ALLOWED")],
+)
+async def test_who_is_refused_makes_no_period(
+    stub: Stub, mesh: Mesh, kind: str, callers: list[str], reason: str
+) -> None:
+    """Neither of a serial of another kind, nor of one that is for others."""
+    wanted = sequencer_pb2.Sequence(
+        name="shop.bill",
+        kind=sequencer_pb2.SequenceKind.Value(f"SEQUENCE_KIND_{kind}"),
+        callers=[sequencer_pb2.Caller(name=one) for one in callers],
+    )
+    wanted.serial.template, wanted.serial.zone = "{date:%Y%m%d}{number:06}", "UTC"
+    wanted.serial.reset = sequencer_pb2.SERIAL_RESET_DAY
+    await definitions(mesh).CreateSequence(sequencer_pb2.CreateSequenceRequest(sequence=wanted))
+
+    refused = await failure(reserve(stub, name="shop.bill@20261126"))
+
+    assert refused.reason == reason
+    listed = await definitions(mesh).ListSequences(sequencer_pb2.ListSequencesRequest())
+    assert "shop.bill@20261126" not in {one.name for one in listed.sequences}
+
+
 async def test_a_draining_sequence_reserves_no_more(stub: Stub, mesh: Mesh, clock: Clock) -> None:
     """What is out is confirmed as before."""
     held = await reserve(stub, request_id="first")

@@ -20,7 +20,7 @@ from sequencer import ledger
 from sequencer.allocation import Allocator
 from sequencer.app import BLUEPRINT
 from sequencer.definition import Definition, Kind
-from sequencer.directory import Directory
+from sequencer.directory import Admit, Directory
 from sequencer.entry import Entry, Witness
 from sequencer.journal import WitnessJournal
 from sequencer.ledger import Wish
@@ -144,8 +144,8 @@ async def test_a_definition_is_never_older_than_the_tip(
     changed = defined(uid=known.uid, revision=2, retention_days=7)
     definition = directory.definition
 
-    async def slow(name: str) -> Definition:
-        found = await definition(name)
+    async def slow(name: str, admit: Admit | None = None) -> Definition:
+        found = await definition(name, admit)
         await SqlCatalogue(store).change(changed)
         tip = await log.tip(known.uid)
         assert tip is not None

@@ -11,12 +11,14 @@ from engine.sequencer.v1 import sequencer_pb2 as pb
 from tests.integration.sequences import (
     ACTIVE,
     DRAINING,
+    MAX_ID,
     NAME,
     RETIRED,
     Pair,
     create,
     failure,
     get,
+    give_back,
     lease,
     set_state,
 )
@@ -98,6 +100,34 @@ async def test_periods_share_the_state_and_callers_of_their_serial(stub: Stub) -
         assert (await failure(lease(stub, name, "a", 1))).reason == "SEQUENCE_CLOSED"
 
 
+async def test_a_call_that_is_refused_makes_no_period(stub: Stub) -> None:
+    """Of the wrong kind, by somebody else, of a lease that never was, beyond the sequence."""
+    await _serial(stub, pb.SERIAL_RESET_DAY)
+    day = f"{NAME}@20261126"
+    never = pb.Lease(lease_number=7, client_id="ops/a")
+    kinds = await failure(lease(stub, day, "a", 1, kind=pb.SEQUENCE_KIND_STRICT))
+    beyond = pb.FenceSequenceRequest(name=day, at_least=MAX_ID)
+
+    assert kinds.reason == "KIND_MISMATCH"
+    assert (await failure(give_back(stub, day, never, 1))).reason == "SEQUENCE_NOT_FOUND"
+    assert (await failure(stub.FenceSequence(beyond))).reason == "INVALID_ARGUMENT"
+    update = pb.Sequence(name=NAME, callers=[pb.Caller(name="nobody")])
+    await stub.UpdateSequence(pb.UpdateSequenceRequest(sequence=update))
+    assert (await failure(lease(stub, day, "a", 1))).reason == "CALLER_NOT_ALLOWED"
+
+    assert [one.name for one in await _all(stub)] == [NAME]
+
+
+async def test_a_fence_is_moved_before_the_first_id_of_a_period(stub: Stub) -> None:
+    """As after a store was put back to a day before it."""
+    await _serial(stub, pb.SERIAL_RESET_DAY)
+    day = f"{NAME}@20261126"
+
+    await stub.FenceSequence(pb.FenceSequenceRequest(name=day, at_least=70))
+
+    assert (await lease(stub, day, "a", 1)).first == 71
+
+
 async def test_a_serial_of_many_days_is_closed_and_opened_in_time(stub: Stub) -> None:
     """Each of its periods is, and one that is retired stays so."""
     await _serial(stub, pb.SERIAL_RESET_DAY)
@@ -110,10 +140,13 @@ async def test_a_serial_of_many_days_is_closed_and_opened_in_time(stub: Stub) ->
 
     for state in (DRAINING, ACTIVE, DRAINING):
         await set_state(stub, NAME, state)
-        found = await stub.ListSequences(pb.ListSequencesRequest(page_size=1_000))
-        states = {one.name: one.state for one in found.sequences}
+        states = {one.name: one.state for one in await _all(stub)}
         assert len(states) == len(days) + 1
         assert {name for name, one in states.items() if one != state} == {days[7]}
+
+
+async def _all(stub: Stub) -> list[pb.Sequence]:
+    return list((await stub.ListSequences(pb.ListSequencesRequest(page_size=1_000))).sequences)
 
 
 async def _serial(stub: Stub, reset: pb.SerialReset.ValueType) -> None:

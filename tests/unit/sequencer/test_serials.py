@@ -24,7 +24,7 @@ class World:
         self.template = template
         self.granted: list[str] = []
 
-    async def definition(self, name: str) -> Definition:
+    async def known(self, name: str) -> Definition:
         return Definition(
             uid=1,
             name=name,
@@ -44,7 +44,7 @@ class World:
     ) -> AsyncIterator[tuple[Definition, Entry]]:
         self.granted.append(name)
         for _ in range(0):
-            yield await self.definition(name), None  # type: ignore[misc]
+            yield await self.known(name), None  # type: ignore[misc]
 
 
 async def test_formats_take_bounded_memory() -> None:

@@ -20,6 +20,7 @@ from mesh.storage import IdempotentCall, Replayed, SQLiteStore, idempotent_call,
 from mesh.telemetry import Meters, NullTracer
 from sequencer.app import BLUEPRINT
 from sequencer.definition import Definition, Kind, State
+from sequencer.directory import Admit
 from sequencer.entry import Witness
 from sequencer.gapless import Gapless, Memory, SqlGaps, SqlNumbers, Watch
 from sequencer.gapless.claims import Asked, Claim, Held
@@ -57,7 +58,7 @@ class Definitions:
     def __init__(self, only: Definition) -> None:
         self.only = only
 
-    async def definition(self, name: str) -> Definition:
+    async def definition(self, name: str, admit: Admit | None = None) -> Definition:
         """The sequence."""
         assert name.startswith(NAME)
         return self.only

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from mesh.clock import ManualClock
 from sequencer.definition import Definition, State
+from sequencer.directory import Admit
 from sequencer.gapless.recent import KEPT_S, MAX_KEPT, Recent
 from tests.unit.sequencer.gapless.desk import NAME, Definitions, definition
+
+
+def anybody(_: Definition) -> None:
+    """Lets everybody make a period."""
 
 
 class Counted(Definitions):
@@ -13,10 +18,10 @@ class Counted(Definitions):
 
     asked = 0
 
-    async def definition(self, name: str) -> Definition:
+    async def definition(self, name: str, admit: Admit | None = None) -> Definition:
         """The sequence."""
         self.asked += 1
-        return await super().definition(name)
+        return await super().definition(name, admit)
 
 
 async def test_a_sequence_is_looked_up_once_a_second() -> None:
@@ -25,7 +30,7 @@ async def test_a_sequence_is_looked_up_once_a_second() -> None:
     recent = Recent(source, clock)
 
     for _ in range(3):
-        assert (await recent.definition(NAME)).state is State.ACTIVE
+        assert (await recent.definition(NAME, anybody)).state is State.ACTIVE
         assert (await recent.known(NAME)).state is State.ACTIVE
     assert source.asked == 1
     assert [one.name for one in recent.in_use()] == [NAME]
