@@ -14,6 +14,7 @@ from mesh.errors import MeshError, Reason, ReasonText
 from sequencer.definition import Definition, invalid
 from sequencer.definition import Serial as Setting
 from sequencer.entry import Entry
+from sequencer.errors import SequencerReason
 from sequencer.ledger import Wish
 from sequencer.sdk.serial import (
     Serial,
@@ -79,6 +80,8 @@ class Serials:
     ) -> tuple[list[str], date | None]:
         """Serials of one business date, today's when it is None, and that date.
 
+        Near the end of the numbers those that there are.
+
         Raises:
             MeshError: SERIAL_OVERFLOW, SERIAL_HIDDEN, INVALID_ARGUMENT, and as LeaseRange.
         """
@@ -88,13 +91,9 @@ class Serials:
         with _told():
             day = made.business_date(business_date)
             child = _child(definition.name, made.period(day))
-            wish = Wish(holder=holder, size=count)
-            numbers = [
-                owner.id_at(position)
-                async for owner, entry in self._grants.stream(child, wish, count)
-                for position in range(entry.position, entry.position + entry.size)
-            ]
-            return [made.format(number, day) for number in numbers], day
+            numbers = await self._numbers(child, Wish(holder=holder, size=count), count)
+            written = [number for number in numbers if 0 <= number <= made.highest]
+            return [made.format(number, day) for number in written or numbers], day
 
     async def read(self, name: str, text: str) -> tuple[Serial, str] | None:
         """What a serial says, and the sequence that its number is from; None when it is hidden.
@@ -108,6 +107,17 @@ class Serials:
         except SerialKeyError:
             return None
         return found, _child(definition.name, found.period)
+
+    async def _numbers(self, name: str, wish: Wish, count: int) -> list[int]:
+        """So many numbers, or as many as are left: those that were granted are not lost."""
+        found: list[int] = []
+        try:
+            async for owner, entry in self._grants.stream(name, wish, count):
+                found += map(owner.id_at, range(entry.position, entry.stop))
+        except MeshError as error:
+            if not found or error.reason is not SequencerReason.SEQUENCE_EXHAUSTED:
+                raise
+        return found
 
     async def _format(self, name: str) -> tuple[Definition, SerialFormat]:
         definition = await self._definitions.known(name)

@@ -204,6 +204,17 @@ async def test_wider_numbers_than_the_template_has_room_for_are_refused(
     assert (await failure(taken(serials))).reason == "SEQUENCE_EXHAUSTED"
 
 
+async def test_near_the_end_those_that_are_left_come(
+    serials: SerialServiceAsyncStub, sequences: SequencerServiceAsyncStub
+) -> None:
+    """The last ones are not lost because more were asked for."""
+    await create(sequences, "{number:02}")
+    await taken(serials, count=90)
+
+    assert [*(await taken(serials, count=10)).serials] == [str(number) for number in range(91, 100)]
+    assert (await failure(taken(serials, count=10))).reason == "SEQUENCE_EXHAUSTED"
+
+
 async def test_hidden_numbers_stay_with_the_key(
     mesh: Mesh, serials: SerialServiceAsyncStub, sequences: SequencerServiceAsyncStub
 ) -> None:
