@@ -142,7 +142,8 @@ class Sequencer:
         if revision is not None and revision != known.revision:
             raise MeshError(SequencerReason.SEQUENCE_CHANGED)
         values: dict[str, Any] = {} if callers is None else {"callers": callers}
-        check_callers(replace(known, **values))
+        if callers is not None:  # those that it has may be from before some were refused
+            check_callers(replace(known, callers=callers))
         if retention_days:
             values["retention_days"] = retention_days
         return await self._change_all(known, "settings", holder, **values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -14,6 +15,8 @@ from engine.sequencer.v1.sequencer_pb2_grpc import SequencerServiceStub
 from mesh import contract
 from mesh.testing import Mesh
 from sequencer.app import BLUEPRINT
+from sequencer.definition import Caller
+from sequencer.store import SqlCatalogue
 from tests.integration.sequences import (
     DRAINING,
     NAME,
@@ -107,6 +110,28 @@ async def test_only_named_callers_take_ids(stub: Stub, mesh: Mesh) -> None:
     made.callers.add(name="mesh:shop")
     await stub.UpdateSequence(pb.UpdateSequenceRequest(sequence=made))
     assert (await lease(shop, NAME, "a", 1)).first == 2
+
+
+async def test_callers_that_would_be_refused_today_hinder_no_other_change(
+    mesh: Mesh, stub: Stub
+) -> None:
+    """A sequence keeps those that it was made with, until others are named."""
+    await create(stub, NAME, kind=pb.SEQUENCE_KIND_SNOWFLAKE)
+    async with mesh.store("sequencer") as store:
+        catalogue = SqlCatalogue(store)
+        known = await catalogue.find(NAME)
+        assert known is not None
+        old = (Caller(name="ops", daily_quota=5),)
+        await catalogue.change(replace(known, callers=old, revision=known.revision + 1))
+    wanted = pb.Sequence(name=NAME, retention_days=9, callers=[pb.Caller(name="a", daily_quota=1)])
+    update = pb.UpdateSequenceRequest(sequence=wanted)
+    update.update_mask.paths.append("retention_days")
+
+    changed = (await stub.UpdateSequence(update)).sequence
+
+    assert (changed.retention_days, changed.callers[0].daily_quota) == (9, 5)
+    update.update_mask.paths.append("callers")
+    assert (await failure(stub.UpdateSequence(update))).reason == "INVALID_ARGUMENT"
 
 
 async def test_a_caller_takes_no_more_than_its_quota_a_day(pair: Pair) -> None:
