@@ -92,8 +92,7 @@ class Serials:
             day = made.business_date(business_date)
             child = _child(definition.name, made.period(day))
             numbers = await self._numbers(child, Wish(holder=holder, size=count), count)
-            written = [number for number in numbers if 0 <= number <= made.highest]
-            return [made.format(number, day) for number in written or numbers], day
+            return [made.format(number, day) for number in numbers], day
 
     async def read(self, name: str, text: str) -> tuple[Serial, str] | None:
         """What a serial says, and the sequence that its number is from; None when it is hidden.

@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from cli.names import OPERATOR
-from cli.seq import app
 from cli.seq.old_store import OldStoreError, Place, Reading, opened
 from cli.seq.takeover import read_twice
 from loadtests.servers import MariaDb
-from mesh.testing import Mesh
-from sequencer.app import BLUEPRINT
-
-Engine = Callable[..., Awaitable[Result]]
-
-RIGHTS = {"read", "create", "lease", "reserve"}
-
-
-@pytest.fixture
-async def engine(mesh: Mesh) -> Engine:
-    """Runs `engine seq …` as the local operator would."""
-    mesh.trust(OPERATOR, {f"sequencer.{right}" for right in RIGHTS})
-    await mesh.start(BLUEPRINT)
-    environ = {"ENGINE_VAR": str(mesh.settings.var)}
-
-    async def run(*arguments: str) -> Result:
-        return await asyncio.to_thread(CliRunner().invoke, app, arguments, env=environ)
-
-    return run
+from tests.integration.seq_cli.told import Engine
 
 
 @pytest.fixture
