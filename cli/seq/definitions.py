@@ -95,9 +95,7 @@ def create(
         kind=kind.message,
         start=start,
         min_value=min_value,
-        max_value=arguments.js_max(max_value)
-        if js and not is_snowflake and not serial
-        else max_value,
+        max_value=arguments.js_max(max_value) if js and not (is_snowflake or serial) else max_value,
         increment=increment,
         cycle=cycle,
         callers=map(arguments.caller, caller or ()),
@@ -119,7 +117,8 @@ def _refuse_other_settings(made: pb.Sequence, wanted: pb.Sequence) -> None:
         hint = f"'engine seq callers {made.name}' shows and changes them."
         fail(f"'{made.name}' was there already, with other callers", hint)
     if wanted.retention_days and made.retention_days != wanted.retention_days:
-        hint = f"It keeps entries for {made.retention_days} days; UpdateSequence changes that."
+        kept_for = f"It keeps entries for {made.retention_days} days"
+        hint = f"{kept_for}; PATCH /v1/sequences/{made.name} changes that."
         fail(f"'{made.name}' was there already, with another retention", hint)
 
 

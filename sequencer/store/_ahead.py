@@ -6,6 +6,7 @@ import asyncio
 from typing import Final
 
 from mesh.background import Background
+from mesh.clock import Clock
 from mesh.log import get_logger
 from mesh.storage import Row, StorageError
 from sequencer.definition import Definition
@@ -34,17 +35,20 @@ class LooksAhead(Background):
 
     Args:
         looks: looks at sequences in the service's database.
+        clock: measures how long what was seen is kept.
         most: how many are looked at ahead.
-        kept_s: how long what was seen is kept, in seconds.
     """
 
-    def __init__(self, looks: SqlLooks, *, most: int = MOST, kept_s: float = KEPT_S) -> None:
+    def __init__(self, looks: SqlLooks, clock: Clock, *, most: int = MOST) -> None:
         self._looks = looks
+        self._clock = clock
         self._most = most
-        self._kept_s = kept_s
         self._seen: dict[str, Row] = {}
+        self._until = 0.0
 
     async def named(self, name: str, admit: Admit | None = None) -> Look:
+        if self._clock.monotonic() >= self._until:
+            self._seen.clear()
         row = self._seen.get(name)
         return look(row) if row is not None else await self._looks.named(name, admit)
 
@@ -56,6 +60,7 @@ class LooksAhead(Background):
         """Look at them now; what cannot be read is looked at when it is asked for."""
         try:
             async with asyncio.timeout(READ_S):
+                self._until = self._clock.monotonic() + KEPT_S
                 async for rows in self._looks.many(self._most):
                     self._seen.update((row.name, row) for row in rows)
         except (StorageError, TimeoutError) as error:
@@ -63,5 +68,3 @@ class LooksAhead(Background):
 
     async def _run(self) -> None:
         await self.read()
-        await asyncio.sleep(self._kept_s)
-        self._seen.clear()

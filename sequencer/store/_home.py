@@ -42,7 +42,7 @@ class HomeLog(SqlLog, AbstractAsyncContextManager["HomeLog"]):
         directory = Directory(SqlCatalogue(store), clock)
         self._stamp = directory.stamp
         self._looks = SqlLooks(store, Apart(directory, self))
-        self.looks = LooksAhead(self._looks)
+        self.looks = LooksAhead(self._looks, clock)
 
     async def __aenter__(self) -> Self:
         await self.warm()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -27,7 +26,7 @@ from sequencer.ledger import Wish
 from sequencer.look import Apart
 from sequencer.plans import Plans
 from sequencer.store import HomeLog, SqlCatalogue, SqlLog
-from sequencer.store._ahead import LooksAhead
+from sequencer.store._ahead import KEPT_S, LooksAhead
 from sequencer.store._floors import Floor, Floors
 from sequencer.store._looks import SqlLooks
 from sequencer.witnesses import Peers, Witnesses
@@ -84,6 +83,17 @@ async def made(directory: Directory, log: SqlLog, name: str = "shop.order") -> D
     return definition
 
 
+async def moved(directory: Directory, log: HomeLog, store: Counting) -> Definition:
+    """A sequence whose log goes on elsewhere, up to 5,000 at most."""
+    known = await made(directory, log)
+    tip = await log.tip(known.uid)
+    assert tip is not None
+    floor = Floor(lineage=7, position=5_000, number=900, epoch=0, capacity=known.capacity)
+    told = ledger.changed(tip, "mesh:sequencer/log", "moved", directory.stamp())
+    await Floors(store).move(known.uid, None, floor, after=tip, entries=[told])
+    return known
+
+
 async def test_a_sequence_and_its_tip_are_read_by_one_statement(
     store: Counting, directory: Directory, log: HomeLog
 ) -> None:
@@ -117,15 +127,9 @@ async def test_a_log_that_went_on_elsewhere_is_not_taken_for_what_it_was(
     directory: Directory, log: HomeLog, store: Counting
 ) -> None:
     """The tip lies behind the floor then, in a new epoch."""
-    known = await made(directory, log)
-    tip = await log.tip(known.uid)
-    assert tip is not None
-    floor = Floor(lineage=7, position=5_000, number=900, epoch=0, capacity=known.capacity)
-    stamp = directory.stamp()
-    moved = ledger.changed(tip, "mesh:sequencer/log", "moved", stamp)
-    await Floors(store).move(known.uid, None, floor, after=tip, entries=[moved])
+    known = await moved(directory, log, store)
 
-    look = await log.looks.named("shop.order")
+    look = await log.looks.named(known.name)
 
     assert (look.tip.position, look.tip.epoch) == (5_000, 1)
 
@@ -279,7 +283,7 @@ async def test_a_look_ahead_is_bounded_and_leaves_periods_of_serials_for_last(
     await directory.add(defined("shop.row", Kind.GAPLESS, create_time=later), "ops/rpc")
     reads = {}
     for most in (1, 2, 3):
-        ahead = LooksAhead(SqlLooks(store, Apart(directory, log)), most=most)
+        ahead = LooksAhead(SqlLooks(store, Apart(directory, log)), ManualClock(), most=most)
         await ahead.read()
         for name in ("shop.new", "shop.old", "shop.old@20261127", "shop.row"):
             before = store.reads
@@ -296,12 +300,7 @@ async def test_a_log_that_went_on_elsewhere_is_not_looked_at_ahead(
     directory: Directory, log: HomeLog, store: Counting
 ) -> None:
     """It has to come back first."""
-    known = await made(directory, log)
-    tip = await log.tip(known.uid)
-    assert tip is not None
-    floor = Floor(lineage=7, position=5_000, number=900, epoch=0, capacity=known.capacity)
-    moved = ledger.changed(tip, "mesh:sequencer/log", "moved", directory.stamp())
-    await Floors(store).move(known.uid, None, floor, after=tip, entries=[moved])
+    known = await moved(directory, log, store)
     await log.looks.read()
 
     assert (await log.looks.named(known.name)).tip.position == 5_000
@@ -310,18 +309,19 @@ async def test_a_log_that_went_on_elsewhere_is_not_looked_at_ahead(
 async def test_what_was_seen_ahead_is_forgotten(
     directory: Directory, log: HomeLog, store: Counting
 ) -> None:
-    """In a minute, or none: then each sequence is looked at when it is asked for."""
+    """After a minute each sequence is looked at when it is asked for."""
     known = await made(directory, log)
-    ahead = LooksAhead(SqlLooks(store, Apart(directory, log)), kept_s=0.0)
+    clock = ManualClock()
+    ahead = LooksAhead(SqlLooks(store, Apart(directory, log)), clock)
     await ahead.read()
-    async with ahead:
-        for _ in range(1_000):
-            before = store.reads
-            await ahead.named(known.name)
-            if store.reads > before:
-                return
-            await asyncio.sleep(0.01)
-    pytest.fail("it is still kept")
+    reads = []
+    for seconds in (KEPT_S - 0.001, 0.001):
+        clock.advance(seconds)
+        before = store.reads
+        await ahead.named(known.name)
+        reads.append(store.reads - before)
+
+    assert reads == [0, 1]
 
 
 async def test_a_store_that_fails_while_a_server_looks_ahead_is_asked_later(
