@@ -61,6 +61,9 @@ LIFE: Final = 1_000_000
 NEARLY: Final = 0.9
 UNDER_FAULTS_S: Final = 240.0
 LOOK_S: Final = 0.5
+PONDER_S: Final = 0.02
+"""How long a careless consumer is between an effect and knowing of it: time to be killed in."""
+
 
 SETTLE_S: Final = 120.0
 """How long all may take to arrive once nothing is hurt any more."""
@@ -268,6 +271,7 @@ def _consumer(parts: Parts) -> Service:
             return effect
         async with parts.store.transaction() as tx:  # not with the knowledge that it was had
             await effect(tx)
+        await asyncio.sleep(PONDER_S)
         return None
 
     subscription = Subscription(group="faults", topic="faults", react=react)

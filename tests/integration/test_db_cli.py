@@ -65,6 +65,7 @@ def run(path: Path, sql: str) -> list[Sequence[object]]:
         return connection.execute(sql).fetchall()
 
 
+@pytest.mark.slow
 def test_databases_are_made_shown_and_compared(environ: dict[str, str], tmp_path: Path) -> None:
     """From none, over the newest revision, to one that somebody has changed by hand."""
     path = tmp_path / "var" / "data" / "product.db"

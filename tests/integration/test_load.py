@@ -5,9 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from loadtests.deployment import Platform
 
 
+@pytest.mark.slow
 def test_a_small_load_holds(platform: Platform) -> None:
     """Users of all kinds make requests over REST, stubs and SDK, and none fails."""
     command = [sys.executable, "-m", "loadtests.run_load", "--users", "13", "--rate", "13"]

@@ -283,4 +283,4 @@ def refused(call: Any) -> str:
 
 
 TestNumbers = Numbers.TestCase
-TestNumbers.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestNumbers.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
