@@ -43,6 +43,10 @@ CLIENT: Final = (
 """What a client needs, and no server: modules, and packages as a whole."""
 
 RUNTIME: Final = ("googleapis-common-protos", "grpcio", "protobuf")
+"""What the stubs need."""
+
+CLIENT_RUNTIME: Final = ("msgspec",)
+"""What the client needs beside the stubs."""
 
 
 class BuildError(Exception):
@@ -85,24 +89,29 @@ def distributions(project: Mapping[str, Any], root: Path) -> tuple[Distribution,
         description="Engine's contracts: typed gRPC stubs and messages.",
         folder=root / "build" / "gen",
         files=CONTRACTS,
-        requires=tuple(_at_least(name, project["dependencies"]) for name in RUNTIME),
+        requires=_at_least(RUNTIME, project["dependencies"]),
     )
     client = Distribution(
         name="engine-client",
         description="Call Engine's services and take ids from its sequencer.",
         folder=root,
         files=CLIENT,
-        requires=(f"{stubs.name}=={project['version']}", *stubs.requires),
+        requires=(
+            f"{stubs.name}=={project['version']}",
+            *stubs.requires,
+            *_at_least(CLIENT_RUNTIME, project["dependencies"]),
+        ),
     )
     return stubs, client
 
 
-def _at_least(name: str, dependencies: Iterable[str]) -> str:
-    """The platform's own requirement, with a pinned version as the lower bound."""
-    for requirement in map(Requirement, dependencies):
-        if requirement.name == name:
-            return f"{name}{str(requirement.specifier).replace('==', '>=')}"
-    raise BuildError(f"pyproject.toml does not depend on {name}")
+def _at_least(names: Iterable[str], dependencies: Iterable[str]) -> tuple[str, ...]:
+    """The platform's own requirements, with pinned versions as the lower bounds."""
+    own = {requirement.name: requirement for requirement in map(Requirement, dependencies)}
+    missing = [name for name in names if name not in own]
+    if missing:
+        raise BuildError(f"pyproject.toml does not depend on {', '.join(missing)}")
+    return tuple(f"{name}{str(own[name].specifier).replace('==', '>=')}" for name in names)
 
 
 def _build(wheel: Distribution, project: Mapping[str, Any], root: Path, work: Path) -> Path:

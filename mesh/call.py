@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import grpc
+import msgspec
 
 from mesh.context import EMPTY, RequestContext
 from mesh.contract import Method
@@ -14,11 +14,26 @@ from mesh.deadline import Deadline
 from mesh.telemetry import TraceContext
 
 
-@dataclass(slots=True, kw_only=True)
-class Call:
+class Asked(Protocol):
+    """What a call came with, beside its request. A lane's servicer context has it read already."""
+
+    @property
+    def metadata(self) -> Mapping[str, str | bytes]:
+        """The entries as received. It may be shared between calls: nobody changes it."""
+
+    @property
+    def trace(self) -> TraceContext | None:
+        """The caller's place in his trace."""
+
+    @property
+    def deadline_at(self) -> float:
+        """When he stops to wait, in seconds of `time.monotonic`; infinity: never."""
+
+
+class Call(msgspec.Struct, kw_only=True, eq=False):
     """A call being served.
 
-    `metadata` has the text entries as received. `context` is filled by the
+    `metadata` has the entries as received, and is not to be changed. `context` is filled by the
     identity interceptor; handlers read it as `mesh.context.current()`.
     `transport` is the servicer context that handlers are given.
     """
@@ -28,7 +43,7 @@ class Call:
     metadata: Mapping[str, str | bytes]
     deadline: Deadline
     trace: TraceContext | None = None
-    context: RequestContext = field(default=EMPTY)
+    context: RequestContext = EMPTY
 
     def text(self, key: str) -> str:
         """A text entry of the metadata; empty when there is none."""

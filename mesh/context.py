@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from engine.mesh.v1 import context_pb2, policy_pb2
 from mesh.deadline import Deadline
@@ -41,8 +44,7 @@ class Principal:
         return str(claims.get(name) or "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestContext:
+class RequestContext(Struct, frozen=True, kw_only=True):
     """Who asks, for whom, why, by when, as part of what.
 
     `token` is the end user's access token as received, to be passed on.

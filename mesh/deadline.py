@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Self
+
+import msgspec
 
 MARGIN_S = 0.005
 """Kept back of the remaining time on every hop, so that the caller hears of it in time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(msgspec.Struct, frozen=True):
     """A point on the monotonic clock of this process, in seconds."""
 
     at: float

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import reduce
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 import grpc
 from google.protobuf import message_factory
@@ -14,12 +16,14 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from mesh import contract
-from mesh.call import Call, Handler, Interceptor
+from mesh.call import Asked, Call, Handler, Interceptor
+from mesh.context import TRACEPARENT
 from mesh.contract import Method
 from mesh.deadline import Deadline
 from mesh.errors import STATUS_DETAILS_KEY, MeshError, MeshReason, status_code
 from mesh.interceptors.errors import StatusError
 from mesh.service import Servicer
+from mesh.telemetry import TraceContext
 
 MAX_MESSAGE_BYTES = 16 << 20
 
@@ -189,14 +193,32 @@ def _parsing(method: Method, handle: Handler) -> Callable[[Call, Any], Awaitable
 
 
 def _call(method: Method, context: RawContext) -> Call:
-    left = context.time_remaining()
-    allowed = method.timeout_s if left is None else min(left, method.timeout_s)
+    latest = time.monotonic() + method.timeout_s
+    asked = context if _is_read(context) else _Read(context)
     return Call(
         method=method,
         transport=context,
-        metadata=dict(context.invocation_metadata() or ()),
-        deadline=Deadline.after(allowed),
+        metadata=asked.metadata,
+        deadline=Deadline(min(latest, asked.deadline_at)),
+        trace=asked.trace,
     )
+
+
+def _is_read(context: object) -> TypeGuard[Asked]:
+    return hasattr(context, "deadline_at")
+
+
+class _Read:
+    """What gRPC's own context says, read into the shape that a lane's has."""
+
+    __slots__ = ("deadline_at", "metadata", "trace")
+
+    def __init__(self, context: RawContext) -> None:
+        left = context.time_remaining()
+        self.deadline_at = math.inf if left is None else time.monotonic() + left
+        self.metadata: Mapping[str, str | bytes] = dict(context.invocation_metadata() or ())
+        header = self.metadata.get(TRACEPARENT, "")
+        self.trace = TraceContext.parse(header) if isinstance(header, str) else None
 
 
 async def _abort(context: RawContext, error: StatusError) -> None:

@@ -8,16 +8,25 @@ exports and is never called per call.
 from __future__ import annotations
 
 import random
+import struct
 from bisect import bisect_left
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
+
+import msgspec
 
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the latency histogram, in seconds."""
+
+_BINARY: Final = struct.Struct(">QQQB")
+TRACE_BYTES: Final = _BINARY.size
+_pack, _unpack = _BINARY.pack, _BINARY.unpack
+_LOW_HALF: Final = 2**64 - 1
+_NO_VERSION: Final = 0xFF
 
 
 class SpanKind(Enum):
@@ -28,8 +37,7 @@ class SpanKind(Enum):
     CLIENT = 2
 
 
-@dataclass(frozen=True, slots=True)
-class TraceContext:
+class TraceContext(msgspec.Struct, frozen=True):
     """Where in which trace we are (W3C Trace Context)."""
 
     trace_id: int
@@ -44,16 +52,28 @@ class TraceContext:
     @classmethod
     def parse(cls, header: str) -> Self | None:
         """Read a `traceparent` header; None when it is not one."""
-        parts = header.strip().split("-")
-        if len(parts) < 4 or [len(part) for part in parts[:4]] != [2, 32, 16, 2]:
+        text = header.strip()
+        if text[2:3] + text[35:36] + text[52:53] != "---" or text[55:56] not in ("", "-"):
             return None
         try:
-            trace_id, span_id, flags = (int(part, 16) for part in parts[1:4])
+            version, *_ = raw = bytes.fromhex(text[:55].replace("-", ""))
         except ValueError:
             return None
-        if not trace_id or not span_id or parts[0] == "ff":
+        return None if version == _NO_VERSION else cls.from_bytes(raw[1:])
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Self | None:
+        """Read what `to_bytes` wrote; None when `raw` is no such thing."""
+        if len(raw) != TRACE_BYTES:
             return None
-        return cls(trace_id, span_id, bool(flags & 1))
+        high, low, span_id, flags = _unpack(raw)
+        trace_id = high << 64 | low
+        return cls(trace_id, span_id, flags & 1 == 1) if trace_id and span_id else None
+
+    def to_bytes(self) -> bytes:
+        """The 25 bytes of a lane: trace id (16, big-endian), span id (8), flags (1)."""
+        trace_id = self.trace_id
+        return _pack(trace_id >> 64, trace_id & _LOW_HALF, self.span_id, self.sampled)
 
     @property
     def header(self) -> str:

@@ -41,10 +41,8 @@ _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _LOW_HALF: Final = 2**64 - 1
 
 
-class _NewTrace(TraceContext):
+class _NewTrace(TraceContext, frozen=True):
     """The context of a trace that has no span yet: its first span has no parent."""
-
-    __slots__ = ()
 
 
 class OtelTracer:

@@ -7,10 +7,9 @@ from time import perf_counter
 from typing import Any
 
 from mesh.call import Call, Handler
-from mesh.context import TRACEPARENT
 from mesh.contract import Method
 from mesh.interceptors.errors import StatusError
-from mesh.telemetry import SpanKind, Telemetry, TraceContext
+from mesh.telemetry import SpanKind, Telemetry
 
 
 class TelemetryInterceptor:
@@ -29,9 +28,9 @@ class TelemetryInterceptor:
 
         async def unary(call: Call, request: Any) -> Any:
             started, code = perf_counter(), "CANCELLED"
-            call.trace = TraceContext.parse(call.text(TRACEPARENT)) or tracer.root()
+            trace = call.trace = call.trace or tracer.root()
             try:
-                with tracer.span(span_name, SpanKind.SERVER, call.trace) as span:
+                with tracer.span(span_name, SpanKind.SERVER, trace) as span:
                     try:
                         response = await call_next(call, request)
                     except StatusError as error:
@@ -45,7 +44,7 @@ class TelemetryInterceptor:
                 observe(started, code)
 
         async def stream(call: Call, request: Any) -> Any:
-            call.trace = TraceContext.parse(call.text(TRACEPARENT)) or tracer.root()
+            call.trace = call.trace or tracer.root()
             return measured(call, request)
 
         async def measured(call: Call, request: Any) -> AsyncIterator[Any]:

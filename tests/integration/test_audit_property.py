@@ -18,6 +18,7 @@ import pytest_asyncio
 from google.protobuf.message import Message
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from centers.ark.app import BLUEPRINT as ARK
 from centers.customer.app import BLUEPRINT as CUSTOMER
@@ -246,7 +247,7 @@ class Caller:
     async def _send(self, asked: Asked, request: Message) -> None:
         stub = self._stub(asked.person, asked.verb)
         with context.using(
-            replace(context.EMPTY, chain=ChainIds(scene_version=SCENE, task_id=TASK))
+            structs.replace(context.EMPTY, chain=ChainIds(scene_version=SCENE, task_id=TASK))
         ):
             await getattr(stub, asked.verb.rpartition("/")[2])(request)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from msgspec import structs
 
 from engine.ark.v1 import ark_pb2, ark_pb2_grpc
 from engine.customer.v1 import customer_pb2, customer_pb2_grpc
@@ -414,7 +415,7 @@ async def test_the_chain_of_a_call_is_believed_of_services_alone(
     mesh: Mesh, toy: Toy, caller: str, believed: int
 ) -> None:
     """A client outside the mesh cannot put his call into somebody's chain."""
-    claimed = replace(wire.EMPTY, chain=context_pb2.ChainIds(task_id=7))
+    claimed = structs.replace(wire.EMPTY, chain=context_pb2.ChainIds(task_id=7))
     with wire.using(claimed):
         await customers(mesh, rm_token(mesh), caller).GetCustomer(get(1))
     assert toy.seen[-1].chain.task_id == believed

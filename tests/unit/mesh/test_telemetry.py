@@ -22,9 +22,11 @@ from mesh.telemetry import (
     st.booleans(),
 )
 def test_a_trace_context_survives_its_header(trace_id: int, span_id: int, sampled: bool) -> None:
-    """W3C traceparent, there and back."""
+    """W3C traceparent, there and back; lanes carry the same in 25 bytes."""
     context = TraceContext(trace_id, span_id, sampled)
     assert TraceContext.parse(context.header) == context
+    assert TraceContext.from_bytes(context.to_bytes()) == context
+    assert context.to_bytes().hex() == context.header.replace("-", "")[2:]
 
 
 @pytest.mark.parametrize(
@@ -37,11 +39,35 @@ def test_a_trace_context_survives_its_header(trace_id: int, span_id: int, sample
         "00-" + "1" * 32 + "-" + "0" * 16 + "-01",
         "ff-" + "1" * 32 + "-" + "1" * 16 + "-01",
         "00-" + "g" * 32 + "-" + "1" * 16 + "-01",
+        "00-" + "1_1" * 10 + "11-" + "1" * 16 + "-01",
+        "00-" + " " * 2 + "1" * 30 + "-" + "1" * 16 + "-01",
+        "00-" + "1" * 16 + "-" + "1" * 32 + "-01",
+        "00-" + "1" * 32 + "-" + "1" * 16 + "-012",
+        "-0-" + "1" * 32 + "-" + "1" * 16 + "-01",
     ],
 )
 def test_a_header_that_is_no_trace_context_is_ignored(header: str) -> None:
     """A broken header begins no trace and raises nothing."""
     assert TraceContext.parse(header) is None
+
+
+def test_a_later_versions_header_is_read_as_far_as_it_is_known() -> None:
+    """What follows the flags is for others; space around the header is none of it."""
+    header = f" 01-{1:032x}-{2:016x}-03-more "
+    assert TraceContext.parse(header) == TraceContext(1, 2, sampled=True)
+
+
+@pytest.mark.parametrize("raw", [b"", b"\1" * 24, b"\1" * 26, bytes(16) + b"\1" * 9])
+def test_bytes_that_are_no_trace_context_are_ignored(raw: bytes) -> None:
+    """Wrong lengths and ids of zero begin no trace."""
+    assert TraceContext.from_bytes(raw) is None
+
+
+@given(st.binary(max_size=30))
+def test_bytes_of_any_kind_raise_nothing(raw: bytes) -> None:
+    """What a peer sends there is read or left."""
+    read = TraceContext.from_bytes(raw)
+    assert read is None or read.to_bytes()[:24] == raw[:24]
 
 
 def test_a_null_span_is_current_within_its_block() -> None:

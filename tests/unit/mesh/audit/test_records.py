@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from engine.customer.v1.customer_pb2 import (
     CreateFollowUpRequest,
@@ -276,7 +277,7 @@ async def test_refused_strangers_leave_nothing(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("context", "actor", "on_behalf_of"),
     [
-        (replace(CONTEXT, on_behalf_of="bm001"), "rm001", "bm001"),
+        (structs.replace(CONTEXT, on_behalf_of="bm001"), "rm001", "bm001"),
         (RequestContext(service="action", on_behalf_of="bm001"), "bm001", ""),
         (RequestContext(service="action"), "mesh:action", ""),
     ],
