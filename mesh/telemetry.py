@@ -26,7 +26,8 @@ _BINARY: Final = struct.Struct(">QQQB")
 TRACE_BYTES: Final = _BINARY.size
 _pack, _unpack = _BINARY.pack, _BINARY.unpack
 _LOW_HALF: Final = 2**64 - 1
-_NO_VERSION: Final = 0xFF
+_NO_VERSION: Final = b"\xff"
+_ENDS: Final = ("", "-")
 
 
 class SpanKind(Enum):
@@ -53,13 +54,13 @@ class TraceContext(msgspec.Struct, frozen=True):
     def parse(cls, header: str) -> Self | None:
         """Read a `traceparent` header; None when it is not one."""
         text = header.strip()
-        if text[2:3] + text[35:36] + text[52:53] != "---" or text[55:56] not in ("", "-"):
+        if not text[2:3] == text[35:36] == text[52:53] == "-" or text[55:56] not in _ENDS:
             return None
         try:
-            version, *_ = raw = bytes.fromhex(text[:55].replace("-", ""))
+            raw = bytes.fromhex(text[:55].replace("-", ""))
         except ValueError:
             return None
-        return None if version == _NO_VERSION else cls.from_bytes(raw[1:])
+        return None if raw.startswith(_NO_VERSION) else cls.from_bytes(raw[1:])
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Self | None:

@@ -24,7 +24,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 from joserfc.jws import extract_compact
 
-from mesh.clock import Clock, SystemClock
+from mesh.clock import Clock, SystemClock, posix
 from mesh.context import Principal, Scope
 from mesh.errors import MeshError, MeshReason
 
@@ -57,7 +57,7 @@ class ServiceKey:
     def __init__(self, service: str, key: OKPKey, clock: Clock | None = None) -> None:
         self.service = service
         self._key = key
-        self._clock = clock or SystemClock()
+        self._now = posix(clock or SystemClock())
         private = json.dumps(key.as_dict(private=True), sort_keys=True)
         self._digest_key = hashlib.sha256(b"engine digest" + private.encode()).digest()
         self._token = ""
@@ -74,7 +74,7 @@ class ServiceKey:
 
     def token(self) -> str:
         """A caller token that is valid for at least five more minutes."""
-        now = self._clock.now().timestamp()
+        now = self._now()
         if now >= self._renew_at:
             claims = {"iss": self.service, "aud": CALLER_AUDIENCE, "exp": int(now) + CALLER_TTL_S}
             header = {"alg": ALGORITHM, "kid": self.service}
@@ -117,11 +117,14 @@ class TokenVerifier:
     """Checks tokens against known keys, trusted services and ended sessions.
 
     It knows no user keys until `set_keys` was called (`mesh.trust.TrustFeed`
-    does so); until then user tokens answer KEYS_UNAVAILABLE.
+    does so); until then user tokens answer KEYS_UNAVAILABLE. Who remembers what it
+    answered asks again once the proof has expired, by `now`, or `generation` is another:
+    keys were replaced or a session ended.
     """
 
     def __init__(self, trust: Mapping[str, Any], clock: Clock | None = None) -> None:
-        self._clock = clock or SystemClock()
+        self.now = posix(clock or SystemClock())
+        self.generation = 0
         self._callers = {
             name: (OKPKey.import_key(entry["key"]), Caller(name, frozenset(entry["rights"])))
             for name, entry in trust["services"].items()
@@ -158,12 +161,14 @@ class TokenVerifier:
         except (JoseError, KeyError, TypeError, ValueError) as error:
             raise ValueError("the key set has a key that is no Ed25519 JWK") from error
         self._users.clear()
+        self.generation += 1
 
     def end_session(self, session_id: str, expires: float) -> None:
         """Refuse the session's tokens; the entry is dropped after `expires` (POSIX seconds)."""
-        now = self._clock.now().timestamp()
+        now = self.now()
         self._ended = {sid: at for sid, at in self._ended.items() if at > now}
         self._ended[session_id] = expires
+        self.generation += 1
 
     def user(self, token: str) -> Principal:
         """The principal of a user's access token.
@@ -171,18 +176,25 @@ class TokenVerifier:
         Raises:
             MeshError: TOKEN_INVALID, TOKEN_EXPIRED, SESSION_ENDED or KEYS_UNAVAILABLE.
         """
-        now = self._clock.now().timestamp()
+        return self.user_until(token)[1]
+
+    def user_until(self, token: str) -> tuple[float, Principal]:
+        """When a user's access token expires (POSIX seconds), and its principal.
+
+        Raises:
+            MeshError: as `user`.
+        """
         found = self._users.get(token)
         if found is None:
             found = self._verified_user(token)
             _remember(self._users, token, found)
         expires, principal = found
-        if expires <= now:
+        if expires <= self.now():
             self._users.pop(token, None)
             raise MeshError(MeshReason.TOKEN_EXPIRED)
         if principal.session_id in self._ended:
             raise MeshError(MeshReason.SESSION_ENDED)
-        return principal
+        return found
 
     def caller(self, token: str) -> Caller:
         """The service that signed a caller token.
@@ -190,7 +202,14 @@ class TokenVerifier:
         Raises:
             MeshError: CALLER_REFUSED.
         """
-        now = self._clock.now().timestamp()
+        return self.caller_until(token)[1]
+
+    def caller_until(self, token: str) -> tuple[float, Caller]:
+        """When a caller token expires (POSIX seconds), and the service that signed it.
+
+        Raises:
+            MeshError: CALLER_REFUSED.
+        """
         found = self._services.get(token)
         if found is None:
             try:
@@ -198,10 +217,10 @@ class TokenVerifier:
             except MeshError as error:
                 raise MeshError(MeshReason.CALLER_REFUSED) from error
             _remember(self._services, token, found)
-        if found[0] <= now:
+        if found[0] <= self.now():
             self._services.pop(token, None)
             raise MeshError(MeshReason.CALLER_REFUSED)
-        return found[1]
+        return found
 
     def _verified_user(self, token: str) -> tuple[float, Principal]:
         key = self._keys.get(_key_id(token))

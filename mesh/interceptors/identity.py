@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.message import DecodeError
+from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.mesh.v1 import context_pb2
 from mesh import context as wire
@@ -16,8 +19,23 @@ from mesh.contract import Method
 from mesh.errors import MeshError, MeshReason
 from mesh.tokens import Caller, TokenVerifier
 
+MAX_KNOWN: Final = 10_000
+"""Callers remembered; then all are forgotten."""
+
 _BEARER = "Bearer "
 _CODE = re.compile("[a-z][a-z_.-]{0,63}")
+_NO_CHAIN: Final = wire.EMPTY.chain
+
+_Proofs = tuple[str | bytes | None, ...]
+
+
+class _Known(Struct):
+    """What is the same in every call with the same proofs, until one of them ends."""
+
+    context: RequestContext
+    is_service: bool
+    expires: float
+    generation: int
 
 
 class IdentityInterceptor:
@@ -25,25 +43,34 @@ class IdentityInterceptor:
 
     A wrong proof is refused even where none is needed; only anonymous methods
     ignore a user's token. Whom a service acts for, and which chain its call belongs
-    to, is believed of services alone.
+    to, is believed of services alone. What was believed once is remembered until a
+    proof expires or the verifier has heard news; what was refused is not.
     """
 
     def __init__(self, verifier: TokenVerifier) -> None:
         self._verifier = verifier
+        self._known: dict[_Proofs, _Known] = {}
 
     def bind(self, method: Method, call_next: Handler) -> Handler:
+        verifier, now, known = self._verifier, self._verifier.now, self._known
+        anonymous = method.policy.anonymous
+
         async def identified(call: Call, request: Any) -> Any:
-            caller = self._caller(call)
-            token = "" if method.policy.anonymous else _bearer(call)
-            call.context = RequestContext(
-                principal=self._verifier.user(token) if token else None,
-                token=token,
-                service=caller.service if caller else "",
-                rights=caller.rights if caller else frozenset(),
-                on_behalf_of=call.text(wire.ON_BEHALF_OF) if caller else "",
-                purpose=_purpose(call),
-                chain=_chain(call) if caller else wire.EMPTY.chain,
-                business_date=_business_date(call),
+            get = call.metadata.get
+            caller = get(wire.CALLER)
+            proofs = (
+                None if anonymous else get(wire.AUTHORIZATION),
+                caller,
+                get(wire.ON_BEHALF_OF) if caller else None,
+                get(wire.PURPOSE),
+                get(wire.BUSINESS_DATE),
+            )
+            found = known.get(proofs)
+            if found is None or found.generation != verifier.generation or found.expires <= now():
+                found = self._establish(call, proofs, anonymous=anonymous)
+            call.context = replace(
+                found.context,
+                chain=_chain(call) if found.is_service else _NO_CHAIN,
                 request_id=call.text(wire.REQUEST_ID),
                 deadline=call.deadline,
             )
@@ -52,9 +79,32 @@ class IdentityInterceptor:
 
         return identified
 
-    def _caller(self, call: Call) -> Caller | None:
+    def _establish(self, call: Call, proofs: _Proofs, *, anonymous: bool) -> _Known:
+        """Verify the proofs anew, and remember what they prove."""
+        self._known.pop(proofs, None)
+        generation = self._verifier.generation
+        caller_until, caller = self._caller(call)
+        token = "" if anonymous else _bearer(call)
+        user_until, principal = self._verifier.user_until(token) if token else (math.inf, None)
+        context = RequestContext(
+            principal=principal,
+            token=token,
+            service=caller.service if caller else "",
+            rights=caller.rights if caller else frozenset(),
+            on_behalf_of=call.text(wire.ON_BEHALF_OF) if caller else "",
+            purpose=_purpose(call),
+            chain=_NO_CHAIN,
+            business_date=_business_date(call),
+        )
+        known = _Known(context, caller is not None, min(caller_until, user_until), generation)
+        if len(self._known) >= MAX_KNOWN:
+            self._known.clear()
+        self._known[proofs] = known
+        return known
+
+    def _caller(self, call: Call) -> tuple[float, Caller | None]:
         token = call.text(wire.CALLER)
-        return self._verifier.caller(token) if token else None
+        return self._verifier.caller_until(token) if token else (math.inf, None)
 
 
 def _bearer(call: Call) -> str:
@@ -67,9 +117,9 @@ def _bearer(call: Call) -> str:
 
 
 def _chain(call: Call) -> context_pb2.ChainIds:
-    raw = call.metadata.get(wire.CHAIN, b"")
-    if not isinstance(raw, bytes) or not raw:
-        return wire.EMPTY.chain
+    raw = call.metadata.get(wire.CHAIN)
+    if not raw or not isinstance(raw, bytes):
+        return _NO_CHAIN
     try:
         return context_pb2.ChainIds.FromString(raw)
     except DecodeError as error:

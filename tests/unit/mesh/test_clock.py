@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.clock import ManualClock, SystemClock, from_micros, to_micros
+from mesh.clock import ManualClock, SystemClock, from_micros, posix, to_micros
 
 OFFSETS = st.timedeltas(timedelta(hours=-23), timedelta(hours=23)).map(timezone)
 MICROS = st.integers(
@@ -65,3 +65,14 @@ async def test_the_system_clock_tells_utc() -> None:
     await clock.sleep(0)
     assert clock.now().tzinfo is UTC
     assert clock.monotonic() >= before
+
+
+def test_a_clocks_time_as_a_number_is_the_one_it_shows() -> None:
+    """Of a clock for tests as of the machine's."""
+    clock = ManualClock()
+    seconds = posix(clock)
+    clock.advance(1.5)
+    assert seconds() == clock.now().timestamp()
+    system = SystemClock()
+    before = system.now().timestamp()
+    assert before <= posix(system)() <= system.now().timestamp()
