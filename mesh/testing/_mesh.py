@@ -1,10 +1,4 @@
-"""Services under test: real sockets, the real chain, users of your choice.
-
-async with Mesh(tmp_path) as mesh:
-    await mesh.start(BLUEPRINT)
-    token = mesh.token("rm001", permissions={"customer.read"})
-    stub = CustomerServiceStub(mesh.channel("customer", token=token))
-"""
+"""A mesh under test: several services, their stores, several users."""
 
 from __future__ import annotations
 
@@ -21,7 +15,7 @@ from joserfc.jwk import OKPKey
 from engine.mesh.v1 import policy_pb2
 from mesh import context as wire
 from mesh.app import IDENTITY, App, host_id
-from mesh.channel import Channel, registered
+from mesh.channel import Channel, Endpoints, Proofs, registered
 from mesh.clock import Clock
 from mesh.context import Metadata, Principal, Scope
 from mesh.registry import DirectoryRegistry
@@ -36,6 +30,11 @@ KEY_ID = "testing"
 
 class Mesh:
     """A mesh within this process, in a folder of its own, as an async context manager.
+
+        async with Mesh(tmp_path) as mesh:
+            await mesh.start(BLUEPRINT)
+            token = mesh.token("rm001", permissions={"customer.read"})
+            stub = CustomerServiceStub(mesh.channel("customer", token=token))
 
     It signs users' tokens itself, unless the identity centre is started first:
     then services take their keys from there. A test of events starts
@@ -137,6 +136,17 @@ class Mesh:
         self, service: str, *, token: str = "", caller: str = "", purpose: str = ""
     ) -> Channel:
         """A channel that carries a user's token, a trusted service's proof, or both."""
+        proofs = self.proofs(token=token, caller=caller, purpose=purpose)
+        channel = Channel(service, self.endpoints(service), proofs=proofs)
+        self._stack.push_async_callback(channel.close)
+        return channel
+
+    def endpoints(self, service: str) -> Endpoints:
+        """Where a service is at the moment of each call."""
+        return registered(self.registry, service, host_id())
+
+    def proofs(self, *, token: str = "", caller: str = "", purpose: str = "") -> Proofs:
+        """What a channel is given to carry; as `channel`."""
         key = ServiceKey.load(self.settings.key_dir, caller) if caller else None
 
         def proofs() -> Metadata:
@@ -149,9 +159,7 @@ class Mesh:
                 pairs.append((wire.PURPOSE, purpose))
             return tuple(pairs)
 
-        channel = Channel(service, registered(self.registry, service, host_id()), proofs)
-        self._stack.push_async_callback(channel.close)
-        return channel
+        return proofs
 
     def _public_key(self) -> dict[str, str]:
         return {
