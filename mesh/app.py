@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import socket
+import ssl
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
@@ -23,8 +24,9 @@ from mesh.channel import Channel, registered
 from mesh.clock import Clock, SystemClock
 from mesh.events import Consumer, EventBus, Relay, RemoteBus, Subscription
 from mesh.interceptors import chain
+from mesh.lane.tls import Certificate
 from mesh.registry import Entry, Registry, State
-from mesh.server import Server
+from mesh.server import Lanes, Server
 from mesh.service import Blueprint, Parts, Service
 from mesh.settings import Settings, SettingsError
 from mesh.storage import SQLiteStore, Store, address, migrations, open_store
@@ -130,6 +132,7 @@ class App:
             feed = TrustFeed(parts.channel(IDENTITY), parts.verifier)
             await self._stack.enter_async_context(feed)
         _make_way(self._socket())
+        _make_way(self._lane())
         self._server = Server(
             service.servicers,
             chain(self._telemetry, parts.verifier, parts.key, service, self._audit(parts, service)),
@@ -137,6 +140,7 @@ class App:
             max_in_flight=self._settings.max_in_flight,
             drain_s=self._settings.drain_s,
             handlers=service.handlers,
+            lanes=Lanes(ports=self._lane_ports(), check=parts.verifier.has_signed),
         )
         await self._stack.enter_async_context(self._server)
         self.entry = self._entry(service.http() if service.http else "")
@@ -234,7 +238,9 @@ class App:
         )
 
     def _channels(self, key: ServiceKey) -> Channels:
-        channels = Channels(self._registry, key)
+        certificate = Certificate.of(self._settings)
+        tls = certificate.client_context() if certificate is not None else None
+        channels = Channels(self._registry, key, tls)
         self._stack.push_async_callback(channels.close)
         return channels
 
@@ -242,12 +248,26 @@ class App:
         name = replica_name(self._blueprint.name, self._replica)
         return self._settings.run_dir.absolute() / f"{name}.sock"
 
+    def _lane(self) -> Path:
+        return self._socket().with_suffix(".lane")
+
+    def _lane_ports(self) -> list[tuple[str, ssl.SSLContext | None]]:
+        ports: list[tuple[str, ssl.SSLContext | None]] = [(f"unix:{self._lane()}", None)]
+        certificate = Certificate.of(self._settings)
+        if certificate is not None:
+            ports.append((f"{self._settings.host}:0", certificate.server_context()))
+        return ports
+
+    def _tls_lanes(self) -> list[str]:
+        return [f"tls:{self._settings.host}:{port}" for port in self._server.lane_ports]
+
     def _entry(self, http: str) -> Entry:
         return Entry(
             service=self._blueprint.name,
             instance=secrets.token_hex(4),
             address=f"{self._settings.host}:{self._server.ports[0]}",
             socket=str(self._socket()),
+            lanes=(f"unix:{self._lane()}", *self._tls_lanes()),
             host_id=host_id(),
             pid=os.getpid(),
             version=_version(),
@@ -258,15 +278,20 @@ class App:
 class Channels:
     """The channels of one service to others, one for each name, opened when first asked for."""
 
-    def __init__(self, registry: Registry, key: ServiceKey) -> None:
+    def __init__(
+        self, registry: Registry, key: ServiceKey, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._registry = registry
         self._key = key
+        self._tls = tls
         self._open: dict[str, Channel] = {}
 
     def __call__(self, service: str) -> grpc.aio.Channel:
         if service not in self._open:
             endpoints = registered(self._registry, service, host_id())
-            self._open[service] = Channel(service, endpoints, self._proofs)
+            self._open[service] = Channel(
+                service, endpoints, self._proofs, prove=self._key.sign, tls=self._tls
+            )
         return self._open[service]
 
     async def close(self) -> None:

@@ -2,165 +2,212 @@
 
 It chooses an endpoint for every call, adds what the current request carries
 (user, calling service, purpose, chain, trace) and bounds the call by what is
-left of the current deadline.
+left of the current deadline. Unary calls go by lane where the peer has lanes;
+streams and large requests go the ordinary way of the same endpoint.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import grpc
 from grpc import ChannelConnectivity
 
-from mesh import context as wire
-from mesh.context import Metadata
-from mesh.errors import STATUS_DETAILS_KEY, MeshError, MeshReason
-from mesh.second_try import SecondTry
-from mesh.telemetry import current_trace
+from mesh.context import TRACEPARENT
+from mesh.errors import MeshError, MeshReason
+from mesh.failed_call import FailedCall
+from mesh.lane.call import UnaryCall
+from mesh.lane.dial import CARRIERS, Endpoint, Way
+from mesh.multicallable import Ordinary, Serializers, Unary
+from mesh.outgoing import Outgoing, Proofs, bearer, no_proofs
+from mesh.peer import Dialling, Peer
+from mesh.second_try import SecondTry, is_repeatable
+from mesh.telemetry import TraceContext
 
 if TYPE_CHECKING:  # a client outside the platform has no registry
+    import ssl
+
+    from mesh.lane.hello import Prove
     from mesh.registry import Registry
 
-DEFAULT_TIMEOUT_S = 10.0
-READY_POLL_S = 0.05
-RETIRE_S = 30.0
+__all__ = ["Channel", "Endpoint", "Endpoints", "Proofs", "bearer", "no_proofs", "registered"]
+
+READY_POLL_S: Final = 0.05
+RETIRE_S: Final = 30.0
 """How long calls in flight to an endpoint that left may still take."""
+MAX_MOVES: Final = 8
+"""How often a call that nobody has run may be given to another lane."""
 
-_OPTIONS = (
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 1_000),  # and how long an attempt to connect may take
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-    ("grpc.max_receive_message_length", 16 << 20),
-    ("grpc.max_send_message_length", 16 << 20),
-    ("grpc.use_local_subchannel_pool", 1),
-)
-
-Endpoints = Callable[[], Sequence[str]]
-Proofs = Callable[[], Metadata]
-
-
-def no_proofs() -> Metadata:
-    """The proofs of a client that has none."""
-    return ()
+Endpoints = Callable[[], Sequence[Endpoint | str]]
 
 
 def registered(registry: Registry, service: str, host_id: str) -> Endpoints:
     """The endpoints of a service: its sockets on this host, its addresses elsewhere."""
 
-    def endpoints() -> Sequence[str]:
-        return [
-            f"unix:{entry.socket}" if entry.socket and entry.host_id == host_id else entry.address
-            for entry in registry.lookup(service)
-        ]
+    def endpoints() -> Sequence[Endpoint]:
+        return [entry.endpoint(host_id) for entry in registry.lookup(service)]
 
     return endpoints
-
-
-def bearer(token: str) -> Proofs:
-    """The proof of a user: his access token."""
-    return lambda: ((wire.AUTHORIZATION, f"Bearer {token}"),)
 
 
 class Channel(grpc.aio.Channel):
     """A channel to a service, wherever it runs at the moment of each call.
 
-    Args:
-        service: name of the service, for messages.
-        endpoints: asked at each call; gRPC addresses ("host:port", "unix:/path").
-        proofs: asked at each call; the metadata that proves who calls.
-
     Calls fail with UNAVAILABLE when there is no endpoint. A call without
     `timeout` is bounded by the current request's deadline, else by 10 seconds.
+
+    Args:
+        service: name of the service, for messages.
+        endpoints: a list, or what answers one and is asked at each call; a text is an
+            ordinary gRPC address ("host:port", "unix:/path").
+        proofs: asked at each call; the metadata that proves who calls.
+        carriers: what lanes may be carried by; none: all calls go the ordinary way.
+        prove: signs the hello of lanes with the key of the calling service.
+        tls: for lanes over TLS sockets; without it they are not used.
     """
 
-    def __init__(self, service: str, endpoints: Endpoints, proofs: Proofs = no_proofs) -> None:
+    def __init__(
+        self,
+        service: str,
+        endpoints: Endpoints | Sequence[Endpoint | str],
+        proofs: Proofs = no_proofs,
+        *,
+        carriers: Sequence[str] = CARRIERS,
+        prove: Prove | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._service = service
-        self._endpoints = endpoints
-        self._proofs = proofs
-        self._open: dict[str, grpc.aio.Channel] = {}
-        self._retiring: set[asyncio.Future[None]] = set()
+        self._endpoints = endpoints if callable(endpoints) else lambda: endpoints
+        self.outgoing = Outgoing(proofs)
+        self._dialling = Dialling(way=Way(carriers=tuple(carriers), tls=tls), prove=prove)
+        self._peers: dict[Endpoint | str, Peer] = {}
+        self._tasks: set[asyncio.Future[None]] = set()
         self._turn = count()
+        self._is_closed = False
+        self.measures = False
+        """Whether latencies are of use: there is more than one endpoint."""
 
-    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return _Method(self, "unary_unary", method, args, kwargs)
+    def unary_unary(
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        **_: Any,
+    ) -> Any:
+        return Unary(self, method, (request_serializer, response_deserializer))
 
-    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return _Method(self, "unary_stream", method, args, kwargs)
+    def unary_stream(self, method: str, *serializers: Any, **named: Any) -> Any:
+        return Ordinary(self, "unary_stream", method, _serializers(*serializers, **named))
 
-    def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return _Method(self, "stream_unary", method, args, kwargs)
+    def stream_unary(self, method: str, *serializers: Any, **named: Any) -> Any:
+        return Ordinary(self, "stream_unary", method, _serializers(*serializers, **named))
 
-    def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return _Method(self, "stream_stream", method, args, kwargs)
+    def stream_stream(self, method: str, *serializers: Any, **named: Any) -> Any:
+        return Ordinary(self, "stream_stream", method, _serializers(*serializers, **named))
 
-    def choose(self) -> grpc.aio.Channel | None:
-        """The open channel for the next call, in turn; None when there is no endpoint.
+    # Choosing.
 
-        One whose last connection failed is passed over while there is another.
+    def choose(self, avoid: Peer | None = None) -> Peer | None:
+        """The endpoint for the next call; None when there is none.
+
+        Of two it is the one where the call is likely to be answered sooner. One whose last
+        connection failed, and `avoid`, are passed over while there are others.
         """
+        if self._is_closed:
+            raise grpc.aio.UsageError("Channel is closed.")
         endpoints = self._endpoints()
+        self.measures = len(endpoints) > 1
+        if len(endpoints) == 1:
+            return self._peer(endpoints[0], endpoints)
         if not endpoints:
             return None
         first = next(self._turn) % len(endpoints)
-        chosen = self._channel(endpoints[first], endpoints)
-        if len(endpoints) == 1 or not _is_lost(chosen):
-            return chosen
-        others = (*endpoints[first + 1 :], *endpoints[:first])
-        return next(self._not_lost(others, endpoints), chosen)
+        order = [*endpoints[first:], *endpoints[:first]]
+        peers = [self._peer(endpoint, endpoints) for endpoint in order]
+        usable = [peer for peer in peers if peer is not avoid and not peer.is_lost] or peers
+        if len(usable) == 1:
+            return usable[0]
+        one, other = usable[0], random.choice(usable[1:])  # noqa: S311 - no secret
+        now = time.monotonic()
+        return other if other.cost(now) < one.cost(now) else one
 
-    def another(self, than: grpc.aio.Channel) -> grpc.aio.Channel | None:
-        """A channel to another endpoint, whose last connection did not fail; or None."""
-        endpoints = self._endpoints()
-        usable = self._not_lost(endpoints, endpoints)
-        return next((channel for channel in usable if channel is not than), None)
-
-    @property
-    def has_others(self) -> bool:
-        """Whether there is more than one endpoint."""
-        return len(self._endpoints()) > 1
-
-    def _not_lost(
-        self, endpoints: Iterable[str], current: Sequence[str]
-    ) -> Iterator[grpc.aio.Channel]:
-        channels = (self._channel(endpoint, current) for endpoint in endpoints)
-        return (channel for channel in channels if not _is_lost(channel))
-
-    def _channel(self, endpoint: str, current: Sequence[str]) -> grpc.aio.Channel:
-        """The channel to an endpoint; a new one retires those to endpoints that left."""
-        found = self._open.get(endpoint)
+    def _peer(self, endpoint: Endpoint | str, current: Sequence[Endpoint | str]) -> Peer:
+        """The peer at an endpoint; a new one retires those that left."""
+        found = self._peers.get(endpoint)
         if found is None:
-            found = grpc.aio.insecure_channel(endpoint, options=_OPTIONS)
-            self._open[endpoint] = found
-            self._retire({*self._open} - {*current})
+            target = Endpoint(endpoint) if isinstance(endpoint, str) else endpoint
+            found = self._peers[endpoint] = Peer(target, self._dialling, self)
+            self._retire({*self._peers} - {*current})
         return found
 
-    def _retire(self, gone: Iterable[str]) -> None:
-        """Close the channels of endpoints that left; calls in flight may end first."""
+    def _retire(self, gone: Iterable[Endpoint | str]) -> None:
+        """Close the connections to endpoints that left; calls in flight may end first."""
         for endpoint in gone:
-            task = asyncio.ensure_future(self._open.pop(endpoint).close(RETIRE_S))
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
+            self._keep(asyncio.ensure_future(self._peers.pop(endpoint).close(RETIRE_S)))
 
-    def outgoing(self, given: Any, timeout: float | None) -> tuple[list[Any], float]:
-        """Metadata and time-out of a call made now: proofs, current request, trace, `given`."""
-        current = wire.current()
-        pairs: list[Any] = [*self._proofs(), *current.outgoing(), *(given or ())]
-        trace = current_trace()
-        if trace is not None:
-            pairs.append((wire.TRACEPARENT, trace.header))
-        own = DEFAULT_TIMEOUT_S if timeout is None and current.deadline is None else timeout
-        bound = current.deadline.budget_s(own) if current.deadline else own
-        assert bound is not None
-        return pairs, bound
+    def _keep(self, task: asyncio.Future[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # Calls that a lane did not bring back.
+
+    def returned(self, call: UnaryCall, peer: Peer, *, sent: bool, reason: str) -> None:
+        """Send a call again that a lane of `peer` lost, where that cannot do harm."""
+        call.moves += 1
+        call.resent += sent
+        if self._is_closed:
+            call.failed(grpc.StatusCode.CANCELLED, "The channel was closed")
+        elif (sent and (call.resent > 1 or not is_repeatable(call.path))) or call.moves > MAX_MOVES:
+            call.failed(grpc.StatusCode.UNAVAILABLE, f"The connection was lost: {reason}")
+        else:
+            target = self.choose(avoid=peer) or peer
+            lane = target.lane(call.path, opening=False)
+            if lane is None:
+                self.carry(call, target)
+            else:
+                lane.submit(call)
+
+    def carry(self, call: UnaryCall, peer: Peer) -> None:
+        """Bring a call to its end the ordinary way."""
+        if self._is_closed:
+            call.failed(grpc.StatusCode.CANCELLED, "The channel was closed")
+            return
+        task = asyncio.ensure_future(self._carry(call, peer))
+        call.holder = _Carried(task)
+        self._keep(task)
+
+    async def _carry(self, call: UnaryCall, peer: Peer) -> None:
+        shared = call.shared.metadata if call.shared is not None else ()
+        pairs = [*shared, *call.own, *_trace(call.trace)]
+
+        def send(target: Peer) -> Any:
+            method = target.bound("unary_unary", call.path, (None, None))
+            left = call.due - time.monotonic()
+            return method(
+                call.request, timeout=left, metadata=pairs, wait_for_ready=call.wait_for_ready
+            )
+
+        def again() -> Any:
+            other = self.choose(avoid=peer)
+            return None if other in (None, peer) or call.resent else send(other)
+
+        plain = SecondTry(send(peer), call.path, again)
+        try:
+            reply = await plain
+        except grpc.aio.AioRpcError as error:
+            metadata = error.initial_metadata(), error.trailing_metadata()
+            call.settled(error.code(), error.details() or "", metadata)
+        else:
+            metadata = await plain.initial_metadata(), await plain.trailing_metadata()
+            call.settled(grpc.StatusCode.OK, await plain.details(), metadata, reply)
+
+    # The state of the channel.
 
     def unavailable(self) -> FailedCall:
         """A call that fails because nothing serves."""
@@ -170,27 +217,28 @@ class Channel(grpc.aio.Channel):
 
     async def channel_ready(self) -> None:
         """Return once an endpoint is connected. Bound it by a time-out of your own."""
-        while (channel := self.choose()) is None:  # noqa: ASYNC110 - the registry has no events
+        while (peer := self.choose()) is None:  # noqa: ASYNC110 - the registry has no events
             await asyncio.sleep(READY_POLL_S)
-        await channel.channel_ready()
+        await peer.ready()
 
     def get_state(self, try_to_connect: bool = False) -> ChannelConnectivity:
-        channel = self.choose()
-        if channel is None:
+        peer = self.choose()
+        if peer is None:
             return ChannelConnectivity.TRANSIENT_FAILURE
-        return channel.get_state(try_to_connect)
+        return peer.state(try_to_connect)
 
     async def wait_for_state_change(self, last_observed_state: ChannelConnectivity) -> None:
         while self.get_state() is last_observed_state:  # noqa: ASYNC110 - as above
             await asyncio.sleep(READY_POLL_S)
 
     async def close(self, grace: float | None = None) -> None:
-        open_, self._open = self._open, {}
-        for channel in open_.values():
-            await channel.close(grace)
-        for task in self._retiring:
+        """Let calls under way end for `grace` seconds, then cancel them."""
+        self._is_closed = True
+        peers, self._peers = self._peers, {}
+        await asyncio.gather(*(peer.close(grace) for peer in peers.values()))
+        for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._retiring, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def __aenter__(self) -> Self:
         return self
@@ -204,122 +252,24 @@ class Channel(grpc.aio.Channel):
         await self.close()
 
 
-def _is_lost(channel: grpc.aio.Channel) -> bool:
-    return channel.get_state() is ChannelConnectivity.TRANSIENT_FAILURE
+class _Carried:
+    """Holds a call that goes the ordinary way."""
+
+    def __init__(self, task: asyncio.Future[None]) -> None:
+        self._task = task
+
+    def cancelled(self, call: UnaryCall) -> None:  # noqa: ARG002 - it holds one alone
+        self._task.cancel()
 
 
-class _Method:
-    """One method of a channel: what a stub calls."""
-
-    def __init__(
-        self, channel: Channel, kind: str, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        self._channel = channel
-        self._kind = kind
-        self._path = path
-        self._args = args
-        self._kwargs = {**kwargs, "_registered_method": False}
-        self._bound: WeakKeyDictionary[grpc.aio.Channel, Any] = WeakKeyDictionary()
-
-    def __call__(
-        self,
-        request: Any = None,
-        *,
-        timeout: float | None = None,
-        metadata: Any = None,
-        credentials: grpc.CallCredentials | None = None,
-        wait_for_ready: bool | None = None,
-        compression: grpc.Compression | None = None,
-    ) -> Any:
-        target = self._channel.choose()
-        if target is None:
-            return self._channel.unavailable()
-        pairs, limit = self._channel.outgoing(metadata, timeout)
-        send = partial(
-            self._send,
-            () if request is None else (request,),
-            metadata=pairs,
-            credentials=credentials,
-            wait_for_ready=wait_for_ready,
-            compression=compression,
-        )
-        call = send(target, timeout=limit)
-        if self._kind != "unary_unary" or not self._channel.has_others:
-            return call
-        until = time.monotonic() + limit
-
-        def again() -> Any:
-            other = self._channel.another(target)
-            left = until - time.monotonic()
-            return None if other is None or left <= 0 else send(other, timeout=left)
-
-        return SecondTry(call, self._path, again)
-
-    def _send(self, given: tuple[Any, ...], target: grpc.aio.Channel, **options: Any) -> Any:
-        bound = self._bound.get(target)
-        if bound is None:
-            bound = getattr(target, self._kind)(self._path, *self._args, **self._kwargs)
-            self._bound[target] = bound
-        return bound(*given, **options)
+def _serializers(
+    request_serializer: Any = None,
+    response_deserializer: Any = None,
+    _registered_method: bool | None = False,
+) -> Serializers:
+    return request_serializer, response_deserializer
 
 
-class FailedCall:
-    """A call that failed before it could be sent; awaiting or iterating it raises."""
-
-    def __init__(self, error: MeshError) -> None:
-        self._error = error
-        status = error.to_status().SerializeToString()
-        self._trailing = grpc.aio.Metadata((STATUS_DETAILS_KEY, status))
-
-    def _raise(self) -> Any:
-        raise grpc.aio.AioRpcError(
-            self._error.code, grpc.aio.Metadata(), self._trailing, details=self._error.detail
-        )
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        return self.__anext__().__await__()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Any:
-        return self._raise()
-
-    async def read(self) -> Any:
-        return self._raise()
-
-    async def write(self, _request: Any) -> None:
-        self._raise()
-
-    async def done_writing(self) -> None:
-        pass
-
-    async def wait_for_connection(self) -> None:
-        self._raise()
-
-    async def initial_metadata(self) -> grpc.aio.Metadata:
-        return grpc.aio.Metadata()
-
-    async def trailing_metadata(self) -> grpc.aio.Metadata:
-        return self._trailing
-
-    async def code(self) -> grpc.StatusCode:
-        return self._error.code
-
-    async def details(self) -> str:
-        return self._error.detail
-
-    def cancel(self) -> bool:
-        return False
-
-    def cancelled(self) -> bool:
-        return False
-
-    def done(self) -> bool:
-        return True
-
-    def time_remaining(self) -> float | None:
-        return None
-
-    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
-        callback(self)
+def _trace(raw: bytes) -> list[tuple[str, str]]:
+    trace = TraceContext.from_bytes(raw) if raw else None
+    return [] if trace is None else [(TRACEPARENT, trace.header)]

@@ -80,6 +80,13 @@ class RequestContext(Struct, frozen=True, kw_only=True):
 
     def outgoing(self) -> list[tuple[str, str | bytes]]:
         """The metadata of a call made on behalf of this one."""
+        pairs = self.repeated()
+        if self.chain.ByteSize():
+            pairs.append((CHAIN, self.chain.SerializeToString()))
+        return pairs
+
+    def repeated(self) -> list[tuple[str, str | bytes]]:
+        """Of that, what the calls of one user for one purpose have in common."""
         pairs: list[tuple[str, str | bytes]] = []
         if self.token:
             pairs.append((AUTHORIZATION, f"Bearer {self.token}"))
@@ -90,8 +97,6 @@ class RequestContext(Struct, frozen=True, kw_only=True):
         ):
             if value:
                 pairs.append((key, value))
-        if self.chain.ByteSize():
-            pairs.append((CHAIN, self.chain.SerializeToString()))
         return pairs
 
 

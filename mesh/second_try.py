@@ -59,7 +59,7 @@ class SecondTry:
 def _may_try_again(error: grpc.aio.AioRpcError, path: str) -> bool:
     if error.code() is not grpc.StatusCode.UNAVAILABLE or _is_answered(error):
         return False
-    return (error.details() or "").startswith(_NOT_SENT) or _is_repeatable(path)
+    return (error.details() or "").startswith(_NOT_SENT) or is_repeatable(path)
 
 
 def _is_answered(error: grpc.aio.AioRpcError) -> bool:
@@ -67,7 +67,7 @@ def _is_answered(error: grpc.aio.AioRpcError) -> bool:
 
 
 @cache
-def _is_repeatable(path: str) -> bool:
+def is_repeatable(path: str) -> bool:
     """Whether the contract, as far as this process knows it, lets a call be sent twice."""
     name = path.removeprefix("/").replace("/", ".")
     try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from types import TracebackType
 from typing import Any, Self, TypeGuard
@@ -15,13 +17,14 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from mesh import contract
+from mesh import contract, lane
 from mesh.call import Asked, Call, Handler, Interceptor
 from mesh.context import TRACEPARENT
 from mesh.contract import Method
 from mesh.deadline import Deadline
 from mesh.errors import STATUS_DETAILS_KEY, MeshError, MeshReason, status_code
 from mesh.interceptors.errors import StatusError
+from mesh.lane.hello import Check
 from mesh.service import Servicer
 from mesh.telemetry import TraceContext
 
@@ -39,6 +42,23 @@ _OPTIONS = (
 RawContext = grpc.aio.ServicerContext[Any, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lanes:
+    """Where a server takes lanes over sockets.
+
+    Args:
+        ports: "unix:/path" with None, or "host:port" with a context for TLS.
+        check: proves the services that call.
+    """
+
+    ports: Sequence[tuple[str, ssl.SSLContext | None]] = ()
+    check: Check | None = None
+
+
+NO_LANES = Lanes()
+"""None over sockets; over gRPC streams they are taken all the same."""
+
+
 class Server:
     """A gRPC server for a set of servicers.
 
@@ -51,6 +71,7 @@ class Server:
         addresses: "host:port" (port 0 picks one) or "unix:/path".
         max_in_flight: calls run at once; further ones get RESOURCE_EXHAUSTED.
         handlers: generic handlers outside our contracts.
+        lanes: where lanes are taken over sockets, and who may say hello.
 
     Raises:
         ContractError: on construction, when a method cannot be served as written.
@@ -66,7 +87,9 @@ class Server:
         max_in_flight: int = 2_000,
         drain_s: float = 10.0,
         handlers: Sequence[grpc.GenericRpcHandler] = (),
+        lanes: Lanes = NO_LANES,
     ) -> None:
+        self._lanes = lanes
         self._services = tuple(servicer.descriptor.full_name for servicer in servicers)
         self._dispatch = Dispatch(servicers, interceptors)
         self._handlers = handlers
@@ -77,16 +100,25 @@ class Server:
         self.ports: tuple[int, ...] = ()
 
     async def __aenter__(self) -> Self:
-        self._server = grpc.aio.server(
-            options=_OPTIONS, maximum_concurrent_rpcs=self._max_in_flight
+        self._server = lane.server(
+            options=_OPTIONS,
+            maximum_concurrent_rpcs=self._max_in_flight,
+            check=self._lanes.check,
         )
         self._server.add_generic_rpc_handlers((self._dispatch, *self._handlers))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         self.ports = tuple(self._bind(address) for address in self._addresses)
+        for address, tls in self._lanes.ports:
+            self._server.add_lane_port(address, tls)
         await self._server.start()
         return self
+
+    @property
+    def lane_ports(self) -> Sequence[int]:
+        """The TCP ports of lanes over TLS, in the order in which they were given."""
+        return self._server.lane_ports
 
     async def serving(self) -> None:
         """Answer health checks with SERVING from now on."""

@@ -64,6 +64,11 @@ class Settings:
     max_header_bytes: int = _setting(32 << 10, "largest HTTP request head", low=1024, high=1 << 20)
     max_connections: int = _setting(10_000, "open HTTP connections", low=1, high=1_000_000)
     max_in_flight: int = _setting(2_000, "calls that a service runs at once", low=1, high=1_000_000)
+    lane_certificate: str = _setting(
+        "", "file with this host's certificate, for lanes to other hosts over TLS; empty: none"
+    )
+    lane_key: str = _setting("", "file with the private key of that certificate")
+    lane_ca: str = _setting("", "file with the CA that the certificates of all hosts are of")
     idle_timeout_s: float = _setting(
         75.0, "seconds that an idle HTTP connection is kept", low=1, high=3600
     )
@@ -131,6 +136,10 @@ class Settings:
             raise SettingsError("ENGINE_BUS=redis needs ENGINE_REDIS_URL")
         if self.sequencer_log == "redis" and not self.redis_url:
             raise SettingsError("ENGINE_SEQUENCER_LOG=redis needs ENGINE_REDIS_URL")
+        if len({bool(self.lane_certificate), bool(self.lane_key), bool(self.lane_ca)}) > 1:
+            raise SettingsError(
+                "ENGINE_LANE_CERTIFICATE, ENGINE_LANE_KEY and ENGINE_LANE_CA go together"
+            )
         if self.replicas > 1 and not self.database_url:
             raise SettingsError(
                 f"ENGINE_REPLICAS={self.replicas} needs ENGINE_DATABASE_URL: "

@@ -19,6 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
@@ -71,6 +76,12 @@ class ServiceKey:
     def digest(self, data: bytes) -> bytes:
         """A digest of `data` (HMAC-SHA-256) that only this service can make."""
         return hmac.digest(self._digest_key, data, "sha256")
+
+    def sign(self, data: bytes) -> tuple[str, bytes]:
+        """This service's name, and its Ed25519 signature over `data`."""
+        key = self._key.private_key
+        assert isinstance(key, Ed25519PrivateKey)
+        return self.service, key.sign(data)
 
     def token(self) -> str:
         """A caller token that is valid for at least five more minutes."""
@@ -221,6 +232,18 @@ class TokenVerifier:
             self._services.pop(token, None)
             raise MeshError(MeshReason.CALLER_REFUSED)
         return found
+
+    def has_signed(self, service: str, data: bytes, signature: bytes) -> bool:
+        """Whether `signature` is that of a trusted service over `data` (`ServiceKey.sign`)."""
+        if service not in self._callers:
+            return False
+        key = self._callers[service][0].public_key
+        assert isinstance(key, Ed25519PublicKey)
+        try:
+            key.verify(signature, data)
+        except InvalidSignature:
+            return False
+        return True
 
     def _verified_user(self, token: str) -> tuple[float, Principal]:
         key = self._keys.get(_key_id(token))

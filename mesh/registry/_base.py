@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from mesh.lane.dial import Endpoint
+
 
 class State(StrEnum):
     """Whether an instance takes calls."""
@@ -21,7 +23,8 @@ class Entry:
     """One instance of a service.
 
     `address` is "host:port" (ordinary gRPC, any client); `socket` is the path of
-    the Unix socket for peers on `host_id`, or empty. `http` is the
+    the Unix socket for peers on `host_id`, or empty. `lanes` are where it takes lanes
+    ("unix:/path" on its host, "tls:host:port"), best first. `http` is the
     address of what it serves over HTTP, or empty.
     """
 
@@ -34,6 +37,14 @@ class Entry:
     version: str
     state: State = State.SERVING
     http: str = ""
+    lanes: tuple[str, ...] = ()
+
+    def endpoint(self, host_id: str) -> Endpoint:
+        """How a process on a host reaches it: by its sockets when it is on the same one."""
+        if host_id == self.host_id:
+            return Endpoint(f"unix:{self.socket}" if self.socket else self.address, self.lanes)
+        remote = (lane for lane in self.lanes if not lane.startswith("unix:"))
+        return Endpoint(self.address, tuple(remote))
 
 
 class Registry(Protocol):

@@ -119,7 +119,8 @@ def _file(path: Path) -> _File | None:
     try:
         fields = json.loads(path.read_text())
         began = fields.pop("began")
-        entry = Entry(**{**fields, "state": State(fields["state"])})
+        lanes = tuple(map(str, fields.pop("lanes", ())))
+        entry = Entry(**{**fields, "state": State(fields["state"]), "lanes": lanes})
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None
     return _File(path=path, entry=entry, began=began)

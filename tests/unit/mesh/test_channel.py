@@ -16,6 +16,7 @@ from mesh.channel import Channel, bearer
 from mesh.context import RequestContext
 from mesh.deadline import Deadline
 from mesh.errors import STATUS_DETAILS_KEY, ErrorView, MeshError, MeshReason
+from mesh.lane.stream import METHOD
 from mesh.telemetry import NullSpan, TraceContext
 
 BUS = bus_pb2.DESCRIPTOR.services_by_name["BusService"].full_name
@@ -32,6 +33,8 @@ class Echo(grpc.GenericRpcHandler):
         self.release = asyncio.Event()
 
     def service(self, details: grpc.HandlerCallDetails) -> Any:
+        if details.method == METHOD:
+            return None
         if details.method == "/t.T/Each":
             return grpc.unary_stream_rpc_method_handler(self.each)
         if details.method == "/t.T/Held":
@@ -193,7 +196,7 @@ async def both(handler: Any) -> AsyncIterator[list[str]]:
 
     class Handlers(grpc.GenericRpcHandler):
         def service(self, details: grpc.HandlerCallDetails) -> Any:
-            return handler
+            return None if details.method == METHOD else handler
 
     servers = [grpc.aio.server(handlers=[Handlers()]) for _ in range(2)]
     ports = [server.add_insecure_port("127.0.0.1:0") for server in servers]

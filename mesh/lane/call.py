@@ -1,0 +1,293 @@
+"""A unary call on its way over a lane: what a stub answers in place of grpc.aio's own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Generator, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import grpc
+
+from mesh.errors import status_code
+from mesh.lane.frames import EndFrame, Pair, Pairs, unpack
+
+if TYPE_CHECKING:
+    from mesh.lane.blocks import Shared
+
+_OK: Final = grpc.StatusCode.OK
+_CANCELLED: Final = grpc.StatusCode.CANCELLED
+_LATE: Final = grpc.StatusCode.DEADLINE_EXCEEDED
+
+CANCELLED_BY_US: Final = "Locally cancelled by application!"
+LATE_TEXT: Final = "Deadline Exceeded"
+_NOT_READ: Final = "The answer cannot be read: it is not of the type that the contract names"
+
+_UNREAD: Final = object()
+
+
+class Holder(Protocol):
+    """Has a call in its hands: a lane, or a channel that waits for one."""
+
+    def cancelled(self, call: UnaryCall) -> None:
+        """Nobody waits for the answer of `call` any more."""
+
+
+class UnaryCall:
+    """A call with one request and one answer, as `grpc.aio.UnaryUnaryCall` has it.
+
+    Awaiting it answers the response or raises `grpc.aio.AioRpcError`; cancelling who
+    awaits it cancels the call. Times are seconds of `time.monotonic()`.
+
+    Args:
+        path: "/package.Service/Method".
+        request: serialised.
+        deserialize: reads the response; None: bytes.
+        due: when it must be answered; infinity: never.
+        shared: metadata that other calls carry as well.
+        own: metadata of its own.
+        trace: 25 bytes, or none.
+    """
+
+    __slots__ = (
+        "_callbacks",
+        "_code",
+        "_details",
+        "_future",
+        "_initial",
+        "_response",
+        "_trailing",
+        "began",
+        "deserialize",
+        "due",
+        "holder",
+        "id",
+        "is_done",
+        "moves",
+        "observe",
+        "own",
+        "path",
+        "pieces",
+        "reply",
+        "request",
+        "resent",
+        "shared",
+        "size",
+        "trace",
+        "wait_for_ready",
+    )
+
+    def __init__(
+        self,
+        path: str,
+        request: bytes,
+        deserialize: Callable[[bytes], Any] | None,
+        due: float,
+        *,
+        shared: Shared | None = None,
+        own: Sequence[Pair] = (),
+        trace: bytes = b"",
+    ) -> None:
+        self.path = path
+        self.request = request
+        self.deserialize = deserialize
+        self.due = due
+        self.shared = shared
+        self.own = own
+        self.trace = trace
+        self.began = 0.0
+        self.moves = self.resent = 0
+        self.observe: Callable[[float], None] | None = None
+        """Told the seconds that the call took, once it is answered."""
+        self.wait_for_ready: bool | None = None
+        self.is_done = False
+        self.holder: Holder | None = None
+        self.pieces: list[bytes] | None = None
+        self.size = 0
+        self.id = 0
+        self._initial: grpc.aio.Metadata | None = None
+        self._trailing: grpc.aio.Metadata | None = None
+        self._future: asyncio.Future[None] | None = None
+        self._callbacks: list[Callable[[Any], None]] | None = None
+
+    # How it ends: called by who holds it.
+
+    def answered(self, reply: bytes) -> None:
+        """The call ended well, with no metadata."""
+        self._initial = self._trailing = None
+        self._details = ""
+        self._end(_OK, reply)
+
+    def ended(self, frame: EndFrame) -> None:
+        """The call ended as the server's frame says."""
+        _, code, details, initial, trailing, reply = frame
+        self._initial, self._trailing = _metadata(initial), _metadata(trailing)
+        self._details = details
+        self._end(status_code(code), reply)
+
+    def failed(self, code: grpc.StatusCode, details: str) -> None:
+        """The call ended on our side."""
+        self._initial = self._trailing = None
+        self._details = details
+        self._end(code, b"")
+
+    def settled(
+        self,
+        code: grpc.StatusCode,
+        details: str,
+        metadata: tuple[grpc.aio.Metadata, grpc.aio.Metadata],
+        reply: bytes = b"",
+    ) -> None:
+        """The call ended as one that carried it over the ordinary path did."""
+        self._initial, self._trailing = metadata
+        self._details = details
+        self._end(code, reply)
+
+    def late(self) -> None:
+        """The deadline has passed."""
+        if not self.is_done:
+            self.failed(_LATE, LATE_TEXT)
+
+    def _end(self, code: grpc.StatusCode, reply: bytes) -> None:
+        if self.pieces is not None:
+            self.pieces.append(reply)
+            reply, self.pieces = b"".join(self.pieces), None
+        self._code = code
+        self.reply = reply
+        self._response = _UNREAD
+        self.is_done = True
+        if self.observe is not None and self.began:
+            self.observe(time.monotonic() - self.began)
+        future = self._future
+        if future is not None and not future.done():
+            future.set_result(None)
+        if self._callbacks:
+            loop = asyncio.get_running_loop()
+            for callback in self._callbacks:
+                loop.call_soon(callback, self)
+
+    # What callers see: the interface of grpc.aio.
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        if not self.is_done:
+            yield from self._wait()
+        if self._code is not _OK:
+            self._raise()
+        if self._response is _UNREAD:
+            self._read()
+        return self._response
+
+    def _wait(self) -> Generator[Any, None, None]:
+        future = self._future
+        if future is None:
+            future = self._future = asyncio.get_running_loop().create_future()
+        try:
+            yield from future
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+
+    def _read(self) -> None:
+        if self.deserialize is None:
+            self._response = self.reply
+            return
+        try:
+            self._response = self.deserialize(self.reply)
+        except Exception as error:  # noqa: BLE001 - any reader may be given
+            self._code, self._details = grpc.StatusCode.INTERNAL, _NOT_READ
+            self._raise(error)
+
+    def _raise(self, cause: BaseException | None = None) -> None:
+        if self._code is _CANCELLED and self._details == CANCELLED_BY_US:
+            raise asyncio.CancelledError
+        raise grpc.aio.AioRpcError(
+            self._code,
+            self._initial or grpc.aio.Metadata(),
+            self._trailing or grpc.aio.Metadata(),
+            details=self._details,
+            debug_error_string=self._debug(),
+        ) from cause
+
+    def _debug(self) -> str:
+        return f"lane: {self.path} ended with {self._code.name}: {self._details}"
+
+    def cancel(self) -> bool:
+        """Give the call up; False when it has ended already."""
+        if self.is_done:
+            return False
+        self.failed(_CANCELLED, CANCELLED_BY_US)
+        if self.holder is not None:
+            self.holder.cancelled(self)
+        return True
+
+    def cancelled(self) -> bool:
+        """Whether it ended by being cancelled."""
+        return self.is_done and self._code is _CANCELLED
+
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return self.is_done
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        """Call `callback` with this call once it has ended."""
+        if self.is_done:
+            callback(self)
+        elif self._callbacks is None:
+            self._callbacks = [callback]
+        else:
+            self._callbacks.append(callback)
+
+    def time_remaining(self) -> float | None:
+        """Seconds left; None when there is no deadline."""
+        left = self.due - time.monotonic()
+        return None if left == float("inf") else max(0.0, left)
+
+    async def _until_done(self) -> None:
+        """Wait until it has ended; whoever waits may be cancelled without harm to the call."""
+        if not self.is_done:
+            ended = asyncio.Event()
+            self.add_done_callback(lambda _: ended.set())
+            await ended.wait()
+
+    async def initial_metadata(self) -> grpc.aio.Metadata:
+        """What the server sent first; waits for the answer."""
+        await self._until_done()
+        return self._initial or grpc.aio.Metadata()
+
+    async def trailing_metadata(self) -> grpc.aio.Metadata:
+        """What the server sent last; waits for the answer."""
+        await self._until_done()
+        return self._trailing or grpc.aio.Metadata()
+
+    async def code(self) -> grpc.StatusCode:
+        """How it ended; waits for that."""
+        await self._until_done()
+        return self._code
+
+    async def details(self) -> str:
+        """The message of the status; waits for the end."""
+        await self._until_done()
+        return self._details
+
+    async def debug_error_string(self) -> str:
+        """For developers; waits for the end."""
+        await self._until_done()
+        return "" if self._code is _OK else self._debug()
+
+    async def wait_for_connection(self) -> None:
+        """Return once the call is on its way.
+
+        Raises:
+            grpc.aio.AioRpcError: it could not be sent.
+        """
+        if self.holder is None:
+            await self._until_done()
+        if self.is_done and self._code is not _OK:
+            self._raise()
+
+
+def _metadata(pairs: Pairs) -> grpc.aio.Metadata | None:
+    return grpc.aio.Metadata(*unpack(pairs)) if pairs else None
+
+
+grpc.aio.UnaryUnaryCall.register(UnaryCall)

@@ -1,0 +1,131 @@
+"""Carries lanes over sockets: Unix sockets between peers on one host, TLS between hosts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import Callable
+from contextvars import Context
+from typing import Final, cast
+
+from mesh.lane.carrier import Session
+from mesh.lane.frames import LaneError
+
+LENGTH: Final = 4
+ALPN: Final = "engine-lane/1"
+
+
+class SocketCarrier(asyncio.Protocol):
+    """One connection; both ends use it.
+
+    While a write is under way everything waits, and then goes out as few batches.
+
+    Args:
+        open_session: answers the end of the lane that the connection carries; it may
+            refuse the peer by a `LaneError`.
+    """
+
+    def __init__(self, open_session: Callable[[asyncio.Transport], Session]) -> None:
+        self._open_session = open_session
+        self._session: Session | None = None
+        self._loop = asyncio.get_running_loop()
+        self._context = Context()
+        self._transport: asyncio.Transport
+        self._rest = b""
+        self._is_set = False
+        self._is_paused = False
+        self._is_closing = False
+        self._error = LaneError("the connection was closed")
+
+    # The side of the socket.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's is its own
+        try:
+            self._session = self._open_session(transport)
+        except LaneError as error:
+            self._error = error
+            self.abort()
+        else:
+            self._session.attach(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._rest:
+            data = self._rest + data
+        session, view, at, end = self._session, memoryview(data), 0, len(data)
+        assert session is not None
+        try:
+            while end - at >= LENGTH and not self._is_closing:
+                stop = at + LENGTH + int.from_bytes(view[at : at + LENGTH], "little")
+                if stop - at - LENGTH > session.max_batch:
+                    raise LaneError(f"a batch of {stop - at - LENGTH} bytes is too long")  # noqa: TRY301
+                if stop > end:
+                    break
+                session.feed(view[at + LENGTH : stop])
+                at = stop
+        except LaneError as error:
+            self._error = error
+            session.fail(error)
+            return
+        self._rest = data[at:] if at < end else b""
+
+    def pause_writing(self) -> None:
+        self._is_paused = True
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        self._flush()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._is_closing = True
+        if error is not None:
+            self._error = LaneError(f"the connection was lost: {error}")
+        if self._session is not None:
+            self._session.detached(self._error)
+
+    # The side of the session.
+
+    def wake(self) -> None:
+        """Send soon what is there: with the next turn of the loop, all that comes until then."""
+        if not self._is_set and not self._is_paused:
+            self._is_set = True
+            self._loop.call_soon(self._flush, context=self._context)
+
+    def close(self) -> None:
+        """Send what is there, and close."""
+        if not self._is_closing:
+            self._is_paused = False
+            self._flush()
+            self._is_closing = True
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._is_closing = True
+        self._transport.abort()
+
+    def _flush(self) -> None:
+        self._is_set = False
+        session, transport = self._session, self._transport
+        assert session is not None
+        while session.pending and not self._is_paused and not self._is_closing:
+            batch = session.take()
+            transport.write(len(batch).to_bytes(LENGTH, "little") + batch)
+
+
+def refuse_other_users(transport: asyncio.BaseTransport) -> None:
+    """Speak with processes of our own user alone.
+
+    Raises:
+        LaneError: the peer's process is another user's.
+    """
+    peer: socket.socket = transport.get_extra_info("socket")
+    raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, uid, _ = struct.unpack("3i", raw)
+    if uid != os.geteuid():
+        raise LaneError(f"the process at the other end is of user {uid}, not of {os.geteuid()}")

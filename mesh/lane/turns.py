@@ -1,0 +1,52 @@
+"""Who is served next: callers take turns, so that one who sends much delays nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import Context
+from typing import Final, Protocol
+
+PER_ROUND: Final = 16
+"""Calls that are begun, of all callers together, before the loop looks at its sockets again."""
+
+
+class Queue(Protocol):
+    """Calls of one lane that have arrived and wait to be begun."""
+
+    @property
+    def caller(self) -> str:
+        """Whose calls they are; lanes of one caller share its turn."""
+
+    def start(self, most: int) -> bool:
+        """Begin at most so many; whether more wait."""
+
+
+class Turns:
+    """Gives each caller that has calls waiting an equal part of every round."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._context = Context()  # calls begin with nothing of those before them
+        self._waiting: dict[str, dict[Queue, None]] = {}
+        self._is_set = False
+
+    def ready(self, queue: Queue) -> None:
+        """Calls wait in `queue`."""
+        self._waiting.setdefault(queue.caller, {})[queue] = None
+        if not self._is_set:
+            self._is_set = True
+            self._loop.call_soon(self._round, context=self._context)
+
+    def _round(self) -> None:
+        self._is_set = False
+        share = max(1, PER_ROUND // len(self._waiting))
+        for caller, queues in list(self._waiting.items()):
+            each = max(1, share // len(queues))
+            for queue in list(queues):
+                if not queue.start(each):
+                    del queues[queue]
+            if not queues:
+                del self._waiting[caller]
+        if self._waiting:
+            self._is_set = True
+            self._loop.call_soon(self._round, context=self._context)

@@ -1,0 +1,249 @@
+"""One process of a service, as a channel has it: its lanes, and the ordinary way beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import random
+import time
+from contextvars import Context
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import grpc
+from grpc import ChannelConnectivity
+
+from mesh.lane.call import UnaryCall
+from mesh.lane.client import ClientLane, State
+from mesh.lane.dial import Endpoint, Way, can_dial, dial
+from mesh.lane.frames import LaneError, NotServedError
+from mesh.lane.hello import Prove
+from mesh.log import get_logger
+
+MAX_LANES: Final = 2
+"""Lanes to one process; the second one when the first is full."""
+FIRST_BACKOFF_S: Final = 0.1
+LAST_BACKOFF_S: Final = 2.0
+"""Between attempts to open a lane; meanwhile calls go the ordinary way."""
+PLAIN_S: Final = 30.0
+"""How long a peer that has no lanes is not asked again."""
+FORGET_S: Final = 10.0
+"""How fast a measured latency loses its weight."""
+WEIGHT: Final = 0.2
+"""Of the newest latency in the average."""
+
+OPTIONS: Final = (
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),  # and how long an attempt to connect may take
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.max_receive_message_length", 16 << 20),
+    ("grpc.max_send_message_length", 16 << 20),
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+_log = get_logger(__name__)
+
+
+class Calls(Protocol):
+    """Takes the calls that a peer's lane did not bring back."""
+
+    def returned(self, call: UnaryCall, peer: Peer, *, sent: bool, reason: str) -> None:
+        """Find another way for `call`, which may have run when it was `sent`."""
+
+    def carry(self, call: UnaryCall, peer: Peer) -> None:
+        """Bring `call`, which has not run, to its end the ordinary way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialling:
+    """How the peers of a channel are reached."""
+
+    way: Way = field(default_factory=Way)
+    prove: Prove | None = None
+    options: tuple[tuple[str, Any], ...] = OPTIONS
+
+
+class Peer:
+    """An endpoint that calls are sent to.
+
+    Args:
+        endpoint: where it is.
+        dialling: how it may be reached.
+        calls: takes calls that its lanes could not bring to an end.
+    """
+
+    def __init__(self, endpoint: Endpoint, dialling: Dialling, calls: Calls) -> None:
+        self.endpoint = endpoint
+        self._dialling = dialling
+        self._calls = calls
+        self._ordinary: grpc.aio.Channel | None = None
+        self._bound: dict[Any, Any] = {}
+        self._lanes: list[ClientLane] = []
+        self._unclosed: set[ClientLane] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._dial_at = 0.0 if can_dial(endpoint, dialling.way) else float("inf")
+        self._backoff_s = FIRST_BACKOFF_S
+        self._has_failed = self._has_no_lanes = self._is_unreachable = False
+        self._elsewhere: set[str] = set()
+        self._latency_s = 0.0
+        self._measured_at = 0.0
+
+    @property
+    def ordinary(self) -> grpc.aio.Channel:
+        """The plain gRPC channel, opened when first asked for."""
+        if self._ordinary is None:
+            self._ordinary = grpc.aio.insecure_channel(
+                self.endpoint.address, options=self._dialling.options
+            )
+        return self._ordinary
+
+    def bound(self, kind: str, path: str, serializers: tuple[Any, ...]) -> Any:
+        """A method of the ordinary channel, bound once."""
+        key = (kind, path, serializers)
+        found = self._bound.get(key)
+        if found is None:
+            make = getattr(self.ordinary, kind)
+            found = self._bound[key] = make(path, *serializers, _registered_method=False)
+        return found
+
+    # Choosing.
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the last attempt to connect failed, and nothing stands."""
+        if any(lane.state is State.OPEN for lane in self._lanes):
+            return False
+        if self._ordinary is None:
+            return self._is_unreachable
+        return self._ordinary.get_state() is ChannelConnectivity.TRANSIENT_FAILURE
+
+    def state(self, try_to_connect: bool) -> ChannelConnectivity:
+        """The state of the connection, as gRPC has them."""
+        if any(lane.state is State.OPEN for lane in self._lanes):
+            return ChannelConnectivity.READY
+        if try_to_connect and self.lane("") is not None:
+            return ChannelConnectivity.CONNECTING
+        return self.ordinary.get_state(try_to_connect)
+
+    def cost(self, now: float) -> float:
+        """What a further call here is likely to take: calls under way times their latency."""
+        load = sum(lane.load for lane in self._lanes)
+        faded = math.exp((self._measured_at - now) / FORGET_S)
+        return (load + 1) * self._latency_s * faded
+
+    def observe(self, seconds: float) -> None:
+        """A call to this peer took so long."""
+        self._latency_s += WEIGHT * (seconds - self._latency_s)
+        self._measured_at = time.monotonic()
+
+    # Lanes.
+
+    def lane(self, path: str, *, opening: bool = True) -> ClientLane | None:
+        """The lane for a call of a method; None: it goes the ordinary way.
+
+        With `opening` it may be one that is being opened for the first time. After a
+        failed attempt no call waits for the next one.
+        """
+        lanes = self._lanes
+        if not lanes:
+            if time.monotonic() < self._dial_at:
+                return None
+            self._open()
+        best = min(lanes, key=_load) if len(lanes) > 1 else lanes[0]
+        if best.state is State.OPENING:
+            if self._has_failed or not opening:
+                return None
+        elif best.is_full and len(lanes) < MAX_LANES:
+            self._open()
+        if path in self._elsewhere or not best.knows(path):
+            return None
+        return best
+
+    def _open(self) -> None:
+        lane = ClientLane(self, prove=self._dialling.prove, program=_program())
+        self._lanes.append(lane)
+        self._unclosed.add(lane)
+        lane.closed.add_done_callback(lambda _: self._unclosed.discard(lane))
+        task = Context().run(asyncio.create_task, self._dial(lane), name="dial lane")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _dial(self, lane: ClientLane) -> None:
+        try:
+            await dial(lane, self.endpoint, self._dialling.way, lambda: self.ordinary)
+        except NotServedError as error:
+            self._has_no_lanes = True
+            self._wait(PLAIN_S, unreachable=False)
+            lane.lost(str(error))
+        except LaneError as error:
+            _log.debug("lane_not_opened", endpoint=self.endpoint.address, problem=str(error))
+            self._wait(self._backoff_s * random.uniform(0.5, 1.0), unreachable=True)  # noqa: S311
+            self._backoff_s = min(2 * self._backoff_s, LAST_BACKOFF_S)
+            lane.lost(str(error))
+        else:
+            self._backoff_s = FIRST_BACKOFF_S
+            self._has_failed = self._has_no_lanes = self._is_unreachable = False
+
+    def _wait(self, seconds: float, *, unreachable: bool) -> None:
+        self._dial_at = time.monotonic() + seconds
+        self._has_failed = True
+        self._is_unreachable = unreachable
+
+    # What lanes tell.
+
+    def returned(self, call: UnaryCall, *, sent: bool, reason: str) -> None:
+        """Pass a call on that a lane did not bring back."""
+        if self._has_no_lanes:
+            self._calls.carry(call, self)
+        else:
+            self._calls.returned(call, self, sent=sent, reason=reason)
+
+    def belongs_elsewhere(self, call: UnaryCall) -> None:
+        """Remember that a method goes the ordinary way, and send the call there."""
+        if len(self._elsewhere) < 1_024:
+            self._elsewhere.add(call.path)
+        self._calls.carry(call, self)
+
+    def ended(self, lane: ClientLane) -> None:
+        """A lane takes no more calls. A peer that sends us away is passed over for a while."""
+        if lane in self._lanes:
+            self._lanes.remove(lane)
+        if lane.state is State.DRAINING:
+            self._wait(FIRST_BACKOFF_S, unreachable=True)
+
+    # The end.
+
+    async def ready(self) -> None:
+        """Return once a lane is open, or the ordinary channel connected."""
+        if self.lane("") is not None:
+            if self._tasks:  # dialling
+                await asyncio.wait(list(self._tasks))
+            if any(lane.state is State.OPEN for lane in self._lanes):
+                return
+        await self.ordinary.channel_ready()
+
+    async def close(self, grace_s: float | None) -> None:
+        """Let calls under way end for `grace_s` seconds, then give them up."""
+        for task in self._tasks:
+            task.cancel()
+        lanes = list(self._unclosed)
+        for lane in lanes:
+            lane.close()
+        if grace_s and lanes:
+            await asyncio.wait([lane.closed for lane in lanes], timeout=grace_s)
+        for lane in lanes:
+            lane.abandon("the channel was closed")
+        if self._ordinary is not None:
+            await self._ordinary.close(grace_s)
+
+
+def _load(lane: ClientLane) -> tuple[bool, int]:
+    """One that is open comes before one that is not."""
+    return lane.state is not State.OPEN, lane.load
+
+
+def _program() -> str:
+    return f"pid {os.getpid()}"
