@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from cli import bank, bench, db, demo, doctor, events, seq, stubs, token, trace
+from cli import bank, bench, call, db, demo, doctor, events, seq, stubs, token, trace
 from cli.connect import load_settings, use_settings_file
 from cli.output import fail, print_table
 
@@ -37,6 +37,7 @@ app.add_typer(bench.app, name="bench")
 app.add_typer(stubs.app, name="stubs")
 app.add_typer(token.app, name="token")
 app.add_typer(demo.app, name="demo")
+app.command("call")(call.call)
 app.command("doctor")(doctor.doctor)
 app.command("trace")(trace.trace)
 app.command("traces")(trace.traces)
