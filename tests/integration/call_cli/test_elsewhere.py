@@ -15,9 +15,9 @@ from cli.calling.reflection import fetch
 from cli.main import app
 from mesh.blocking import blocking_channel
 from mesh.contract import ContractError
-from tests.integration import echo
+from tests.integration.call_cli import echo
+from tests.integration.call_cli.echo import Echo
 from tests.integration.conftest import ENGINE
-from tests.integration.echo import Echo
 
 Engine = Callable[..., Result]
 Server = tuple[str, Echo]

@@ -13,7 +13,7 @@ import pytest
 from loadtests.deployment import Platform
 from tests.integration.conftest import ENGINE
 
-PAGE = Path(__file__).parents[2] / "docs" / "howto" / "call.md"
+PAGE = Path(__file__).parents[3] / "docs" / "howto" / "call.md"
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
