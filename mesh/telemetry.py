@@ -11,7 +11,7 @@ import random
 import struct
 from bisect import bisect_left
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from enum import Enum
 from types import TracebackType
@@ -128,6 +128,16 @@ _current: ContextVar[TraceContext | None] = ContextVar("engine_trace", default=N
 def current_trace() -> TraceContext | None:
     """The trace context of this task; None outside any."""
     return _current.get()
+
+
+def enter_trace(context: TraceContext) -> Token[TraceContext | None]:
+    """Make `context` the current one of this task, without a span: `leave_trace` ends it."""
+    return _current.set(context)
+
+
+def leave_trace(token: Token[TraceContext | None]) -> None:
+    """Make that trace context the current one which was so before `enter_trace`."""
+    _current.reset(token)
 
 
 class NullSpan:

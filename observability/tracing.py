@@ -8,7 +8,7 @@ sampled span keeps plain values; the exporting thread makes the SDK's object.
 from __future__ import annotations
 
 import asyncio
-import secrets
+import random
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -58,10 +58,10 @@ class OtelTracer:
         self._sampled_below = round(ratio * 2**64)
 
     def root(self) -> TraceContext:
-        trace_id = secrets.randbits(128) or 1
+        trace_id = random.getrandbits(128) or 1
         sampled = trace_id & _LOW_HALF < self._sampled_below
         kind = _NewTrace if sampled else TraceContext
-        return kind(trace_id, secrets.randbits(64) or 1, sampled)
+        return kind(trace_id, random.getrandbits(64) or 1, sampled)
 
     def span(self, name: str, kind: SpanKind, parent: TraceContext) -> Span:
         if not parent.sampled:
@@ -91,7 +91,7 @@ class RecordedSpan(NullSpan):
         parent: TraceContext,
         ended: Callable[[RecordedSpan], None],
     ) -> None:
-        super().__init__(TraceContext(parent.trace_id, secrets.randbits(64) or 1, sampled=True))
+        super().__init__(TraceContext(parent.trace_id, random.getrandbits(64) or 1, sampled=True))
         self._name = name
         self._kind = kind
         self._parent = parent

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from time import perf_counter
 from typing import Any
 
 from mesh.call import Call, Handler
 from mesh.contract import Method
 from mesh.interceptors.errors import StatusError
-from mesh.telemetry import SpanKind, Telemetry
+from mesh.telemetry import CallStats, Meters, SpanKind, Telemetry, enter_trace, leave_trace
+
+_CANCELLED = "CANCELLED"
 
 
 class TelemetryInterceptor:
@@ -20,38 +22,63 @@ class TelemetryInterceptor:
         self._meters = telemetry.meters
 
     def bind(self, method: Method, call_next: Handler) -> Handler:
-        span_name = method.path.lstrip("/")
-        meters, tracer = self._meters, self._tracer
-
-        def observe(started: float, code: str) -> None:
-            meters.call("server", method.path, code).add(perf_counter() - started)
+        root, observe = self._tracer.root, _observer(self._meters, method)
+        traced = self._traced(method, call_next)
 
         async def unary(call: Call, request: Any) -> Any:
-            started, code = perf_counter(), "CANCELLED"
-            trace = call.trace = call.trace or tracer.root()
+            started, code = perf_counter(), _CANCELLED
+            trace = call.trace
+            if trace is None:
+                trace = call.trace = root()
             try:
-                with tracer.span(span_name, SpanKind.SERVER, trace) as span:
+                if trace.sampled:
+                    response = await traced(call, request)
+                else:
+                    token = enter_trace(trace)
                     try:
                         response = await call_next(call, request)
-                    except StatusError as error:
-                        code = error.code.name
-                        span.set("rpc.grpc.status", code)
-                        span.fail(code)
-                        raise
+                    finally:
+                        leave_trace(token)
+            except StatusError as error:
+                code = error.code.name
+                raise
+            else:
                 code = "OK"
                 return response
             finally:
                 observe(started, code)
+
+        return self._streaming(method, call_next) if method.server_streaming else unary
+
+    def _traced(self, method: Method, call_next: Handler) -> Handler:
+        """The step for calls of a sampled trace."""
+        name, tracer = method.path.lstrip("/"), self._tracer
+
+        async def traced(call: Call, request: Any) -> Any:
+            assert call.trace is not None
+            with tracer.span(name, SpanKind.SERVER, call.trace) as span:
+                try:
+                    return await call_next(call, request)
+                except StatusError as error:
+                    span.set("rpc.grpc.status", error.code.name)
+                    span.fail(error.code.name)
+                    raise
+
+        return traced
+
+    def _streaming(self, method: Method, call_next: Handler) -> Handler:
+        name, tracer = method.path.lstrip("/"), self._tracer
+        observe = _observer(self._meters, method)
 
         async def stream(call: Call, request: Any) -> Any:
             call.trace = call.trace or tracer.root()
             return measured(call, request)
 
         async def measured(call: Call, request: Any) -> AsyncIterator[Any]:
-            started, code = perf_counter(), "CANCELLED"
+            started, code = perf_counter(), _CANCELLED
             assert call.trace is not None
             try:
-                with tracer.span(span_name, SpanKind.SERVER, call.trace) as span:
+                with tracer.span(name, SpanKind.SERVER, call.trace) as span:
                     try:
                         async for response in await call_next(call, request):
                             yield response
@@ -63,4 +90,18 @@ class TelemetryInterceptor:
             finally:
                 observe(started, code)
 
-        return stream if method.server_streaming else unary
+        return stream
+
+
+def _observer(meters: Meters, method: Method) -> Callable[[float, str], None]:
+    """Counts a call that started at a time (`perf_counter`) and ends now with a code."""
+    path = method.path
+    counted: dict[str, CallStats] = {}
+
+    def observe(started: float, code: str) -> None:
+        stats = counted.get(code)
+        if stats is None:
+            stats = counted[code] = meters.call("server", path, code)
+        stats.add(perf_counter() - started)
+
+    return observe

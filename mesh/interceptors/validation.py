@@ -30,10 +30,12 @@ class ValidationInterceptor:
 
     def bind(self, method: Method, call_next: Handler) -> Handler:
         checked = self._with_scope(method, call_next)
-        _validator.collect_violations(message_factory.GetMessageClass(method.input)())
+        collect = _validator.collect_violations
+        collect(message_factory.GetMessageClass(method.input)())
 
         async def valid(call: Call, request: Any) -> Any:
-            check(request)
+            if violations := collect(request):
+                raise _refusal(violations)
             return await checked(call, request)
 
         async def valid_stream(call: Call, request: Any) -> Any:
@@ -67,15 +69,18 @@ class ValidationInterceptor:
 
 def check(message: Any) -> None:
     """Raise INVALID_ARGUMENT with all violations when `message` breaks a rule."""
-    violations = _validator.collect_violations(message)
-    if violations:
-        listed = [Violation(_path(v.proto.field), v.proto.message) for v in violations]
-        first = listed[0]
-        raise MeshError(
-            MeshReason.INVALID_ARGUMENT,
-            f"{first.field}: {first.description}" if first.field else first.description,
-            violations=listed,
-        )
+    if violations := _validator.collect_violations(message):
+        raise _refusal(violations)
+
+
+def _refusal(violations: Iterable[protovalidate.Violation]) -> MeshError:
+    listed = [Violation(_path(v.proto.field), v.proto.message) for v in violations]
+    first = listed[0]
+    return MeshError(
+        MeshReason.INVALID_ARGUMENT,
+        f"{first.field}: {first.description}" if first.field else first.description,
+        violations=listed,
+    )
 
 
 async def _each_checked(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
