@@ -58,7 +58,12 @@ class Toy:
         self.seen.append((wire.current(), request))
         return customer_pb2.GetStatisticsResponse(customers=3)
 
-    GetKeySet = GetPortrait = GetFollowUp = ListFollowUps = UpdateFollowUp = GetCustomer
+    async def GetKeySet(self, _request: Any, _: Any) -> Any:
+        """Slower than anybody waits for."""
+        self.watched.set()
+        await asyncio.Event().wait()
+
+    GetPortrait = GetFollowUp = ListFollowUps = UpdateFollowUp = GetCustomer
     BatchGetCustomers = ImportCustomers = ListCustomers = GetCustomer
 
     async def in_scope(self, principal: Principal, scope: wire.Scope, row: int) -> bool:

@@ -185,6 +185,20 @@ async def test_a_stream_is_printed_as_it_comes(mesh: Mesh, toy: Toy) -> None:
     await toy.left.wait()
 
 
+async def test_ctrl_c_ends_a_call_that_waits_for_its_answer(mesh: Mesh, toy: Toy) -> None:
+    """With the code that shells know; it is not known whether the call ran."""
+    process = await asyncio.create_subprocess_exec(
+        *(str(ENGINE), "call", "customer/GetKeySet"),
+        env={"ENGINE_VAR": str(mesh.settings.var)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    await toy.watched.wait()
+    process.send_signal(signal.SIGINT)
+    assert await process.communicate() == (b"", b"")
+    assert process.returncode == 130
+
+
 async def test_a_stream_may_be_cut_by_time(engine: Engine) -> None:
     """Then the answers so far are there, and the code says that it was cut."""
     result = await engine("WatchRevocations", "--timeout", "0.5")
