@@ -15,10 +15,11 @@ import grpc
 from grpc import ChannelConnectivity
 
 from mesh.lane.call import UnaryCall
-from mesh.lane.client import ClientLane, State
+from mesh.lane.client import ClientLane
 from mesh.lane.dial import Endpoint, Way, can_dial, dial
 from mesh.lane.frames import LaneError, NotServedError
 from mesh.lane.hello import Prove
+from mesh.lane.keeper import State
 from mesh.log import get_logger
 
 MAX_LANES: Final = 2

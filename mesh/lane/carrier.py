@@ -59,5 +59,5 @@ class Session(Protocol):
     def fail(self, error: LaneError) -> None:
         """The peer broke a rule."""
 
-    def detached(self, error: LaneError) -> None:
+    def detached(self, carrier: Carrier, error: LaneError) -> None:
         """The connection is gone."""

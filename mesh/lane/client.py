@@ -7,75 +7,32 @@ cancelled meanwhile: so both ends count alike what is unanswered.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import deque
-from contextvars import Context
-from enum import Enum
-from typing import Final, Protocol
+from typing import Final
 
 import grpc
 
 from mesh.lane import hello as opening
 from mesh.lane.alarm import NEVER, Alarm
-from mesh.lane.blocks import Blocks
 from mesh.lane.call import UnaryCall
 from mesh.lane.carrier import NO_CARRIER, Carrier
+from mesh.lane.composer import Composer
 from mesh.lane.frames import (
-    FULL_BYTES,
-    FULL_FRAMES,
     MAX_BATCH,
-    MAX_METHODS,
     MAX_REPLY,
     MAX_WINDOW,
     NOT_HERE,
     OPTIONAL,
     Buffer,
-    CallFrame,
-    Control,
     EndFrame,
     Kind,
     LaneError,
-    encode,
-    pack,
     server_batch,
-    size_of,
 )
+from mesh.lane.keeper import Keeper, State
+from mesh.lane.vigil import Vigil
+from mesh.lane.waiting import Waiting
 
-MAX_WAITING: Final = 16_384
-MAX_WAITING_BYTES: Final = 64 << 20
-"""Calls, and bytes of their requests, that may wait for a place in the window."""
 TOO_MANY_WAIT: Final = "Too many calls wait for this server"
-
-TICK_S: Final = 0.5
-"""How often a lane looks at itself."""
-SILENT_S: Final = 1.0
-"""A server that owes answers and is silent for so long is asked whether it is there."""
-IDLE_S: Final = 30.0
-"""The same of one that owes nothing."""
-PONG_S: Final = 1.5
-"""How long it may take to say so."""
-
-
-class Keeper(Protocol):
-    """Has opened a lane, and cares for the calls that it could not bring to an end."""
-
-    def returned(self, call: UnaryCall, *, sent: bool, reason: str) -> None:
-        """A call that the lane will not bring back; it may have run when it was `sent`."""
-
-    def belongs_elsewhere(self, call: UnaryCall) -> None:
-        """The server serves the call's method on the ordinary path alone; it was not run."""
-
-    def ended(self, lane: ClientLane) -> None:
-        """The lane takes no more calls."""
-
-
-class State(Enum):
-    """The life of a lane."""
-
-    OPENING = "opening"
-    OPEN = "open"
-    DRAINING = "draining"
-    CLOSED = "closed"
 
 
 class ClientLane:
@@ -96,7 +53,6 @@ class ClientLane:
         self.listener = ""
         """The path of the Unix socket that we connect to, which the proof is bound to."""
         self._loop = asyncio.get_running_loop()
-        self._context = Context()  # timers must not hold what the call that began them carried
         self.state = State.OPENING
         self.opened: asyncio.Future[None] = self._loop.create_future()
         """Done when the lane is open; renewed by who tries another carrier."""
@@ -104,47 +60,37 @@ class ClientLane:
         self._carrier: Carrier = NO_CARRIER
         self._window = 0
         self._hello = b""
-        self._next_id = 1
-        self._queue: deque[UnaryCall] = deque()
-        self._waiting = 0
+        self._waiting = Waiting()
         self._in_flight: dict[int, UnaryCall] = {}
-        self._methods: dict[str, int] = {}
-        self._fresh_methods: list[tuple[int, str]] = []
-        self._blocks = Blocks()
-        self._control: list[Control] = []
+        self._composer = Composer()
         self._alarm = Alarm(self._end_late)
-        self._heard = self._looked = time.monotonic()
-        self._pings = 0
-        self._asked_at = 0.0
+        self._vigil = Vigil(self)
 
     # The side of the calls.
 
     @property
     def load(self) -> int:
         """Calls that it has been given and has not brought back."""
-        return len(self._in_flight) + len(self._queue)
+        return len(self._in_flight) + len(self._waiting)
 
     @property
     def is_full(self) -> bool:
         """Whether a further call would have to wait for others' answers."""
-        return len(self._in_flight) + len(self._queue) >= self._window
+        return len(self._in_flight) + len(self._waiting) >= self._window
 
     def knows(self, path: str) -> bool:
         """Whether calls of this method can be sent; a lane names a bounded number of methods."""
-        return path in self._methods or len(self._methods) < MAX_METHODS
+        return self._composer.knows(path)
 
     def submit(self, call: UnaryCall) -> None:
         """Take a call; it goes out with the next batch that has room.
 
         When too much waits already, it fails with RESOURCE_EXHAUSTED.
         """
-        self._waiting += len(call.request)
-        if len(self._queue) >= MAX_WAITING or self._waiting > MAX_WAITING_BYTES:
-            self._waiting -= len(call.request)
+        if not self._waiting.add(call):
             call.failed(grpc.StatusCode.RESOURCE_EXHAUSTED, TOO_MANY_WAIT)
             return
         call.holder = self
-        self._queue.append(call)
         if call.due < self._alarm.at:
             self._alarm.set(call.due)
         if self.state is State.OPEN and len(self._in_flight) < self._window:
@@ -153,7 +99,7 @@ class ClientLane:
     def cancelled(self, call: UnaryCall) -> None:
         """Tell the server when it has the call; one that waits is passed over."""
         if self._in_flight.get(call.id) is call:
-            self._control.append((Kind.CANCEL, call.id, ""))
+            self._composer.control.append((Kind.CANCEL, call.id, ""))
             self._carrier.wake()
 
     # The side of the carrier.
@@ -170,10 +116,12 @@ class ClientLane:
     def fail(self, error: LaneError) -> None:
         """The server broke a rule: close at once."""
         self._carrier.abort()
-        self.detached(error)
+        self.detached(self._carrier, error)
 
-    def detached(self, error: LaneError) -> None:
+    def detached(self, carrier: Carrier, error: LaneError) -> None:
         """The carrier is gone. Before the lane was open, another one may be tried."""
+        if carrier is not self._carrier:
+            return
         if self.state is not State.OPENING:
             self.lost(str(error))
         elif not self.opened.done():
@@ -190,10 +138,7 @@ class ClientLane:
         if self.state is State.OPENING:
             return False
         return bool(
-            (self._queue and len(self._in_flight) < self._window)
-            or self._control
-            or self._hello
-            or self._blocks.dropped
+            (self._waiting and len(self._in_flight) < self._window) or self._composer or self._hello
         )
 
     def take(self) -> bytes:
@@ -201,13 +146,7 @@ class ClientLane:
         if self._hello:
             first, self._hello = self._hello, b""
             return first
-        calls = self._take_calls()
-        methods, self._fresh_methods = self._fresh_methods, []
-        control, self._control = self._control, []
-        blocks = self._blocks
-        if blocks.dropped:
-            control += blocks.take_dropped()
-        return encode((methods, blocks.take_fresh() if blocks.fresh else [], calls, control))
+        return self._composer.batch(self._waiting, self._in_flight, self._window)
 
     def feed(self, data: Buffer) -> None:
         """Take in a batch of the server.
@@ -215,7 +154,7 @@ class ClientLane:
         Raises:
             LaneError: the server broke a rule; the lane must be closed.
         """
-        self._heard = time.monotonic()
+        self._vigil.heard()
         if self.state is State.OPENING:
             self._open(data)
             return
@@ -233,7 +172,7 @@ class ClientLane:
             self._end(in_flight.pop(frame[0], None), frame)
         for item in control:
             self._obey(*item)
-        if self._queue and self.state is State.OPEN:
+        if self._waiting and self.state is State.OPEN:
             self._carrier.wake()
         elif self.state is State.DRAINING and not in_flight:
             self._carrier.close()
@@ -245,10 +184,10 @@ class ClientLane:
         self.state = State.CLOSED
         self.closed.set_result(None)
         self._alarm.stop()
+        self._vigil.stop()
         self._keeper.ended(self)
         sent, self._in_flight = self._in_flight, {}
-        waiting, self._queue, self._waiting = self._queue, deque(), 0
-        for call in waiting:
+        for call in self._waiting.clear():
             self._return(call, sent=False, reason=reason)
         for call in sent.values():
             self._return(call, sent=True, reason=reason)
@@ -256,7 +195,7 @@ class ClientLane:
     def close(self) -> None:
         """Take no more calls, and close when those under way are answered."""
         if self.state is State.OPEN:
-            self._drain(self._next_id, "closed")
+            self._drain(self._composer.next_id, "closed")
             if not self._in_flight:
                 self._carrier.close()
 
@@ -264,6 +203,24 @@ class ClientLane:
         """Close at once; calls under way are lost."""
         self._carrier.abort()
         self.lost(reason)
+
+    # The side of the vigil.
+
+    def tick(self) -> bool:
+        """Forget what may be kept no longer; whether the server owes answers."""
+        self._composer.blocks.forget_expired()
+        if self._composer:
+            self._carrier.wake()
+        return bool(self._in_flight)
+
+    def ping(self, number: int) -> None:
+        """Ask the server whether it is there."""
+        self._composer.control.append((Kind.PING, number, ""))
+        self._carrier.wake()
+
+    def silent(self) -> None:
+        """It did not say so in time."""
+        self.abandon("the server is silent")
 
     # Inside.
 
@@ -274,50 +231,8 @@ class ClientLane:
         self.state = State.OPEN
         if not self.opened.done():
             self.opened.set_result(None)
-        self._loop.call_later(TICK_S, self._tick, context=self._context)
+        self._vigil.set()
         self._carrier.wake()
-
-    def _take_calls(self) -> list[CallFrame]:
-        queue, in_flight, window, blocks = self._queue, self._in_flight, self._window, self._blocks
-        frames: list[CallFrame] = []
-        size, now = 0, time.monotonic()
-        while queue and len(in_flight) < window and len(frames) < FULL_FRAMES and size < FULL_BYTES:
-            call = queue.popleft()
-            self._waiting -= len(call.request)
-            if call.is_done:
-                continue
-            left = call.due - now
-            if left <= 0:
-                call.late()
-                continue
-            number = call.id = self._next_id
-            self._next_id = number + 1
-            in_flight[number] = call
-            call.began = now
-            shared, own = call.shared, call.own
-            block = blocks.id_of(shared) if shared is not None else 0
-            if blocks.fresh and shared is not None:
-                size += shared.size
-            if own:
-                size += size_of(own)
-            frames.append(
-                (
-                    number,
-                    self._methods.get(call.path) or self._name(call.path),
-                    int(left * 1e6) + 1 if left != NEVER else 0,
-                    block,
-                    call.trace,
-                    pack(own) if own else [],
-                    call.request,
-                )
-            )
-            size += len(call.request)
-        return frames
-
-    def _name(self, path: str) -> int:
-        number = self._methods[path] = len(self._methods) + 1
-        self._fresh_methods.append((number, path))
-        return number
 
     def _add_piece(self, number: int, piece: bytes) -> None:
         call = self._in_flight.get(number)
@@ -349,11 +264,9 @@ class ClientLane:
         elif kind == Kind.GO_AWAY:
             self._drain(number, text)
         elif kind == Kind.PING:
-            self._control.append((Kind.PONG, number, ""))
+            self._composer.control.append((Kind.PONG, number, ""))
             self._carrier.wake()
-        elif kind == Kind.PONG:
-            self._asked_at = 0.0
-        elif kind < OPTIONAL:
+        elif kind != Kind.PONG and kind < OPTIONAL:
             raise LaneError(f"the server sent a control frame of kind {kind}")
 
     def _drain(self, accepted: int, reason: str) -> None:
@@ -363,10 +276,7 @@ class ClientLane:
         self.state = State.DRAINING
         self._keeper.ended(self)
         refused = [number for number in self._in_flight if number > accepted]
-        calls = [*map(self._in_flight.pop, refused), *self._queue]
-        self._queue.clear()
-        self._waiting = 0
-        for call in calls:
+        for call in (*map(self._in_flight.pop, refused), *self._waiting.clear()):
             self._return(call, sent=False, reason=reason)
 
     def _return(self, call: UnaryCall, *, sent: bool, reason: str) -> None:
@@ -378,7 +288,7 @@ class ClientLane:
     def _end_late(self, now: float) -> float:
         """End the calls whose deadline has passed; answers the earliest of the others."""
         least = NEVER
-        for call in (*self._in_flight.values(), *self._queue):
+        for call in (*self._in_flight.values(), *self._waiting):
             if call.is_done:
                 continue
             if call.due > now:
@@ -387,23 +297,3 @@ class ClientLane:
             call.late()
             self.cancelled(call)
         return least
-
-    def _tick(self) -> None:
-        """Notice a server that is there no more, and forget expired blocks."""
-        if self.state is State.CLOSED:
-            return
-        self._loop.call_later(TICK_S, self._tick, context=self._context)
-        now = time.monotonic()
-        was_busy = now - self._looked > 2 * TICK_S
-        self._looked = now
-        self._blocks.forget_expired()
-        if was_busy or self.state is State.OPENING:  # we may not have heard what is there
-            self._asked_at = self._asked_at and now
-        elif self._asked_at:
-            if now - self._asked_at > PONG_S:
-                self.abandon("the server is silent")
-        elif now - self._heard > (SILENT_S if self._in_flight else IDLE_S):
-            self._pings += 1
-            self._asked_at = now
-            self._control.append((Kind.PING, self._pings, ""))
-            self._carrier.wake()

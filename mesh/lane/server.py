@@ -149,7 +149,7 @@ class ServerLane:
         self._control = [(Kind.GO_AWAY, self._last_id, str(error)[:1024])]
         self._carrier.close()
 
-    def detached(self, error: LaneError) -> None:  # noqa: ARG002 - the client's end needs it
+    def detached(self, carrier: Carrier, error: LaneError) -> None:  # noqa: ARG002 - the client's end needs it
         """The carrier is gone: nobody waits for what is under way."""
         if not self.is_closed:
             self.is_closed = self.is_draining = True

@@ -86,7 +86,7 @@ class SocketCarrier(asyncio.Protocol):
         if error is not None:
             self._error = LaneError(f"the connection was lost: {error}")
         if self._session is not None:
-            self._session.detached(self._error)
+            self._session.detached(self, self._error)
 
     # The side of the session.
 

@@ -99,7 +99,7 @@ async def _run(lane: ClientLane, carrier: StreamCarrier, call: Any) -> None:
         writer.cancel()
         await asyncio.wait((reader, writer))
         call.cancel()
-        lane.detached(error)
+        lane.detached(carrier, error)
 
 
 def _ending(reader: asyncio.Task[LaneError]) -> LaneError:
@@ -149,7 +149,7 @@ class StreamListener(grpc.GenericRpcHandler):
             reader.cancel()
             with suppress(asyncio.CancelledError):
                 await reader
-            lane.detached(LaneError(CLOSED))
+            lane.detached(carrier, LaneError(CLOSED))
 
 
 async def _read_to_end(carrier: StreamCarrier, requests: AsyncIterator[bytes]) -> None:

@@ -1,0 +1,90 @@
+"""Makes a client's batches: numbers calls, names methods and metadata once."""
+
+from __future__ import annotations
+
+import time
+
+from mesh.lane.alarm import NEVER
+from mesh.lane.blocks import Blocks
+from mesh.lane.call import UnaryCall
+from mesh.lane.frames import (
+    FULL_BYTES,
+    FULL_FRAMES,
+    MAX_METHODS,
+    CallFrame,
+    Control,
+    encode,
+    pack,
+    size_of,
+)
+from mesh.lane.waiting import Waiting
+
+
+class Composer:
+    """What a lane has said so far, and what it says next.
+
+    `control` frames go out with the next batch, behind its calls.
+    """
+
+    __slots__ = ("_fresh", "_methods", "blocks", "control", "next_id")
+
+    def __init__(self) -> None:
+        self.next_id = 1
+        self.control: list[Control] = []
+        self.blocks = Blocks()
+        self._methods: dict[str, int] = {}
+        self._fresh: list[tuple[int, str]] = []
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to say beside calls."""
+        return bool(self.control or self.blocks.dropped)
+
+    def knows(self, path: str) -> bool:
+        """Whether calls of a method can be sent; a lane names a bounded number of methods."""
+        return path in self._methods or len(self._methods) < MAX_METHODS
+
+    def batch(self, waiting: Waiting, in_flight: dict[int, UnaryCall], window: int) -> bytes:
+        """The next batch: calls move from `waiting` to `in_flight` until either is full."""
+        calls = self._calls(waiting, in_flight, window) if waiting else []
+        methods, self._fresh = self._fresh, []
+        control, self.control = self.control, []
+        blocks = self.blocks
+        if blocks.dropped:
+            control += blocks.take_dropped()
+        return encode((methods, blocks.take_fresh() if blocks.fresh else [], calls, control))
+
+    def _calls(
+        self, waiting: Waiting, in_flight: dict[int, UnaryCall], window: int
+    ) -> list[CallFrame]:
+        frames: list[CallFrame] = []
+        size, now = 0, time.monotonic()
+        most = min(FULL_FRAMES, window - len(in_flight))
+        while waiting and len(frames) < most and size < FULL_BYTES:
+            call = waiting.pop()
+            left = call.due - now
+            if call.is_done:
+                continue
+            if left <= 0:
+                call.late()
+                continue
+            number = call.id = self.next_id
+            self.next_id = number + 1
+            in_flight[number] = call
+            call.began = now
+            own, shared = call.own, call.shared
+            block = self.blocks.id_of(shared) if shared is not None else 0
+            method = self._methods.get(call.path) or self._name(call.path)
+            timeout_us = int(left * 1e6) + 1 if left != NEVER else 0
+            packed = pack(own) if own else []
+            frames.append((number, method, timeout_us, block, call.trace, packed, call.request))
+            size += len(call.request)
+            if packed:
+                size += size_of(packed)
+            if shared is not None and self.blocks.fresh:
+                size += shared.size
+        return frames
+
+    def _name(self, path: str) -> int:
+        number = self._methods[path] = len(self._methods) + 1
+        self._fresh.append((number, path))
+        return number
