@@ -1,23 +1,24 @@
 """The servers that the suites measure: `python -m loadtests.bench.servers KIND`, one process each.
 
 All answer the same customer from memory. `plain` is the peer: grpc.aio on uvloop with registered
-methods and no interceptors. `mesh` is the same servicer in a mesh service with the whole chain,
-`stack` adds the gateway in the same process, and `edge` is the gateway's HTTP server alone.
+methods and no interceptors. `stack` is the same servicer in a mesh service with the whole chain
+and the gateway, in one process, and `edge` is the gateway's HTTP server alone.
 It prints one JSON line when it serves and ends with its standard input.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
-import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import uvloop
@@ -36,8 +37,13 @@ async def _absent(_request: Any, _context: Any) -> Any:
     raise MeshError(MeshReason.UNKNOWN_METHOD)
 
 
+PEER: Final = "grpc.aio on uvloop, no interceptors"
+REQUEST: Final = customer_pb2.GetCustomerRequest(customer_id=7)
+_KIB: Final = "k" * 1024
+
+
 class Customers:
-    """Answers every customer from memory; the contract's other methods are absent."""
+    """Answers every customer from memory, and pages of any size; other methods are absent."""
 
     def __getattr__(self, _method: str) -> Any:
         return _absent
@@ -52,6 +58,11 @@ class Customers:
             has_wecom=True,
         )
         return customer_pb2.GetCustomerResponse(customer=customer)
+
+    async def ListCustomers(self, request: Any, _context: Any) -> Any:  # noqa: N802
+        """No customers; a token of `page_size` KiB for the next page."""
+        token = _KIB * request.page_size
+        return customer_pb2.ListCustomersResponse(next_page_token=token)
 
 
 async def _in_scope(principal: Principal, scope: Scope, row: Any) -> bool:  # noqa: ARG001
@@ -77,9 +88,9 @@ BLUEPRINT = Blueprint(
 
 
 @contextmanager
-def started(kind: str) -> Iterator[dict[str, Any]]:
-    """A server of `kind` in a child process; yields what it printed: address, token, pid."""
-    command = [sys.executable, "-m", "loadtests.bench.servers", kind]
+def started(kind: str, *, module: str = "loadtests.bench.servers") -> Iterator[dict[str, Any]]:
+    """A server of `kind` in a child process; yields what it printed, and its `pid`."""
+    command = [sys.executable, "-m", module, kind]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, **pipes) as child:  # type: ignore[call-overload] # noqa: S603
         try:
@@ -90,9 +101,22 @@ def started(kind: str) -> Iterator[dict[str, Any]]:
 
 
 def cpu_s(pid: int) -> float:
-    """Processor time that a process has used, in seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Processor time that a process has used, in seconds, of all its threads."""
+    return time.clock_gettime(~pid << 3 | 2)  # the clock of that process, see clock_gettime(2)
+
+
+def collect_seldom() -> None:
+    """Keep the garbage collector out of the figures; in every process alike."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 50)
+
+
+async def until_told(ready: dict[str, Any]) -> None:
+    """Say where the server is, and serve until the parent has seen enough."""
+    collect_seldom()
+    print(json.dumps(ready), flush=True)
+    await asyncio.to_thread(sys.stdin.read)
 
 
 async def _plain() -> None:
@@ -101,21 +125,15 @@ async def _plain() -> None:
     customer_pb2_grpc.add_CustomerServiceServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    await _until_told({"address": f"127.0.0.1:{port}"})
+    await until_told({"address": f"127.0.0.1:{port}"})
     await server.stop(None)
-
-
-async def _mesh() -> None:
-    async with _mesh_of() as mesh:
-        app = await mesh.start(BLUEPRINT)
-        await _until_told({"address": app.entry.address, "token": _token(mesh)})
 
 
 async def _stack() -> None:
     async with _mesh_of(rate_per_s=1e6, rate_burst=1_000_000) as mesh:
         await mesh.start(BLUEPRINT)
         app = await mesh.start(gateway.app.BLUEPRINT)
-        await _until_told({"address": app.entry.http, "token": _token(mesh)})
+        await until_told({"address": app.entry.http, "token": _token(mesh)})
 
 
 async def _edge() -> None:
@@ -128,7 +146,7 @@ async def _edge() -> None:
         return Response(status=400)
 
     async with Listener(answer, refuse, host="127.0.0.1", port=0) as listener:
-        await _until_told({"address": listener.address})
+        await until_told({"address": listener.address})
 
 
 @asynccontextmanager
@@ -148,12 +166,7 @@ def _token(mesh: Mesh) -> str:
     )
 
 
-async def _until_told(ready: dict[str, Any]) -> None:
-    print(json.dumps(ready), flush=True)
-    await asyncio.to_thread(sys.stdin.read)
-
-
-KINDS = {"plain": _plain, "mesh": _mesh, "stack": _stack, "edge": _edge}
+KINDS = {"plain": _plain, "stack": _stack, "edge": _edge}
 
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

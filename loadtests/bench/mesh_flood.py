@@ -1,0 +1,122 @@
+"""The heavy caller, a process of its own: `python -m loadtests.bench.mesh_flood`.
+
+It is told on its standard input where the servers are, and then each time over which carrier
+and for how many seconds to send. It yields the processors to those who measure: what is
+looked at is whose turn it is in the server, not in the kernel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from time import perf_counter
+from typing import Any, Final, Self
+
+import uvloop
+
+from loadtests.bench.mesh_load import Call, open_loop
+from loadtests.bench.mesh_servers import FULL, Ready
+from loadtests.bench.mesh_stage import CARRIERS, Carrier, Target, Ways
+from loadtests.bench.servers import collect_seldom
+
+MODULE: Final = "loadtests.bench.mesh_flood"
+RATE_PER_S: Final = 100
+"""Of each other caller, and of the heavy one's bursts."""
+HEAVY: Final = 100
+"""Calls of a burst."""
+NICE: Final = 10
+
+
+class Flood:
+    """The process, as its parent sees it."""
+
+    def __init__(self, child: subprocess.Popen[str]) -> None:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        self._to, self._from = child.stdin, child.stdout
+        self.rate = 0.0
+        """Calls a second, answered, of the last time."""
+
+    @classmethod
+    @contextmanager
+    def started(cls, mesh: Ready) -> Iterator[Self]:
+        """Start it; it calls once it is told to."""
+        command = [sys.executable, "-m", MODULE]
+        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        with subprocess.Popen(command, **pipes) as child:  # noqa: S603 - a module of our own
+            flood = cls(child)
+            flood._tell(mesh)
+            flood._heard()
+            try:
+                yield flood
+            finally:
+                flood._to.close()
+                child.wait(10)
+
+    @contextmanager
+    def sending(self, carrier: Carrier, seconds: float) -> Iterator[None]:
+        """It sends for so long, and all was answered when the block is left."""
+        self._tell((carrier.name, seconds))
+        self._heard()
+        yield
+        self.rate = self._heard()
+
+    def _tell(self, what: Any) -> None:
+        self._to.write(f"{json.dumps(what)}\n")
+        self._to.flush()
+
+    def _heard(self) -> Any:
+        line = self._from.readline()
+        if not line:
+            raise RuntimeError("the heavy caller ended early; see its traceback")
+        return json.loads(line)
+
+
+async def _obey() -> None:
+    ways = Ways(json.loads(await _line()))
+    async with AsyncExitStack() as stack:
+        targets = {}
+        for carrier in CARRIERS:
+            channel = await stack.enter_async_context(ways.channel(FULL, carrier))
+            targets[carrier.name] = Target(channel, os.getpid())
+            await targets[carrier.name].get()
+        collect_seldom()
+        _say(True)
+        while line := await _line():
+            name, seconds = json.loads(line)
+            _say(True)
+            _say(await _flood(targets[name].get, seconds))
+
+
+async def _flood(call: Call, seconds: float) -> float:
+    """Send bursts at fixed times; answers the calls a second."""
+
+    def burst() -> Awaitable[object]:
+        return asyncio.gather(*(_await(call) for _ in range(HEAVY)))
+
+    began = perf_counter()
+    bursts = await open_loop([burst], rate=RATE_PER_S, seconds=seconds)
+    return HEAVY * len(bursts) / (perf_counter() - began)
+
+
+async def _await(call: Call) -> None:
+    await call()
+
+
+async def _line() -> str:
+    return await asyncio.to_thread(sys.stdin.readline)
+
+
+def _say(what: object) -> None:
+    print(json.dumps(what), flush=True)
+
+
+if __name__ == "__main__":
+    os.nice(NICE)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_obey())
