@@ -1,8 +1,9 @@
 """The testing kit: for who writes a service, and for who only calls one.
 
-Who calls: `fake` is a stub that answers from a mapping, `failure` what a service would refuse
-with. Who serves: `serve` puts a service behind a real channel and the real chain, `Faults`
-makes its methods fail or slow, `Mesh` runs several services, `Link` is a bad network.
+Who calls: `fake` and `blocking_fake` are stubs that answer from a mapping, `failure` is what a
+service would refuse with, `calls` tells what was asked. Who serves: `serve` puts a service
+behind a real channel and the real chain, `Faults` makes its methods fail or slow, `Mesh` runs
+several services. For both: `Link` is a network that can be made bad.
 
 Names are loaded when they are first used: a fake needs no more than the client's wheel has.
 """
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mesh.testing._answers import Answer
+    from mesh.testing._blocking import blocking_fake
     from mesh.testing._errors import failure
     from mesh.testing._fake import Asked, calls, fake
     from mesh.testing._faults import Faults
@@ -29,6 +31,7 @@ _HOMES = {
     "Link": "mesh.testing._link",
     "Mesh": "mesh.testing._mesh",
     "Way": "mesh.testing._link",
+    "blocking_fake": "mesh.testing._blocking",
     "calls": "mesh.testing._fake",
     "failure": "mesh.testing._errors",
     "fake": "mesh.testing._fake",
@@ -43,6 +46,7 @@ __all__ = [
     "Link",
     "Mesh",
     "Way",
+    "blocking_fake",
     "calls",
     "failure",
     "fake",
@@ -53,4 +57,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'mesh.testing' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    try:
+        home = import_module(_HOMES[name])
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"mesh.testing.{name} needs the platform, and here is its client alone: {error}"
+        ) from error
+    return getattr(home, name)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -57,8 +57,12 @@ def fake(stub: Callable[[grpc.aio.Channel], Stub], answers: Mapping[str, Answer]
         TypeError: an answer is none that the contract allows. Those of callables are looked
             at when the call is made, and the call raises it.
     """
-    channel = _FakeChannel(answers)
-    made = stub(cast("grpc.aio.Channel", channel))
+    return of_channel(stub, FakeChannel(answers), answers)
+
+
+def of_channel(stub: Callable[[Any], Stub], channel: FakeChannel, answers: Iterable[str]) -> Stub:
+    """The stub on a channel of fakes, which has a method for each name in `answers`."""
+    made = stub(channel)
     service = getattr(stub, "__name__", "the stub").removesuffix("Stub")
     check_names(service, answers, channel.methods)
     return made
@@ -70,15 +74,15 @@ def calls(of: object) -> list[Asked]:
     Raises:
         TypeError: `of` was not made by `fake`.
     """
-    if isinstance(of, _Method):
+    if isinstance(of, Method):
         return of.asked
-    methods = [method for method in vars(of).values() if isinstance(method, _Method)]
+    methods = [method for method in vars(of).values() if isinstance(method, Method)]
     if not methods:
         raise TypeError(f"{of!r} was not made by mesh.testing.fake")
     return methods[0].channel.asked
 
 
-class _FakeChannel:
+class FakeChannel:
     """As much of a channel as a stub needs to be made."""
 
     def __init__(self, answers: Mapping[str, Answer]) -> None:
@@ -86,16 +90,16 @@ class _FakeChannel:
         self.methods: list[str] = []
         self.asked: list[Asked] = []
 
-    def unary_unary(self, path: str, *_: Any, **__: Any) -> _Method:
+    def unary_unary(self, path: str, *_: Any, **__: Any) -> Method:
         return _UnaryRequest(self, path, _calls.UnaryUnary)
 
-    def unary_stream(self, path: str, *_: Any, **__: Any) -> _Method:
+    def unary_stream(self, path: str, *_: Any, **__: Any) -> Method:
         return _UnaryRequest(self, path, _calls.UnaryStream)
 
-    def stream_unary(self, path: str, *_: Any, **__: Any) -> _Method:
+    def stream_unary(self, path: str, *_: Any, **__: Any) -> Method:
         return _StreamRequest(self, path, _calls.StreamUnary)
 
-    def stream_stream(self, path: str, *_: Any, **__: Any) -> _Method:
+    def stream_stream(self, path: str, *_: Any, **__: Any) -> Method:
         return _StreamRequest(self, path, _calls.StreamStream)
 
     def answering(self, shape: Shape) -> Produce:
@@ -106,10 +110,10 @@ class _FakeChannel:
         return producer(shape, self._answers[shape.name])
 
 
-class _Method:
+class Method:
     """One method of a fake stub."""
 
-    def __init__(self, channel: _FakeChannel, path: str, call: Callable[..., Any]) -> None:
+    def __init__(self, channel: FakeChannel, path: str, call: Callable[..., Any]) -> None:
         self.channel = channel
         self._shape = Shape.of(path)
         self._produce = channel.answering(self._shape)
@@ -120,6 +124,17 @@ class _Method:
         """The calls of this method."""
         return [asked for asked in self.channel.asked if asked.method == self._shape.name]
 
+    def prepared(self, request: Any, timeout: float | None, metadata: Any) -> Callable[[], Any]:
+        """A call that was checked and noted; to be begun in a loop."""
+        if self._shape.client_streaming:
+            requests = Requests(self._shape, request)
+            pairs = self._note(requests.seen, metadata, timeout)
+            answers = self._produce(aiter(requests), pairs)
+            return lambda: self._call(answers, timeout).over(requests)
+        asked = self._shape.asked(request)
+        answers = self._produce(asked, self._note(asked, metadata, timeout))
+        return lambda: self._call(answers, timeout)
+
     def _note(self, request: Any, metadata: Any, timeout: float | None) -> Metadata:
         pairs = tuple((str(key), value) for key, value in metadata or ())
         noted = Asked(method=self._shape.name, request=request, metadata=pairs, timeout=timeout)
@@ -127,7 +142,7 @@ class _Method:
         return pairs
 
 
-class _UnaryRequest(_Method):
+class _UnaryRequest(Method):
     def __call__(
         self,
         request: Message,
@@ -138,12 +153,10 @@ class _UnaryRequest(_Method):
         wait_for_ready: bool | None = None,  # noqa: ARG002 - nothing to a call without
         compression: grpc.Compression | None = None,  # noqa: ARG002 - a network
     ) -> Any:
-        asked = self._shape.asked(request)
-        pairs = self._note(asked, metadata, timeout)
-        return self._call(self._produce(asked, pairs), timeout)
+        return self.prepared(request, timeout, metadata)()
 
 
-class _StreamRequest(_Method):
+class _StreamRequest(Method):
     def __call__(
         self,
         request_iterator: Any = None,
@@ -154,6 +167,4 @@ class _StreamRequest(_Method):
         wait_for_ready: bool | None = None,  # noqa: ARG002
         compression: grpc.Compression | None = None,  # noqa: ARG002
     ) -> Any:
-        requests = Requests(self._shape, request_iterator)
-        pairs = self._note(requests.seen, metadata, timeout)
-        return self._call(self._produce(aiter(requests), pairs), timeout).over(requests)
+        return self.prepared(request_iterator, timeout, metadata)()

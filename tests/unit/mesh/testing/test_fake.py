@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any, assert_type
 from unittest.mock import AsyncMock
 
@@ -205,25 +203,3 @@ def test_a_stub_of_no_contract_is_refused() -> None:
 
     with pytest.raises(TypeError, match=r"/no\.Such/Say is in no contract"):
         fake(Stub, {})
-
-
-SERVER_ONLY = ("sqlalchemy", "alembic", "joserfc", "protovalidate", "structlog", "uvloop", "redis")
-
-WITHOUT_SERVER = """
-import sys
-
-for name in sys.argv[1:]:
-    sys.modules[name] = None
-
-import mesh.testing
-from mesh.testing import Link, calls, failure, fake
-
-print(sorted(name for name in sys.modules if name.startswith(("mesh.storage", "mesh.app"))))
-"""
-
-
-def test_a_fake_needs_nothing_that_a_client_has_not() -> None:
-    """The names that a calling team uses are loaded without what a server is made of."""
-    command = [sys.executable, "-W", "error", "-c", WITHOUT_SERVER, *SERVER_ONLY]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
