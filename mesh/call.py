@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Task
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -29,13 +30,17 @@ class Asked(Protocol):
     def deadline_at(self) -> float:
         """When he stops to wait, in seconds of `time.monotonic`; infinity: never."""
 
+    @property
+    def task(self) -> Task[Any] | None:
+        """The task that serves the call; None when it has to be asked for."""
+
 
 class Call(msgspec.Struct, kw_only=True, eq=False):
     """A call being served.
 
     `metadata` has the entries as received, and is not to be changed. `context` is filled by the
     identity interceptor; handlers read it as `mesh.context.current()`.
-    `transport` is the servicer context that handlers are given.
+    `transport` is the servicer context that handlers are given; `task` as in `Asked`.
     """
 
     method: Method
@@ -43,6 +48,7 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     metadata: Mapping[str, str | bytes]
     deadline: Deadline
     trace: TraceContext | None = None
+    task: Task[Any] | None = None
     context: RequestContext = EMPTY
 
     def text(self, key: str) -> str:

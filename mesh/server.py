@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from types import TracebackType
@@ -165,23 +165,25 @@ def _bind(method: Method, implementation: object, interceptors: Sequence[Interce
     serve = getattr(implementation, method.name)
 
     async def last(call: Call, request: Any) -> Any:
-        answer = serve(request, call.transport)
-        return answer if method.server_streaming else await answer
+        return await serve(request, call.transport)
+
+    async def last_stream(call: Call, request: Any) -> Any:
+        return serve(request, call.transport)
 
     def wrap(inner: Handler, interceptor: Interceptor) -> Handler:
         return interceptor.bind(method, inner)
 
-    return reduce(wrap, reversed(interceptors), last)
+    return reduce(wrap, reversed(interceptors), last_stream if method.server_streaming else last)
 
 
 def _rpc_handler(method: Method, handle: Handler) -> grpc.RpcMethodHandler[Any, Any]:
     """The gRPC side of a method; bytes in and out, so that the chain sees bad messages too."""
-    parsed = _parsing(method, handle)
+    read = _reading(method)
 
     async def unary(request: Any, context: RawContext) -> bytes:
         call = _call(method, context)
         try:
-            response = await parsed(call, request)
+            response = await handle(call, read(request))
         except StatusError as error:
             await _abort(context, error)
         serialized: bytes = response.SerializeToString()
@@ -190,7 +192,7 @@ def _rpc_handler(method: Method, handle: Handler) -> grpc.RpcMethodHandler[Any, 
     async def stream(request: Any, context: RawContext) -> AsyncIterator[bytes]:
         call = _call(method, context)
         try:
-            async for response in await parsed(call, request):
+            async for response in await handle(call, read(request)):
                 yield response.SerializeToString()
         except StatusError as error:
             await _abort(context, error)
@@ -204,7 +206,8 @@ def _rpc_handler(method: Method, handle: Handler) -> grpc.RpcMethodHandler[Any, 
     return make(stream if method.server_streaming else unary)
 
 
-def _parsing(method: Method, handle: Handler) -> Callable[[Call, Any], Awaitable[Any]]:
+def _reading(method: Method) -> Callable[[Any], Any]:
+    """Makes the message, or the iterator of messages, of what the transport gives."""
     request_type = message_factory.GetMessageClass(method.input)
 
     def parse(raw: bytes) -> Any:
@@ -218,10 +221,7 @@ def _parsing(method: Method, handle: Handler) -> Callable[[Call, Any], Awaitable
         async for raw in requests:
             yield parse(raw)
 
-    async def parsed(call: Call, request: Any) -> Any:
-        return await handle(call, each(request) if method.client_streaming else parse(request))
-
-    return parsed
+    return each if method.client_streaming else parse
 
 
 def _call(method: Method, context: RawContext) -> Call:
@@ -233,6 +233,7 @@ def _call(method: Method, context: RawContext) -> Call:
         metadata=asked.metadata,
         deadline=Deadline(min(latest, asked.deadline_at)),
         trace=asked.trace,
+        task=asked.task,
     )
 
 
@@ -243,7 +244,7 @@ def _is_read(context: object) -> TypeGuard[Asked]:
 class _Read:
     """What gRPC's own context says, read into the shape that a lane's has."""
 
-    __slots__ = ("deadline_at", "metadata", "trace")
+    __slots__ = ("deadline_at", "metadata", "task", "trace")
 
     def __init__(self, context: RawContext) -> None:
         left = context.time_remaining()
@@ -251,6 +252,7 @@ class _Read:
         self.metadata: Mapping[str, str | bytes] = dict(context.invocation_metadata() or ())
         header = self.metadata.get(TRACEPARENT, "")
         self.trace = TraceContext.parse(header) if isinstance(header, str) else None
+        self.task = None
 
 
 async def _abort(context: RawContext, error: StatusError) -> None:

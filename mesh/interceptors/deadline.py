@@ -24,7 +24,7 @@ class DeadlineInterceptor:
         add, remove = self._overdue.add, self._overdue.remove
 
         async def bounded(call: Call, request: Any) -> Any:
-            task = current_task()
+            task = call.task or current_task()
             assert task is not None
             entry = add(call.deadline.at, task)
             try:

@@ -53,10 +53,11 @@ class IdentityInterceptor:
 
     def bind(self, method: Method, call_next: Handler) -> Handler:
         verifier, now, known = self._verifier, self._verifier.now, self._known
-        anonymous = method.policy.anonymous
+        anonymous, enter = method.policy.anonymous, wire.enter
 
         async def identified(call: Call, request: Any) -> Any:
             get = call.metadata.get
+            request_id = get(wire.REQUEST_ID, "")
             caller = get(wire.CALLER)
             proofs = (
                 None if anonymous else get(wire.AUTHORIZATION),
@@ -70,11 +71,11 @@ class IdentityInterceptor:
                 found = self._establish(call, proofs, anonymous=anonymous)
             call.context = replace(
                 found.context,
-                chain=_chain(call) if found.is_service else _NO_CHAIN,
-                request_id=call.text(wire.REQUEST_ID),
+                chain=_chain(get(wire.CHAIN)) if found.is_service else _NO_CHAIN,
+                request_id=request_id if isinstance(request_id, str) else "",
                 deadline=call.deadline,
             )
-            wire.enter(call.context)
+            enter(call.context)
             return await call_next(call, request)
 
         return identified
@@ -116,8 +117,7 @@ def _bearer(call: Call) -> str:
     return header[len(_BEARER) :]
 
 
-def _chain(call: Call) -> context_pb2.ChainIds:
-    raw = call.metadata.get(wire.CHAIN)
+def _chain(raw: str | bytes | None) -> context_pb2.ChainIds:
     if not raw or not isinstance(raw, bytes):
         return _NO_CHAIN
     try:

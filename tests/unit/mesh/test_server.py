@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -45,6 +46,7 @@ class Read:
         self.deadline_at = deadline_at
         self.metadata = metadata
         self.trace = TRACE
+        self.task = asyncio.current_task()
 
 
 class Seen:
@@ -88,6 +90,7 @@ async def test_what_a_lane_has_read_is_taken_as_it_is() -> None:
     got = await call(Read(at, metadata))
     assert got.metadata is metadata
     assert got.trace is TRACE
+    assert got.task is asyncio.current_task()
     assert got.deadline.at == at
 
 
@@ -100,11 +103,17 @@ async def test_grpcs_own_context_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "context", [Plain(None), Plain(3600.0), Read(math.inf, {}), Read(time.monotonic() + 3600, {})]
+    "make",
+    [
+        lambda: Plain(None),
+        lambda: Plain(3600.0),
+        lambda: Read(math.inf, {}),
+        lambda: Read(time.monotonic() + 3600, {}),
+    ],
 )
-async def test_the_methods_own_time_out_bounds_every_call(context: Any) -> None:
+async def test_the_methods_own_time_out_bounds_every_call(make: Callable[[], Any]) -> None:
     """Who does not say until when he waits, or waits too long, is answered in time all the same."""
-    got = await call(context)
+    got = await call(make())
     assert 0 < got.deadline.remaining_s() <= got.method.timeout_s
 
 
