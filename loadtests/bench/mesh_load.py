@@ -28,7 +28,7 @@ class Flow:
 
 
 async def closed_loop(call: Call, pid: int, *, callers: int, seconds: float) -> Flow:
-    """Callers that each call again as soon as they were answered; `pid` is the server."""
+    """Callers that call again as soon as they were answered, at least once; `pid` is the server."""
     spent, began = time.process_time() + cpu_s(pid), perf_counter()
     counts = await asyncio.gather(*(_until(call, began + seconds) for _ in range(callers)))
     took, calls = perf_counter() - began, sum(counts)
@@ -37,7 +37,8 @@ async def closed_loop(call: Call, pid: int, *, callers: int, seconds: float) -> 
 
 
 async def _until(call: Call, end: float) -> int:
-    count = 0
+    await call()
+    count = 1
     while perf_counter() < end:
         await call()
         count += 1

@@ -71,6 +71,20 @@ async def test_callers_wait_for_their_answers() -> None:
     assert flow.cpu_us > 0
 
 
+async def test_every_caller_calls_at_least_once() -> None:
+    """However short the stretch, or busy the machine: there is a rate."""
+    calls = 0
+
+    async def call() -> None:
+        nonlocal calls
+        calls += 1
+
+    flow = await closed_loop(call, os.getpid(), callers=3, seconds=-1.0)
+
+    assert calls == 3
+    assert flow.rate > 0
+
+
 async def test_one_caller_makes_one_call_at_a_time() -> None:
     """Each call has its own time."""
     calls = 0
