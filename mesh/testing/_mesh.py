@@ -18,6 +18,7 @@ from mesh.app import IDENTITY, App, host_id
 from mesh.channel import Channel, Endpoints, Proofs, registered
 from mesh.clock import Clock
 from mesh.context import Metadata, Principal, Scope
+from mesh.lane.hello import Prove
 from mesh.registry import DirectoryRegistry
 from mesh.service import RIGHTS_OF_ALL, Blueprint
 from mesh.settings import Settings
@@ -137,7 +138,7 @@ class Mesh:
     ) -> Channel:
         """A channel that carries a user's token, a trusted service's proof, or both."""
         proofs = self.proofs(token=token, caller=caller, purpose=purpose)
-        channel = Channel(service, self.endpoints(service), proofs=proofs)
+        channel = Channel(service, self.endpoints(service), proofs, prove=self.prove(caller))
         self._stack.push_async_callback(channel.close)
         return channel
 
@@ -160,6 +161,10 @@ class Mesh:
             return tuple(pairs)
 
         return proofs
+
+    def prove(self, caller: str) -> Prove | None:
+        """How a trusted service proves itself where a lane opens; None: nobody does."""
+        return ServiceKey.load(self.settings.key_dir, caller).sign if caller else None
 
     def _public_key(self) -> dict[str, str]:
         return {

@@ -14,11 +14,13 @@ from google.protobuf.descriptor import MethodDescriptor
 
 from engine.mesh.v1 import policy_pb2
 from mesh import contract
-from mesh.channel import Channel, Endpoints, Proofs
+from mesh.channel import Channel, Endpoint, Endpoints, Proofs
 from mesh.clock import Clock
 from mesh.context import Principal, Scope
 from mesh.contract import Method
 from mesh.errors import MeshError, MeshReason
+from mesh.lane.hello import Prove
+from mesh.registry import Entry
 from mesh.service import AuthorResolver, Blueprint, ScopeResolver, Service, Servicer
 from mesh.telemetry import Telemetry
 from mesh.testing._faults import Faults
@@ -31,21 +33,26 @@ SERVED: Final = "served"
 class Served(Channel):
     """The channel to a service under test; its calls carry the caller's proofs.
 
-    `address` is where the service listens, for a `Link`.
+    `address` and `lanes` are where the service listens, for a `Link`: the ordinary "host:port",
+    and the addresses of lanes over sockets, best first.
     """
 
-    def __init__(self, service: str, endpoints: Endpoints, proofs: Proofs, address: str) -> None:
-        super().__init__(service, endpoints, proofs=proofs)
-        self.address = address
+    def __init__(
+        self, service: str, endpoints: Endpoints, proofs: Proofs, prove: Prove | None, entry: Entry
+    ) -> None:
+        super().__init__(service, endpoints, proofs, prove=prove)
+        self.address = entry.address
+        self.lanes = entry.lanes
         self._name, self._by = service, proofs
         self._ways: list[Channel] = []
 
-    def via(self, address: str) -> Channel:
+    def via(self, *endpoints: Endpoint | str) -> Channel:
         """A channel with the same proofs by another way, a `Link`'s address.
 
-        It is closed with this one.
+        A lane over a Unix socket opens without the proof of a calling service: that is bound
+        to the socket itself, and a link is another. It is closed with this channel.
         """
-        channel = Channel(self._name, lambda: [address], proofs=self._by)
+        channel = Channel(self._name, endpoints, self._by)
         self._ways.append(channel)
         return channel
 
@@ -124,8 +131,8 @@ async def serve(
                 branch_id=branch_id,
             )
             proofs = mesh.proofs(token=token if user else "", caller=caller, purpose=purpose)
-            endpoints = mesh.endpoints(blueprint.name)
-            async with Served(blueprint.name, endpoints, proofs, app.entry.address) as channel:
+            endpoints, prove = mesh.endpoints(blueprint.name), mesh.prove(caller)
+            async with Served(blueprint.name, endpoints, proofs, prove, app.entry) as channel:
                 yield channel
 
 

@@ -23,6 +23,7 @@ from mesh import (
     Service,
     Servicer,
 )
+from mesh.channel import Endpoint
 from mesh.contract import ContractError
 from mesh.testing import Link, serve
 from tests.unit.mesh.testing.toys import (
@@ -132,18 +133,37 @@ async def test_a_blueprint_with_migrations_has_a_database(var: Path) -> None:
         await TrustServiceStub(channel).GetKeySet(trust_pb2.GetKeySetRequest())
 
 
-async def test_a_link_lies_between_channel_and_service(served: Servicer) -> None:
+@pytest.mark.parametrize("way", ["ordinary", "lane"])
+async def test_a_link_lies_between_channel_and_service(served: Servicer, way: str) -> None:
     """Cut, calls fail; half open, they end by their deadline; mended, they are answered."""
     async with (
         serve(served, permissions=READ) as channel,
         Link(channel.address) as link,
+        Link(channel.lanes[0]) as lane,
     ):
-        stub = CustomerServiceStub(channel.via(link.address))
+        lanes = (lane.address,) if way == "lane" else ()
+        stub = CustomerServiceStub(channel.via(Endpoint(link.address, lanes)))
         await stub.GetCustomer(ASK)
-        link.half_open()
+        for passage in (link, lane):
+            passage.half_open()
         view = await refusal(stub.GetCustomer(ASK, timeout=0.2))
         assert view.code is grpc.StatusCode.DEADLINE_EXCEEDED
-        link.cut()
+        for passage in (link, lane):
+            passage.cut()
         assert (await refusal(stub.GetCustomer(ASK))).code is grpc.StatusCode.UNAVAILABLE
-        link.mend()
+        for passage in (link, lane):
+            passage.mend()
         await stub.GetCustomer(ASK, wait_for_ready=True)
+        assert (way == "lane") == (lane.accepted > 0)
+
+
+async def test_the_proof_of_a_caller_goes_by_any_way(served: Servicer, toy: Toy) -> None:
+    """Also by a link, where the lane itself cannot prove it."""
+    async with (
+        serve(served, permissions=READ, caller="reach", rights=READ) as channel,
+        Link(channel.lanes[0]) as lane,
+    ):
+        for by in (channel, channel.via(Endpoint(channel.address, (lane.address,)))):
+            await CustomerServiceStub(by).GetCustomer(ASK)
+    assert toy.seen == [("user", "reach", "")] * 2
+    assert lane.accepted == 1
