@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -11,13 +10,12 @@ from mesh import context as wire
 from mesh.context import Metadata
 from mesh.lane.blocks import Shared
 from mesh.lane.frames import Pair
+from mesh.lane.metadata import checked
 from mesh.telemetry import current_trace
 
 DEFAULT_TIMEOUT_S: Final = 10.0
 MAX_SHARED: Final = 1_024
 """Different callers, users and purposes whose metadata a channel keeps ready."""
-
-_KEY = re.compile(r"[0-9a-z_.-]+")
 
 Proofs = Callable[[], Metadata]
 
@@ -42,7 +40,7 @@ class Outgoing:
 
     def __init__(self, proofs: Proofs) -> None:
         self._proofs = proofs
-        self._shared: dict[Any, Shared | None] = {}
+        self._shared: dict[Any, Shared] = {}
 
     def pairs(self, given: Any) -> list[Pair]:
         """All metadata of a call made now, `given` included."""
@@ -62,16 +60,16 @@ class Outgoing:
             current.purpose,
             current.business_date,
         )
-        try:
-            return self._shared[key]
-        except KeyError:
-            return self._add(key, [*proofs, *current.repeated()])
+        found = self._shared.get(key)
+        if found is None or found.stale_at <= time.time():
+            found = self._add(key, [*proofs, *current.repeated()])
+        return found if found.metadata else None
 
     def own(self, given: Any) -> Sequence[Pair]:
         """Of it, what is this call's own, without the trace.
 
         Raises:
-            ValueError: `given` cannot be sent.
+            TypeError, ValueError: `given` cannot be sent.
         """
         chain = wire.current().chain
         own = checked(given) if given else ()
@@ -89,25 +87,9 @@ class Outgoing:
         """When a call made now must be answered, in seconds of `time.monotonic()`."""
         return time.monotonic() + self.timeout_s(given)
 
-    def _add(self, key: Any, pairs: list[Pair]) -> Shared | None:
+    def _add(self, key: Any, pairs: list[Pair]) -> Shared:
+        self._shared.pop(key, None)
         while len(self._shared) >= MAX_SHARED:
             del self._shared[next(iter(self._shared))]
-        found = self._shared[key] = Shared(pairs) if pairs else None
+        found = self._shared[key] = Shared(pairs)
         return found
-
-
-def checked(metadata: Any) -> Sequence[Pair]:
-    """Metadata that a program gives, once it is sure that it can be sent.
-
-    Raises:
-        ValueError: a key or a value is not one of gRPC metadata.
-    """
-    pairs = tuple((key, value) for key, value in metadata)
-    for key, value in pairs:
-        if not isinstance(key, str) or not _KEY.fullmatch(key):
-            raise ValueError(f"metadata was invalid: {key!r} is no key of lower-case ASCII")
-        is_text = isinstance(value, str) and value.isascii() and value.isprintable()
-        if not (isinstance(value, bytes) if key.endswith("-bin") else is_text):
-            kind = "bytes" if key.endswith("-bin") else "printable ASCII text"
-            raise ValueError(f"metadata was invalid: the value of {key!r} must be {kind}")
-    return pairs

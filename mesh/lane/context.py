@@ -10,10 +10,13 @@ from typing import Any, Final, NoReturn
 import grpc
 
 from mesh.context import TRACEPARENT
-from mesh.lane.frames import MAX_TEXT, Pair, Pairs, pack
+from mesh.errors import status_code
+from mesh.lane.frames import MAX_METADATA, MAX_TEXT, Pair, Pairs, pack, size_of
+from mesh.lane.metadata import checked
 from mesh.telemetry import TraceContext
 
 _OK: Final = grpc.StatusCode.OK
+_TOO_LARGE: Final = "The metadata of the answer are larger than a peer takes"
 _NEVER: Final = float("inf")
 
 
@@ -37,6 +40,7 @@ class LaneContext:
         "deadline_at",
         "is_aborted",
         "is_done",
+        "is_given_up",
         "is_late",
         "lane",
         "metadata",
@@ -57,11 +61,11 @@ class LaneContext:
         self.number = number
         self.metadata = metadata
         self.deadline_at = deadline_at
-        self.is_done = self.is_aborted = self.is_late = False
+        self.is_done = self.is_aborted = self.is_late = self.is_given_up = False
         self.task: asyncio.Task[None] | None = None
         self._pairs = pairs
         self._trace = trace
-        self._code: Any = _OK
+        self._code: grpc.StatusCode | None = None
         self._details = ""
         self._initial: Sequence[Pair] = ()
         self._trailing: Sequence[Pair] = ()
@@ -76,20 +80,25 @@ class LaneContext:
     @property
     def is_plain(self) -> bool:
         """Whether nothing but the reply has to be told."""
-        return self._code is _OK and not self._trailing and not self._initial and not self._details
+        return self._code is None and not self._trailing and not self._initial
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the call ends well when its handler returns."""
+        return self._code is None or self._code is _OK
 
     def ending(self) -> tuple[int, str, Pairs, Pairs]:
         """Status code, message, initial and trailing metadata."""
-        return (
-            self._code.value[0],
-            self._details[:MAX_TEXT],
-            pack(self._initial),
-            pack(self._trailing),
-        )
+        if size_of(self._initial) + size_of(self._trailing) > MAX_METADATA:
+            return grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], _TOO_LARGE, [], []
+        code, details = self._code or _OK, self._details[:MAX_TEXT]
+        told = "" if code is _OK else details
+        return code.value[0], told, pack(self._initial), pack(self._trailing)
 
     def fail(self, code: grpc.StatusCode, details: str) -> None:
-        """The call ends with this status, whatever the handler has set."""
-        self._code, self._details = code, details
+        """The call ends with this status, unless its handler has aborted it."""
+        if not self.is_aborted:
+            self._code, self._details = code, _text(details)
 
     def finished(self) -> None:
         """The call has ended."""
@@ -108,24 +117,30 @@ class LaneContext:
         """End the call with a status; raises an error that must not be caught."""
         if self.is_aborted:
             raise grpc.aio.UsageError("Abort already called!")
-        self.is_aborted = True
-        if code is _OK:
-            code, details = grpc.StatusCode.UNKNOWN, ""
-        self._code, self._details = code, details
+        if details:
+            self.set_details(details)
         if trailing_metadata:
-            self._trailing = _checked(trailing_metadata)
-        raise grpc.aio.AbortError
+            self._trailing = checked(trailing_metadata)
+        found = _status(code)
+        self._code = grpc.StatusCode.UNKNOWN if found is _OK else found
+        self.is_aborted = True
+        raise grpc.aio.AbortError("Locally aborted.")
+
+    async def abort_with_status(self, status: grpc.Status) -> NoReturn:
+        """The same with what a status names, such as one of `grpc_status`."""
+        await self.abort(status.code, status.details, status.trailing_metadata or ())
 
     async def send_initial_metadata(self, initial_metadata: Any) -> None:
         """Sent together with the reply; once at most."""
         if self._metadata_sent:
             raise grpc.aio.UsageError("Send initial metadata failed: already sent")
+        self._initial = checked(initial_metadata)
         self._metadata_sent = True
-        self._initial = _checked(initial_metadata)
 
     def set_trailing_metadata(self, trailing_metadata: Any) -> None:
         """What the caller gets after the reply."""
-        self._trailing = _checked(trailing_metadata)
+        if not self.is_aborted:
+            self._trailing = checked(trailing_metadata)
 
     def trailing_metadata(self) -> Any:
         """What was set."""
@@ -138,18 +153,21 @@ class LaneContext:
             return tuple(self._pairs)
         return (*self._pairs, (TRACEPARENT, trace.header))
 
-    def set_code(self, code: grpc.StatusCode) -> None:
+    def set_code(self, code: grpc.StatusCode | int) -> None:
         """The status that the call ends with when the handler returns."""
-        self._code = code
+        if not self.is_aborted:
+            self._code = _status(code)
 
-    def code(self) -> grpc.StatusCode:
-        """The status so far."""
-        code: grpc.StatusCode = self._code
-        return code
+    def code(self) -> grpc.StatusCode | None:
+        """The status so far; None while none was set."""
+        return self._code
 
-    def set_details(self, details: str) -> None:
-        """The message of the status."""
-        self._details = details
+    def set_details(self, details: str | None) -> None:
+        """The message of the status; counts when that is not OK."""
+        if details is not None and not isinstance(details, str):
+            raise TypeError(f"details must be text, not {type(details).__name__}")
+        if not self.is_aborted:
+            self._details = _text(details or "")
 
     def details(self) -> str:
         """The message so far."""
@@ -194,8 +212,8 @@ class LaneContext:
         return self.is_done and self._code is grpc.StatusCode.CANCELLED
 
     def done(self) -> bool:
-        """Whether the call has ended."""
-        return self.is_done
+        """Whether the call has ended, as far as its handler can say."""
+        return self.is_done or self.is_aborted
 
     async def read(self) -> NoReturn:
         """Streams do not come over lanes."""
@@ -206,11 +224,16 @@ class LaneContext:
         raise grpc.aio.UsageError("a unary call has no stream to write to")
 
 
-def _checked(metadata: Any) -> Sequence[Pair]:
-    """Metadata as pairs, once it is sure that it can be sent."""
-    pairs = tuple((str(key), value) for key, value in metadata)
-    pack(pairs)
-    return pairs
+def _status(code: Any) -> grpc.StatusCode:
+    """A status code, as handlers may name it: itself, or by its number."""
+    if isinstance(code, grpc.StatusCode):
+        return code
+    return status_code(code) if isinstance(code, int) else grpc.StatusCode.UNKNOWN
+
+
+def _text(details: str) -> str:
+    """A message that can be written: an error may quote what is no text, such as a file's name."""
+    return details if details.isascii() else details.encode("utf-8", "replace").decode()
 
 
 grpc.aio.ServicerContext.register(LaneContext)

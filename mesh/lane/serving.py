@@ -92,16 +92,15 @@ class Running:
             if method.deserialize is not None:
                 request = method.deserialize(request)
             answer = await method.serve(request, context)
-            if method.serialize is None:
-                reply = answer
-            elif answer is not None:
-                reply = method.serialize(answer)
+            if context.is_ok:  # else the answer is dropped
+                reply = _reply(method, answer)
         except asyncio.CancelledError:
             _fail_cancelled(context)
         except grpc.aio.AbortError:
             pass
         except Exception as error:  # noqa: BLE001 - handlers are others' code, as in grpc.aio
-            context.fail(grpc.StatusCode.UNKNOWN, f"Unexpected {type(error)}: {error}")
+            code = None if context.is_ok else context.code()
+            context.fail(code or grpc.StatusCode.UNKNOWN, f"Unexpected {type(error)}: {error}")
         self._end(context, reply)
 
     def _end(self, context: LaneContext, reply: bytes) -> None:
@@ -110,6 +109,10 @@ class Running:
         context.finished()
 
     def _cancel(self, context: LaneContext) -> None:
+        """Cancel a handler, once: it may take its time to clean up."""
+        if context.is_given_up:
+            return
+        context.is_given_up = True
         task = context.task
         assert task is not None
         coroutine = task.get_coro()
@@ -129,6 +132,19 @@ class Running:
                 context.is_late = True
                 self._cancel(context)
         return least
+
+
+def _reply(method: Method, answer: Any) -> bytes:
+    """The bytes of an answer, as grpcio takes it: a handler without a serializer may give text."""
+    if method.serialize is not None:
+        answer = method.serialize(answer)
+    if isinstance(answer, bytes):
+        return answer
+    if isinstance(answer, str):
+        return answer.encode()
+    if answer is None:
+        return b""
+    raise TypeError(f"Expected bytes, got {type(answer).__name__}")
 
 
 def _fail_cancelled(context: LaneContext) -> None:
