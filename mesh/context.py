@@ -44,13 +44,14 @@ class Principal:
         return str(claims.get(name) or "")
 
 
-class RequestContext(Struct, frozen=True, kw_only=True):
+class RequestContext(Struct, frozen=True, kw_only=True, gc=False):
     """Who asks, for whom, why, by when, as part of what.
 
     `token` is the end user's access token as received, to be passed on.
     `service` is the calling service, proven; empty for a client outside the mesh.
     `rights` are the permissions that the calling service holds.
     `scope` is the effective data scope: the narrower of the method's and the caller's.
+    The garbage collector need not follow it: nothing in it refers back to it.
     """
 
     principal: Principal | None = None

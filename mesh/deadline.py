@@ -11,7 +11,7 @@ MARGIN_S = 0.005
 """Kept back of the remaining time on every hop, so that the caller hears of it in time."""
 
 
-class Deadline(msgspec.Struct, frozen=True):
+class Deadline(msgspec.Struct, frozen=True, gc=False):
     """A point on the monotonic clock of this process, in seconds."""
 
     at: float

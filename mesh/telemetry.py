@@ -38,7 +38,7 @@ class SpanKind(Enum):
     CLIENT = 2
 
 
-class TraceContext(msgspec.Struct, frozen=True):
+class TraceContext(msgspec.Struct, frozen=True, gc=False):
     """Where in which trace we are (W3C Trace Context)."""
 
     trace_id: int

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from engine.mesh.v1 import context_pb2
 from mesh import context as wire
 from mesh.call import Call, Handler
-from mesh.context import RequestContext
+from mesh.context import RequestContext, enter
 from mesh.contract import Method
 from mesh.errors import MeshError, MeshReason
 from mesh.tokens import Caller, TokenVerifier
@@ -53,7 +53,7 @@ class IdentityInterceptor:
 
     def bind(self, method: Method, call_next: Handler) -> Handler:
         verifier, now, known = self._verifier, self._verifier.now, self._known
-        anonymous, enter = method.policy.anonymous, wire.enter
+        anonymous = method.policy.anonymous
 
         async def identified(call: Call, request: Any) -> Any:
             get = call.metadata.get

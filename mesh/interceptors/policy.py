@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from engine.mesh.v1 import policy_pb2
 from mesh import context as wire
 from mesh.call import Call, Handler
-from mesh.context import RequestContext, Scope
+from mesh.context import RequestContext, enter
 from mesh.contract import Method
 from mesh.errors import MeshError, MeshReason
 from mesh.tokens import WILDCARD
@@ -38,8 +38,10 @@ class PolicyInterceptor:
             for binding in bindings:
                 _bind_claim(binding, context, request)
             if widest:
-                call.context = replace(context, scope=_effective(widest, context))
-                wire.enter(call.context)
+                assert context.principal is not None
+                scope = min(widest, context.principal.data_scope)
+                call.context = replace(context, scope=scope)
+                enter(call.context)
             return await call_next(call, request)
 
         return permitted
@@ -76,11 +78,6 @@ def _denied(permission: str) -> MeshError:
         f"The permission '{permission}' is missing",
         metadata={"permission": permission},
     )
-
-
-def _effective(widest: Scope, context: RequestContext) -> Scope:
-    assert context.principal is not None
-    return min(widest, context.principal.data_scope)
 
 
 def _bind_claim(binding: policy_pb2.ClaimBinding, context: RequestContext, request: Any) -> None:
