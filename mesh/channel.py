@@ -87,6 +87,7 @@ class Channel(grpc.aio.Channel):
         self.outgoing = Outgoing(proofs)
         self._dialling = Dialling(way=Way(carriers=tuple(carriers), tls=tls), prove=prove)
         self._peers: dict[Endpoint | str, Peer] = {}
+        self._leaving: set[Peer] = set()
         self._tasks: set[asyncio.Future[None]] = set()
         self._turn = count()
         self._is_closed = False
@@ -149,7 +150,11 @@ class Channel(grpc.aio.Channel):
     def _retire(self, gone: Iterable[Endpoint | str]) -> None:
         """Close the connections to endpoints that left; calls in flight may end first."""
         for endpoint in gone:
-            self._keep(asyncio.ensure_future(self._peers.pop(endpoint).close(RETIRE_S)))
+            peer = self._peers.pop(endpoint)
+            self._leaving.add(peer)
+            task = asyncio.ensure_future(peer.close(RETIRE_S))
+            task.add_done_callback(lambda _, peer=peer: self._leaving.discard(peer))  # type: ignore[misc]
+            self._keep(task)
 
     def _keep(self, task: asyncio.Future[None]) -> None:
         self._tasks.add(task)
@@ -197,8 +202,8 @@ class Channel(grpc.aio.Channel):
             other = self.choose(avoid=peer)
             return None if other in (None, peer) or call.resent else send(other)
 
-        plain = SecondTry(send(peer), call.path, again)
         try:
+            plain = SecondTry(send(peer), call.path, again)
             reply = await plain
         except grpc.aio.AioRpcError as error:
             metadata = error.initial_metadata(), error.trailing_metadata()
@@ -206,6 +211,9 @@ class Channel(grpc.aio.Channel):
         else:
             metadata = await plain.initial_metadata(), await plain.trailing_metadata()
             call.settled(grpc.StatusCode.OK, await plain.details(), metadata, reply)
+        finally:
+            if not call.is_done:
+                call.failed(grpc.StatusCode.CANCELLED, "The channel was closed")
 
     # The state of the channel.
 
@@ -234,8 +242,9 @@ class Channel(grpc.aio.Channel):
     async def close(self, grace: float | None = None) -> None:
         """Let calls under way end for `grace` seconds, then cancel them."""
         self._is_closed = True
-        peers, self._peers = self._peers, {}
-        await asyncio.gather(*(peer.close(grace) for peer in peers.values()))
+        peers = [*self._peers.values(), *self._leaving]
+        self._peers.clear()
+        await asyncio.gather(*(peer.close(grace) for peer in peers))
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

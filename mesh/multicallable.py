@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from mesh.lane.call import UnaryCall
-from mesh.lane.frames import MAX_METADATA, MAX_REQUEST, size_of
+from mesh.lane.frames import MAX_METADATA, MAX_PATH, MAX_REQUEST, size_of
 from mesh.peer import Peer
 from mesh.second_try import SecondTry
 from mesh.telemetry import current_trace
@@ -90,7 +90,7 @@ class Unary:
         if peer is None:
             return channel.unavailable()
         lane = None
-        if credentials is None and not compression:
+        if credentials is None and not compression and len(self._path) <= MAX_PATH:
             lane = peer.lane(self._path)
         if lane is not None:
             outgoing = channel.outgoing

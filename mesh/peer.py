@@ -17,7 +17,7 @@ from grpc import ChannelConnectivity
 from mesh.lane.call import UnaryCall
 from mesh.lane.client import ClientLane
 from mesh.lane.dial import Endpoint, Way, can_dial, dial
-from mesh.lane.frames import LaneError, NotServedError
+from mesh.lane.frames import LaneError, NotServedError, RefusedError
 from mesh.lane.hello import Prove
 from mesh.lane.keeper import State
 from mesh.log import get_logger
@@ -157,7 +157,7 @@ class Peer:
         if best.state is State.OPENING:
             if self._has_failed or not opening:
                 return None
-        elif best.is_full and len(lanes) < MAX_LANES:
+        elif best.is_full and len(lanes) < MAX_LANES and time.monotonic() >= self._dial_at:
             self._open()
         if path in self._elsewhere or not best.knows(path):
             return None
@@ -175,7 +175,9 @@ class Peer:
     async def _dial(self, lane: ClientLane) -> None:
         try:
             await dial(lane, self.endpoint, self._dialling.way, lambda: self.ordinary)
-        except NotServedError as error:
+        except (NotServedError, RefusedError) as error:
+            if isinstance(error, RefusedError):
+                _log.warning("lane_refused", endpoint=self.endpoint.address, problem=str(error))
             self._has_no_lanes = True
             self._wait(PLAIN_S, unreachable=False)
             lane.lost(str(error))
@@ -197,7 +199,7 @@ class Peer:
 
     def returned(self, call: UnaryCall, *, sent: bool, reason: str) -> None:
         """Pass a call on that a lane did not bring back."""
-        if self._has_no_lanes:
+        if self._has_no_lanes and not sent:
             self._calls.carry(call, self)
         else:
             self._calls.returned(call, self, sent=sent, reason=reason)
@@ -233,8 +235,9 @@ class Peer:
         lanes = list(self._unclosed)
         for lane in lanes:
             lane.close()
-        if grace_s and lanes:
-            await asyncio.wait([lane.closed for lane in lanes], timeout=grace_s)
+        closing = [lane.closed for lane in lanes if lane.state is State.DRAINING]
+        if grace_s and closing:
+            await asyncio.wait(closing, timeout=grace_s)
         for lane in lanes:
             lane.abandon("the channel was closed")
         if self._ordinary is not None:

@@ -16,23 +16,25 @@ from typing import Final
 from mesh.lane.frames import MAX_BLOCK_BYTES, MAX_BLOCKS, Control, Kind, Pair, Pairs, pack, size_of
 
 KEEP_S: Final = 600.0
-"""How long a block is kept that holds no token."""
+"""How long a block is kept at most."""
 _NEVER: Final = float("inf")
 
 
 class Shared:
     """Metadata of many calls; the same object stands for it each time.
 
-    `until` is when it must be forgotten, in seconds of `time.time()`.
+    `until` is when a lane must have forgotten it, and `stale_at` when an object must
+    be made anew for it, in seconds of `time.time()`.
     """
 
-    __slots__ = ("metadata", "packed", "size", "until")
+    __slots__ = ("metadata", "packed", "size", "stale_at", "until")
 
     def __init__(self, metadata: Sequence[Pair]) -> None:
         self.metadata = metadata
         self.packed = pack(metadata)
         self.size = size_of(metadata)
-        self.until = min(time.time() + KEEP_S, *(_expiry(v) for _, v in metadata), _NEVER)
+        self.stale_at = time.time() + KEEP_S
+        self.until = min(self.stale_at, *(_expiry(v) for _, v in metadata), _NEVER)
 
 
 class Blocks:

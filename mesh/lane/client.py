@@ -26,6 +26,7 @@ from mesh.lane.frames import (
     EndFrame,
     Kind,
     LaneError,
+    RefusedError,
     server_batch,
 )
 from mesh.lane.keeper import Keeper, State
@@ -60,6 +61,7 @@ class ClientLane:
         self._carrier: Carrier = NO_CARRIER
         self._window = 0
         self._hello = b""
+        self._is_greeted = False
         self._waiting = Waiting()
         self._in_flight: dict[int, UnaryCall] = {}
         self._composer = Composer()
@@ -101,6 +103,8 @@ class ClientLane:
         if self._in_flight.get(call.id) is call:
             self._composer.control.append((Kind.CANCEL, call.id, ""))
             self._carrier.wake()
+        else:
+            self._waiting.ended(call)
 
     # The side of the carrier.
 
@@ -111,6 +115,8 @@ class ClientLane:
     def reset(self) -> None:
         """Close what did not come to be a lane; another carrier may be tried."""
         carrier, self._carrier = self._carrier, NO_CARRIER
+        self._is_greeted = False
+        self._hello = b""
         carrier.abort()
 
     def fail(self, error: LaneError) -> None:
@@ -136,7 +142,7 @@ class ClientLane:
     def pending(self) -> bool:
         """Whether `take` has something to give."""
         if self.state is State.OPENING:
-            return False
+            return bool(self._hello)
         return bool(
             (self._waiting and len(self._in_flight) < self._window) or self._composer or self._hello
         )
@@ -156,7 +162,7 @@ class ClientLane:
         """
         self._vigil.heard()
         if self.state is State.OPENING:
-            self._open(data)
+            self._greet(data)
             return
         pieces, replies, endings, control = server_batch(data)
         in_flight = self._in_flight
@@ -224,15 +230,28 @@ class ClientLane:
 
     # Inside.
 
-    def _open(self, data: Buffer) -> None:
-        said = opening.read(opening.ServerHello, data)
-        self._hello = opening.write(opening.answer(said, self.listener, self._prove, self._program))
-        self._window = min(said.window, MAX_WINDOW)
+    def _greet(self, data: Buffer) -> None:
+        """Answer the server's hello; then hear whether it takes us in."""
+        if not self._is_greeted:
+            said = opening.read(opening.ServerHello, data)
+            hello = opening.answer(said, self.listener, self._prove, self._program)
+            self._hello = opening.write(hello)
+            self._is_greeted = True
+        else:
+            *_, control = server_batch(data)
+            for kind, number, text in control:
+                if kind == Kind.GO_AWAY:
+                    raise RefusedError(f"the server refuses us: {text}")
+                if kind == Kind.CREDIT:
+                    self._open(number)
+        self._carrier.wake()
+
+    def _open(self, window: int) -> None:
+        self._window = min(window, MAX_WINDOW)
         self.state = State.OPEN
         if not self.opened.done():
             self.opened.set_result(None)
         self._vigil.set()
-        self._carrier.wake()
 
     def _add_piece(self, number: int, piece: bytes) -> None:
         call = self._in_flight.get(number)

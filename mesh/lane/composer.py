@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
-from mesh.lane.alarm import NEVER
 from mesh.lane.blocks import Blocks
 from mesh.lane.call import UnaryCall
 from mesh.lane.frames import (
@@ -18,6 +18,9 @@ from mesh.lane.frames import (
     size_of,
 )
 from mesh.lane.waiting import Waiting
+
+_LONGEST_S: Final = 1e9
+"""A longer time-out is none."""
 
 
 class Composer:
@@ -57,13 +60,11 @@ class Composer:
         self, waiting: Waiting, in_flight: dict[int, UnaryCall], window: int
     ) -> list[CallFrame]:
         frames: list[CallFrame] = []
-        size, now = 0, time.monotonic()
+        blocks, size, now, today = self.blocks, 0, time.monotonic(), time.time()
         most = min(FULL_FRAMES, window - len(in_flight))
         while waiting and len(frames) < most and size < FULL_BYTES:
             call = waiting.pop()
             left = call.due - now
-            if call.is_done:
-                continue
             if left <= 0:
                 call.late()
                 continue
@@ -71,17 +72,20 @@ class Composer:
             self.next_id = number + 1
             in_flight[number] = call
             call.began = now
-            own, shared = call.own, call.shared
-            block = self.blocks.id_of(shared) if shared is not None else 0
             method = self._methods.get(call.path) or self._name(call.path)
-            timeout_us = int(left * 1e6) + 1 if left != NEVER else 0
-            packed = pack(own) if own else []
-            frames.append((number, method, timeout_us, block, call.trace, packed, call.request))
+            timeout_us = int(left * 1e6) + 1 if left < _LONGEST_S else 0
+            shared, block = call.shared, 0
+            own = pack(call.own) if call.own else []
+            if shared is not None:
+                if shared.until > today:
+                    block = blocks.id_of(shared)
+                    size += shared.size if blocks.fresh else 0
+                else:
+                    own = [*shared.packed, *own]
+            if own:
+                size += size_of(own)
             size += len(call.request)
-            if packed:
-                size += size_of(packed)
-            if shared is not None and self.blocks.fresh:
-                size += shared.size
+            frames.append((number, method, timeout_us, block, call.trace, own, call.request))
         return frames
 
     def _name(self, path: str) -> int:

@@ -13,7 +13,7 @@ from typing import Final
 import grpc
 
 from mesh.lane.client import ClientLane
-from mesh.lane.frames import LaneError, NotServedError
+from mesh.lane.frames import LaneError, NotServedError, RefusedError
 from mesh.lane.hello import HELLO_S
 from mesh.lane.socket import ALPN, SocketCarrier, refuse_other_users
 from mesh.lane.stream import carry
@@ -72,7 +72,7 @@ async def dial(
     for where, connect in _attempts(lane, endpoint, way, ordinary):
         try:
             await _attempt(lane, connect)
-        except NotServedError:
+        except (NotServedError, RefusedError):
             raise
         except (LaneError, OSError, TimeoutError) as error:
             problems.append(f"{where}: {error or type(error).__name__}")

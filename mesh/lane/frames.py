@@ -36,6 +36,9 @@ WINDOW: Final = 256
 """Calls that a client may have unanswered on one lane."""
 MAX_WINDOW: Final = 4_096
 """The largest window that a client believes in."""
+MAX_PATH: Final = 512
+MAX_KEY: Final = 256
+"""Characters of a method's path and of a key; longer ones take the ordinary path."""
 MAX_TEXT: Final = 16 << 10
 """Characters of a status message; a longer one is cut."""
 
@@ -70,9 +73,13 @@ class NotServedError(LaneError):
     """The peer answers, and has no lanes."""
 
 
+class RefusedError(LaneError):
+    """The peer has lanes, and does not take us in."""
+
+
 _Number = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
-_Path = Annotated[str, Meta(max_length=512)]
-_Key = Annotated[str, Meta(max_length=256)]
+_Path = Annotated[str, Meta(max_length=MAX_PATH)]
+_Key = Annotated[str, Meta(max_length=MAX_KEY)]
 _Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 _Code = Annotated[int, Meta(ge=0, le=NOT_HERE)]
 
@@ -154,5 +161,11 @@ def unpack(pairs: Pairs) -> list[Pair]:
 
 
 def size_of(metadata: Iterable[Pair]) -> int:
-    """Bytes that metadata counts for: as in HTTP/2, each pair for 32 more than its text."""
-    return sum(len(key) + len(value) + 32 for key, value in metadata)
+    """Bytes that metadata counts for: as in HTTP/2, each pair for 32 more than its text.
+
+    A key that is too long makes it larger than any lane takes.
+    """
+    return sum(
+        len(key) + len(value) + 32 if len(key) <= MAX_KEY else MAX_METADATA + 1
+        for key, value in metadata
+    )

@@ -48,7 +48,14 @@ def server(*, check: Check | None = None, window: int = WINDOW, **options: Any) 
         window: calls that a client may have unanswered on one lane.
         options: those of `grpc.aio.server`. `maximum_concurrent_rpcs` bounds the calls over
             lanes and, apart from these, the calls over plain gRPC.
+
+    Raises:
+        ValueError: there are interceptors, which would not see the calls over lanes.
     """
+    if options.get("interceptors"):
+        raise ValueError(
+            "interceptors of grpc.aio do not see calls over lanes: use mesh.Server and its chain"
+        )
     return LaneServer(grpc.aio.server(**options), options, check=check, window=window)
 
 

@@ -194,6 +194,8 @@ class ServerLane:
         if said.caller:
             self.caller = said.caller
             self.auth_context["engine_caller"] = [said.caller.encode()]
+        self._control.append((Kind.CREDIT, self._host.window, ""))
+        self._carrier.wake()
 
     def _add_method(self, number: int, path: str) -> None:
         if number in self._methods or len(self._methods) >= MAX_METHODS:

@@ -12,40 +12,56 @@ MAX_WAITING: Final = 16_384
 MAX_WAITING_BYTES: Final = 64 << 20
 """Calls, and bytes of their requests, that may wait on one lane."""
 
+_LITTER: Final = 64
+"""So many ended calls more than others are swept out."""
+
 
 class Waiting:
-    """The calls that have been given to a lane and were not sent yet."""
+    """The calls that have been given to a lane and were not sent yet.
 
-    __slots__ = ("_bytes", "_calls")
+    One that has ended meanwhile is passed over, and no longer counts.
+    """
+
+    __slots__ = ("_bytes", "_calls", "_ended")
 
     def __init__(self) -> None:
         self._calls: deque[UnaryCall] = deque()
         self._bytes = 0
+        self._ended = 0
 
     def __len__(self) -> int:
-        return len(self._calls)
+        return len(self._calls) - self._ended
 
     def __iter__(self) -> Iterator[UnaryCall]:
-        return iter(self._calls)
+        return (call for call in self._calls if not call.is_done)
 
     def add(self, call: UnaryCall) -> bool:
         """Put a call at the end; False when too much waits already."""
         size = len(call.request)
-        if len(self._calls) >= MAX_WAITING or self._bytes + size > MAX_WAITING_BYTES:
+        if len(self) >= MAX_WAITING or self._bytes + size > MAX_WAITING_BYTES:
             return False
         self._calls.append(call)
         self._bytes += size
         return True
 
     def pop(self) -> UnaryCall:
-        """The call that waits longest."""
-        call = self._calls.popleft()
+        """The call that waits longest; there must be one."""
+        while (call := self._calls.popleft()).is_done:
+            self._ended -= 1
         self._bytes -= len(call.request)
         return call
 
+    def ended(self, call: UnaryCall) -> None:
+        """A call that waits here has ended."""
+        self._bytes -= len(call.request)
+        self._ended += 1
+        if self._ended > len(self) + _LITTER:
+            self._calls = deque(self)
+            self._ended = 0
+
     def clear(self) -> list[UnaryCall]:
         """All calls, which wait here no longer."""
-        calls = list(self._calls)
+        calls = list(self)
         self._calls.clear()
-        self._bytes = 0
+        self._bytes = self._ended = 0
         return calls
