@@ -1,0 +1,80 @@
+"""What handlers read from their context and send by it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+
+from tests.conformance.calls.notes import Notes
+
+
+async def metadata(request: Any, context: Any, notes: Notes) -> bytes:
+    """Note the metadata that came; bytes as a list of numbers."""
+    given = context.invocation_metadata()
+    pairs = [[key, value if isinstance(value, str) else [*value]] for key, value in given]
+    notes("metadata", [type(given).__name__, pairs])
+    return b""
+
+
+async def who(request: Any, context: Any, notes: Notes) -> bytes:
+    """Note who calls, as far as the transport says."""
+    identities = context.peer_identities()
+    notes("peer", context.peer())
+    notes("key", context.peer_identity_key())
+    notes("identities", None if identities is None else [str(item) for item in identities])
+    notes("auth", {key: [*map(str, values)] for key, values in context.auth_context().items()})
+    return b""
+
+
+async def time(request: Any, context: Any, notes: Notes) -> bytes:
+    notes("remaining", context.time_remaining())
+    return b""
+
+
+async def initial(request: Any, context: Any, notes: Notes) -> bytes:
+    """Send initial metadata, wait for the test, answer."""
+    await context.send_initial_metadata((("x-early", "yes"), ("x-early-bin", b"\x00\x01")))
+    notes("sent")
+    await notes.released()
+    return b"later"
+
+
+async def initial_and_abort(request: Any, context: Any, notes: Notes) -> bytes:
+    await context.send_initial_metadata((("x-early", "yes"),))
+    raise ValueError("after all")
+
+
+async def initial_twice(request: Any, context: Any, notes: Notes) -> bytes:
+    await context.send_initial_metadata((("x-early", "first"),))
+    try:
+        await context.send_initial_metadata((("x-early", "second"),))
+    except Exception as error:
+        notes("raised", [type(error).__name__, str(error)])
+    return b""
+
+
+async def compress(request: Any, context: Any, notes: Notes) -> Any:
+    """Ask for compression, which is a matter of the carrier."""
+    context.set_compression(grpc.Compression.Gzip)
+    context.disable_next_message_compression()
+    return request.payload
+
+
+async def refused_trailing(request: Any, context: Any, notes: Notes) -> bytes:
+    """Note how metadata is refused that may not be sent."""
+    for name, pairs in _REFUSED.items():
+        try:
+            context.set_trailing_metadata(pairs)
+        except Exception as error:
+            notes(name, type(error).__name__)
+        else:
+            notes(name)
+            context.set_trailing_metadata(())
+    return b""
+
+
+_REFUSED: dict[str, Any] = {
+    "text": (("x-key", 1),),
+    "pairs": ("x-key",),
+}

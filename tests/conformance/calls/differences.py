@@ -1,0 +1,41 @@
+"""Where a path does not do what grpcio does between its own client and server, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+MESH: Final = frozenset({"plain", "stream", "unix", "tls"})
+LANES: Final = MESH - {"plain"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One semantic that differs, on which paths."""
+
+    semantic: str
+    paths: frozenset[str]
+    reason: str
+
+
+DIFFERENCES: Final = (
+    Difference(
+        semantic="default time-out",
+        paths=MESH,
+        reason="the mesh's channel bounds every call: a wait without end is an incident",
+    ),
+    Difference(
+        semantic="no status",
+        paths=LANES,
+        reason="grpcio leaves the caller to his deadline; a lane says at once that it ended",
+    ),
+)
+
+
+def differs(path: str, semantic: str) -> bool:
+    """Whether a path differs.
+
+    Raises:
+        StopIteration: the table has no such semantic.
+    """
+    return path in next(item for item in DIFFERENCES if item.semantic == semantic).paths

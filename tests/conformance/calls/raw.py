@@ -1,0 +1,45 @@
+"""Methods of bytes, for what no generated stub would send or take."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import grpc
+
+SERVICE: Final = "mesh.testing.calls.v1.RawService"
+
+
+def path(method: str) -> str:
+    """The path of one of the methods below."""
+    return f"/{SERVICE}/{method}"
+
+
+def _refuse(_message: Any) -> bytes:
+    raise ValueError("refused by the serializer")
+
+
+async def _echo(request: Any, context: Any) -> Any:
+    return request
+
+
+def _blocking(request: bytes, context: Any) -> bytes:
+    context.set_trailing_metadata((("x-blocking", "yes"),))
+    return request
+
+
+def _blocking_abort(request: bytes, context: Any) -> bytes:
+    context.abort(grpc.StatusCode.ABORTED, "by a thread")
+    return request
+
+
+RAW: Final = grpc.method_handlers_generic_handler(
+    SERVICE,
+    {
+        "Echo": grpc.unary_unary_rpc_method_handler(_echo),
+        "Unreadable": grpc.unary_unary_rpc_method_handler(_echo, request_deserializer=_refuse),
+        "Unwritable": grpc.unary_unary_rpc_method_handler(_echo, response_serializer=_refuse),
+        "Text": grpc.unary_unary_rpc_method_handler(_echo, request_deserializer=bytes.decode),
+        "Blocking": grpc.unary_unary_rpc_method_handler(_blocking),
+        "BlockingAbort": grpc.unary_unary_rpc_method_handler(_blocking_abort),
+    },
+)
