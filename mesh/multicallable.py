@@ -96,7 +96,7 @@ class Unary:
             outgoing = channel.outgoing
             raw = request if self._serialize is None else self._serialize(request)
             shared, own = outgoing.shared(), outgoing.own(metadata)
-            if len(raw) <= MAX_REQUEST and _is_small(shared, own):
+            if type(raw) is bytes and len(raw) <= MAX_REQUEST and _is_small(shared, own):
                 trace = current_trace()
                 call = UnaryCall(
                     self._path,

@@ -11,6 +11,7 @@ import grpc
 
 from mesh.lane.alarm import NEVER, Alarm
 from mesh.lane.context import LaneContext
+from mesh.lane.frames import MAX_REPLY
 from mesh.lane.hello import Check
 from mesh.lane.turns import Turns
 
@@ -94,6 +95,10 @@ class Running:
             answer = await method.serve(request, context)
             if context.is_ok:  # else the answer is dropped
                 reply = _reply(method, answer)
+                if len(reply) > MAX_REPLY:
+                    text = f"Sent message larger than max ({len(reply)} vs. {MAX_REPLY})"
+                    context.fail(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
+                    reply = b""
         except asyncio.CancelledError:
             _fail_cancelled(context)
         except grpc.aio.AbortError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
@@ -74,7 +74,39 @@ async def refused_trailing(request: Any, context: Any, notes: Notes) -> bytes:
     return b""
 
 
-_REFUSED: dict[str, Any] = {
-    "text": (("x-key", 1),),
-    "pairs": ("x-key",),
+_REFUSED: Final[dict[str, Any]] = {
+    "number": (("x-key", 1),),
+    "no pairs": ("x-key",),
+    "none": None,
 }
+
+
+async def unsendable(request: Any, context: Any, notes: Notes) -> bytes:
+    """Send metadata in the way that the payload names, which HTTP/2 could not carry."""
+    pairs = (("x-key", b"\xff"),)
+    if request.payload == b"trailing":
+        context.set_trailing_metadata(pairs)
+    elif request.payload == b"initial":
+        await context.send_initial_metadata(pairs)
+    else:
+        await context.abort(grpc.StatusCode.ABORTED, "aborted", pairs)
+    return b"an answer"
+
+
+async def answer_metadata(request: Any, context: Any, notes: Notes) -> bytes:
+    """Send both kinds, with keys among them that are of the carrier."""
+    carriers = (("content-type", "mine"), ("grpc-status", "5"), ("grpc-message", "mine"))
+    pairs = (("x-a", "1"), ("x-a", "2"), *carriers, ("x-b-bin", bytes(range(256))), ("x-c", ""))
+    await context.send_initial_metadata(pairs)
+    context.set_trailing_metadata(pairs)
+    return b""
+
+
+async def large_trailing(request: Any, context: Any, notes: Notes) -> bytes:
+    context.set_trailing_metadata((("x-key", "x" * 20_000),))
+    return b""
+
+
+async def large_initial(request: Any, context: Any, notes: Notes) -> bytes:
+    await context.send_initial_metadata((("x-key", "x" * 20_000),))
+    return b""

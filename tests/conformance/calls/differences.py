@@ -29,6 +29,21 @@ DIFFERENCES: Final = (
         paths=LANES,
         reason="grpcio leaves the caller to his deadline; a lane says at once that it ended",
     ),
+    Difference(
+        semantic="user agent",
+        paths=LANES,
+        reason="it is a header of HTTP/2; the hello of a lane says who calls",
+    ),
+    Difference(
+        semantic="unsendable metadata",
+        paths=LANES,
+        reason="a lane refuses them where they are set: an exception of the handler, UNKNOWN",
+    ),
+    Difference(
+        semantic="serializers of the caller",
+        paths=LANES,
+        reason="grpcio logs the error and goes on with nothing; the caller had better know",
+    ),
 )
 
 

@@ -23,12 +23,11 @@ from mesh.channel import Channel
 from mesh.lane import CARRIERS, Endpoint
 from tests.conformance.calls.contract import messages, stubs
 from tests.conformance.calls.differences import differs
-from tests.conformance.calls.peer import Host, Places, Serving, certificate
+from tests.conformance.calls.peer import MAX_MESSAGE, Host, Places, Serving, certificate
 from tests.conformance.calls.process import PeerProcess
 
 PEER_PYTHON: Final = "ENGINE_PEER_PYTHON"
 """Names the interpreter that peers run under, in processes of their own."""
-MAX_MESSAGE: Final = 16 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

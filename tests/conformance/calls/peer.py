@@ -28,6 +28,8 @@ from tests.conformance.calls.service import BehaviourService, ControlService
 
 HOST: Final = "127.0.0.1"
 NO_REUSE: Final = ("grpc.so_reuseport", 0)
+MAX_MESSAGE: Final = 16 << 20
+OPTIONS: Final = (NO_REUSE, ("grpc.max_receive_message_length", MAX_MESSAGE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,7 @@ class Host:
     def _create(self) -> Any:
         create = grpc.aio.server if self._serving.kind == "stock" else lane.server
         return create(
-            options=[NO_REUSE, *((key, value) for key, value in self._serving.options)],
+            options=[*OPTIONS, *((key, value) for key, value in self._serving.options)],
             maximum_concurrent_rpcs=self._serving.maximum_concurrent_rpcs,
         )
 

@@ -22,6 +22,17 @@ async def _echo(request: Any, context: Any) -> Any:
     return request
 
 
+async def _fill(request: bytes, context: Any) -> bytes:
+    return bytes(int.from_bytes(request, "big"))
+
+
+def _answering(answer: Any) -> grpc.RpcMethodHandler[Any, Any]:
+    async def handler(request: Any, context: Any) -> Any:
+        return answer
+
+    return grpc.unary_unary_rpc_method_handler(handler)
+
+
 def _blocking(request: bytes, context: Any) -> bytes:
     context.set_trailing_metadata((("x-blocking", "yes"),))
     return request
@@ -39,6 +50,11 @@ RAW: Final = grpc.method_handlers_generic_handler(
         "Unreadable": grpc.unary_unary_rpc_method_handler(_echo, request_deserializer=_refuse),
         "Unwritable": grpc.unary_unary_rpc_method_handler(_echo, response_serializer=_refuse),
         "Text": grpc.unary_unary_rpc_method_handler(_echo, request_deserializer=bytes.decode),
+        "Fill": grpc.unary_unary_rpc_method_handler(_fill),
+        "Nothing": _answering(None),
+        "Words": _answering("Wörter"),
+        "Number": _answering(5),
+        "Array": _answering(bytearray(b"x")),
         "Blocking": grpc.unary_unary_rpc_method_handler(_blocking),
         "BlockingAbort": grpc.unary_unary_rpc_method_handler(_blocking_abort),
     },

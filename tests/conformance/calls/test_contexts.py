@@ -90,11 +90,3 @@ async def test_calls_do_not_see_each_others_variables(client: Client) -> None:
     assert [await remember() for _ in range(5)] == [b"nothing"] * 5
     together = await asyncio.gather(*(remember() for _ in range(20)))
     assert together == [b"nothing"] * 20
-
-
-async def test_metadata_that_may_not_be_sent_are_refused(client: Client) -> None:
-    """Where they are set, so that the handler's author sees it."""
-    request = client.request("refused_trailing")
-    await client.stub.Act(request)
-    assert await client.noted(request, "text") == "TypeError"
-    assert await client.noted(request, "pairs") == "TypeError"
