@@ -175,7 +175,8 @@ class ClientLane:
             if not call.is_done:
                 call.answered(reply)
         for frame in endings:
-            self._end(in_flight.pop(frame[0], None), frame)
+            self._end(in_flight.get(frame[0]), frame)
+            del in_flight[frame[0]]  # not before: a frame that is refused leaves its call here
         for item in control:
             self._obey(*item)
         if self._waiting and self.state is State.OPEN:
@@ -240,9 +241,11 @@ class ClientLane:
         else:
             *_, control = server_batch(data)
             for kind, number, text in control:
-                if kind == Kind.GO_AWAY:
+                if self.state is not State.OPENING:
+                    self._obey(kind, number, text)
+                elif kind == Kind.GO_AWAY:
                     raise RefusedError(f"the server refuses us: {text}")
-                if kind == Kind.CREDIT:
+                elif kind == Kind.CREDIT:
                     self._open(number)
         self._carrier.wake()
 

@@ -74,7 +74,7 @@ async def dial(
             await _attempt(lane, connect)
         except (NotServedError, RefusedError):
             raise
-        except (LaneError, OSError, TimeoutError) as error:
+        except (LaneError, OSError, TimeoutError, ValueError) as error:
             problems.append(f"{where}: {error or type(error).__name__}")
         else:
             return
@@ -113,7 +113,9 @@ async def _connect_unix(lane: ClientLane, path: str) -> None:
         refuse_other_users(transport)
         return lane
 
-    await asyncio.get_running_loop().create_unix_connection(lambda: SocketCarrier(session), path)
+    loop = asyncio.get_running_loop()
+    _, carrier = await loop.create_unix_connection(lambda: SocketCarrier(session), path)
+    carrier.check()
 
 
 async def _connect_tls(lane: ClientLane, where: str, tls: ssl.SSLContext) -> None:
@@ -125,9 +127,11 @@ async def _connect_tls(lane: ClientLane, where: str, tls: ssl.SSLContext) -> Non
             raise LaneError(f"{where} does not speak {ALPN}")
         return lane
 
-    await asyncio.get_running_loop().create_connection(
+    loop = asyncio.get_running_loop()
+    _, carrier = await loop.create_connection(
         lambda: SocketCarrier(session), host.strip("[]"), int(port), ssl=tls
     )
+    carrier.check()
 
 
 async def _connect_stream(lane: ClientLane, ordinary: Callable[[], grpc.aio.Channel]) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import socket
 import ssl
 import time
 from collections.abc import Iterable, Mapping
@@ -32,10 +33,13 @@ from mesh.lane.turns import Turns
 
 MAX_LANES: Final = 4_096
 """Lanes that a server holds open; further clients are served plainly."""
+MAX_KNOWN: Final = 4_096
+"""Methods that are kept once they were found."""
 LOOK_S: Final = 1.0
 SILENT_S: Final = 90.0
 """A client that was not heard of for so long is gone: it would have asked us long before."""
 UNIX: Final = "unix:"
+MAX_SOCKET_PATH: Final = 107
 _OVER_TLS: Final = {"transport_security_type": [b"ssl"]}
 
 
@@ -128,9 +132,13 @@ class LaneServer(grpc.aio.Server):
             OSError: an address of lanes is taken, or its folder open to others.
         """
         self.turns = Turns()
-        await self._plain.start()
-        for address, tls in self._ports:
-            self._listeners.append(await self._listen(address, tls))
+        try:
+            for address, tls in self._ports:
+                self._listeners.append(await self._listen(address, tls))
+            await self._plain.start()
+        except BaseException:
+            await self.stop(None)
+            raise
         self._watch = asyncio.create_task(self._drop_silent(), name="silent lanes")
 
     async def stop(self, grace: float | None) -> None:
@@ -169,8 +177,8 @@ class LaneServer(grpc.aio.Server):
         """A method by its path; found once, since all calls of a path have one handler."""
         if path not in self._methods:
             found = self._find(path)
-            if found is None:
-                return None  # a stranger's paths are not kept
+            if found is None or len(self._methods) >= MAX_KNOWN:
+                return found  # a stranger's paths are not kept
             self._methods[path] = found
         return self._methods[path]
 
@@ -214,6 +222,7 @@ class LaneServer(grpc.aio.Server):
             )
         path = os.path.realpath(address.removeprefix(UNIX))  # noqa: ASYNC240 - once, at start
         _refuse_open_folder(Path(path).parent)
+        _make_way(path)
 
         def session(transport: asyncio.Transport) -> ServerLane:
             refuse_other_users(transport)
@@ -254,6 +263,25 @@ class LaneServer(grpc.aio.Server):
 def _expect_hello(lane: ServerLane) -> None:
     if not lane.is_open and not lane.is_closed:
         lane.abort()
+
+
+def _make_way(path: str) -> None:
+    """Remove a socket that nobody listens on any more; the loop would remove any."""
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        raise OSError(f"{path} is too long for a socket: {MAX_SOCKET_PATH} bytes are the most")
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except FileNotFoundError:
+            return
+        except ConnectionRefusedError:
+            if Path(path).is_socket():
+                Path(path).unlink(missing_ok=True)
+                return
+        except BlockingIOError:  # it has more to accept than it can
+            pass
+    raise OSError(f"{path} is in use: another process listens there")
 
 
 def _refuse_open_folder(folder: Path) -> None:

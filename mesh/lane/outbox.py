@@ -17,6 +17,8 @@ from mesh.lane.frames import (
 
 MAX_UNSENT: Final = 8 << 20
 """Bytes of replies that may wait; while more do, no further call of the lane is begun."""
+FRAME: Final = 64
+"""Bytes that a reply counts for beside its own: replies that are empty are bounded, too."""
 
 
 class Outbox:
@@ -40,7 +42,7 @@ class Outbox:
 
     def reply(self, number: int, reply: bytes) -> None:
         """A call ended well and has nothing to tell but its reply."""
-        self.unsent += len(reply)
+        self.unsent += len(reply) + FRAME
         if len(reply) <= FRAGMENT:
             self._replies.append((number, reply))
         else:
@@ -49,7 +51,7 @@ class Outbox:
     def end(self, frame: EndFrame) -> None:
         """A call ended in any other way."""
         reply = frame[5]
-        self.unsent += len(reply)
+        self.unsent += _size(frame)
         if len(reply) <= FRAGMENT:
             self._endings.append(frame)
         else:
@@ -91,16 +93,22 @@ class Outbox:
             frame = queue.popleft()
             size += len(frame[1])
             out.append(frame)
-        self.unsent -= size
+        self.unsent -= size + FRAME * len(out)
         return out, size
 
     def _take_endings(self, room: int) -> list[EndFrame]:
+        """As many as there is room for, and one where there is none: replies never end."""
         queue = self._endings
         out: list[EndFrame] = []
-        while queue and len(out) < FULL_FRAMES and room > 0:
+        while queue and len(out) < FULL_FRAMES and (room > 0 or not out):
             frame = queue.popleft()
-            _, _, text, initial, trailing, reply = frame
-            room -= len(text) + size_of(initial) + size_of(trailing) + len(reply)
-            self.unsent -= len(reply)
+            size = _size(frame)
+            room -= size
+            self.unsent -= size
             out.append(frame)
         return out
+
+
+def _size(frame: EndFrame) -> int:
+    _, _, text, initial, trailing, reply = frame
+    return FRAME + len(text) + size_of(initial) + size_of(trailing) + len(reply)

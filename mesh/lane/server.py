@@ -36,6 +36,8 @@ from mesh.lane.frames import (
 from mesh.lane.outbox import MAX_UNSENT, Outbox
 from mesh.lane.serving import CANCELLED, LATE, Host, Method, Running
 
+MAX_CONTROL: Final = 64
+"""Control frames that may wait to be sent."""
 UNKNOWN_METHOD: Final = "Method not found!"
 OVERLOADED: Final = "Concurrent RPC limit exceeded!"
 
@@ -90,7 +92,7 @@ class ServerLane:
         self._running = Running(self._finished)
         self._outbox = Outbox()
         self._control: list[Control] = []
-        self._is_throttled = False
+        self._is_throttled = self._is_given_up = False
 
     # The side of the carrier.
 
@@ -145,6 +147,7 @@ class ServerLane:
 
     def fail(self, error: LaneError) -> None:
         """Tell the client why the lane is closed; what it is owed is lost."""
+        self._give_up()
         self._outbox.clear()
         self._control = [(Kind.GO_AWAY, self._last_id, str(error)[:1024])]
         self._carrier.close()
@@ -152,9 +155,8 @@ class ServerLane:
     def detached(self, carrier: Carrier, error: LaneError) -> None:  # noqa: ARG002 - the client's end needs it
         """The carrier is gone: nobody waits for what is under way."""
         if not self.is_closed:
-            self.is_closed = self.is_draining = True
-            self._inbox.clear()
-            self._running.cancel_all()
+            self.is_closed = True
+            self._give_up()
             self._host.left(self)
 
     # The side of the host.
@@ -172,8 +174,7 @@ class ServerLane:
 
     def abort(self) -> None:
         """Cancel what is under way, and close."""
-        self._inbox.clear()
-        self._running.cancel_all()
+        self._give_up()
         self._carrier.close()
 
     def start(self, most: int) -> bool:
@@ -183,6 +184,11 @@ class ServerLane:
             self._begin(*inbox.popleft())
             most -= 1
         return bool(inbox) and outbox.unsent <= MAX_UNSENT
+
+    def _give_up(self) -> None:
+        self.is_draining = self._is_given_up = True
+        self._inbox.clear()
+        self._running.cancel_all()
 
     # What a client says.
 
@@ -238,6 +244,8 @@ class ServerLane:
                 raise LaneError(f"block {number} of metadata is not known")
             self._block_bytes -= block.size
         elif kind == Kind.PING:
+            if len(self._control) >= MAX_CONTROL:
+                raise LaneError("the client asks whether we are there, and does not listen")
             self._control.append((Kind.PONG, number, ""))
             self._carrier.wake()
         elif kind != Kind.PONG and kind < OPTIONAL:
@@ -267,7 +275,7 @@ class ServerLane:
 
     def _finished(self, context: LaneContext, reply: bytes) -> None:
         self._host.end()
-        if self.is_closed:
+        if self._is_given_up:
             return
         if context.is_plain:
             self._outbox.reply(context.number, reply)

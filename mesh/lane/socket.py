@@ -15,6 +15,8 @@ from mesh.lane.frames import LaneError
 
 LENGTH: Final = 4
 ALPN: Final = "engine-lane/1"
+CLOSE_S: Final = 2.0
+"""How long a peer may take to read what was sent before the connection is closed."""
 
 
 class SocketCarrier(asyncio.Protocol):
@@ -37,7 +39,17 @@ class SocketCarrier(asyncio.Protocol):
         self._is_set = False
         self._is_paused = False
         self._is_closing = False
+        self._closing: asyncio.TimerHandle | None = None
         self._error = LaneError("the connection was closed")
+
+    def check(self) -> None:
+        """Ask whether the connection, which stands, carries a lane.
+
+        Raises:
+            LaneError: the peer was refused; the text says why.
+        """
+        if self._session is None:
+            raise self._error
 
     # The side of the socket.
 
@@ -83,6 +95,8 @@ class SocketCarrier(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._is_closing = True
+        if self._closing is not None:
+            self._closing.cancel()
         if error is not None:
             self._error = LaneError(f"the connection was lost: {error}")
         if self._session is not None:
@@ -103,6 +117,9 @@ class SocketCarrier(asyncio.Protocol):
             self._flush()
             self._is_closing = True
             self._transport.close()
+            self._closing = self._loop.call_later(
+                CLOSE_S, self._transport.abort, context=self._context
+            )
 
     def abort(self) -> None:
         """Close at once."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from contextvars import Context
 from typing import Any, Final
 
 import grpc
@@ -32,6 +33,8 @@ class StreamCarrier:
         self._awake = asyncio.Event()
         self._is_closing = False
         self._is_aborted = False
+        self.task: asyncio.Task[Any] | None = None
+        """What serves the stream; cancelled when a peer does not read what was sent at last."""
 
     def wake(self) -> None:
         """Send soon what is there."""
@@ -39,8 +42,15 @@ class StreamCarrier:
 
     def close(self) -> None:
         """Send what is there, and close."""
-        self._is_closing = True
         self._awake.set()
+        if not self._is_closing:
+            self._is_closing = True
+            loop = asyncio.get_running_loop()
+            loop.call_later(CLOSE_S, self._give_up, context=Context())
+
+    def _give_up(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
 
     def abort(self) -> None:
         """Close at once."""
@@ -80,7 +90,8 @@ def carry(lane: ClientLane, channel: grpc.aio.Channel) -> asyncio.Task[None]:
     call: Any = channel.stream_stream(METHOD)(wait_for_ready=False)
     carrier = StreamCarrier(lane)
     lane.attach(carrier)
-    return asyncio.create_task(_run(lane, carrier, call), name="lane stream")
+    carrier.task = asyncio.create_task(_run(lane, carrier, call), name="lane stream")
+    return carrier.task
 
 
 async def _run(lane: ClientLane, carrier: StreamCarrier, call: Any) -> None:
@@ -140,6 +151,7 @@ class StreamListener(grpc.GenericRpcHandler):
         except LaneError as error:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
         carrier = StreamCarrier(lane)
+        carrier.task = asyncio.current_task()
         reader = asyncio.create_task(_read_to_end(carrier, requests))
         lane.attach(carrier)
         try:
