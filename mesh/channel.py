@@ -131,7 +131,7 @@ class Channel(grpc.aio.Channel):
         first = next(self._turn) % len(endpoints)
         order = [*endpoints[first:], *endpoints[:first]]
         peers = [self._peer(endpoint, endpoints) for endpoint in order]
-        usable = [peer for peer in peers if peer is not avoid and not peer.is_lost] or peers
+        usable = [peer for peer in peers if peer is not avoid and peer.is_wanted] or peers
         if len(usable) == 1:
             return usable[0]
         one, other = usable[0], random.choice(usable[1:])  # noqa: S311 - no secret

@@ -121,6 +121,15 @@ class Peer:
             return self._is_unreachable
         return self._ordinary.get_state() is ChannelConnectivity.TRANSIENT_FAILURE
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether calls may go here; a lost peer is dialled again when it is time."""
+        if not self.is_lost:
+            return True
+        if not self._lanes and time.monotonic() >= self._dial_at:
+            self._open()  # no call waits for it
+        return False
+
     def state(self, try_to_connect: bool) -> ChannelConnectivity:
         """The state of the connection, as gRPC has them."""
         if any(lane.state is State.OPEN for lane in self._lanes):
