@@ -36,6 +36,8 @@ WINDOW: Final = 256
 """Calls that a client may have unanswered on one lane."""
 MAX_WINDOW: Final = 4_096
 """The largest window that a client believes in."""
+MAX_CONTROLS: Final = 2 * MAX_WINDOW
+"""Control frames in one batch."""
 MAX_PATH: Final = 512
 MAX_KEY: Final = 256
 """Characters of a method's path and of a key; longer ones take the ordinary path."""
@@ -82,12 +84,15 @@ _Path = Annotated[str, Meta(max_length=MAX_PATH)]
 _Key = Annotated[str, Meta(max_length=MAX_KEY)]
 _Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 _Code = Annotated[int, Meta(ge=0, le=NOT_HERE)]
+_Trace = Annotated[bytes, Meta(max_length=64)]
+_Value = Annotated[bytes, Meta(max_length=MAX_METADATA)]
+_Request = Annotated[bytes, Meta(max_length=MAX_REQUEST)]
 
-Pairs = list[tuple[_Key, bytes]]
+Pairs = Annotated[list[tuple[_Key, _Value]], Meta(max_length=MAX_METADATA // 32)]
 """Metadata as it is sent; `pack` and `unpack` tell text from bytes by the key's "-bin"."""
 Control = tuple[_Number, _Number, _Text]
 
-CallFrame = tuple[_Number, _Number, _Number, _Number, bytes, Pairs, bytes]
+CallFrame = tuple[_Number, _Number, _Number, _Number, _Trace, Pairs, _Request]
 """id, method, time-out in µs (0: none), block (0: none), trace (25 bytes or none), own metadata,
 request."""
 
@@ -97,12 +102,21 @@ EndFrame = tuple[_Number, _Code, _Text, Pairs, Pairs, bytes]
 ReplyFrame = tuple[_Number, bytes]
 """id, the (rest of the) reply of a call that ended well and has no metadata; or a piece of one."""
 
+# A frame of three bytes takes a hundred once it is read: lists are refused by their length.
+_Controls = Annotated[list[Control], Meta(max_length=MAX_CONTROLS)]
+_Replies = Annotated[list[ReplyFrame], Meta(max_length=MAX_WINDOW)]
+
 ClientBatch = tuple[
-    list[tuple[_Number, _Path]], list[tuple[_Number, Pairs]], list[CallFrame], list[Control]
+    Annotated[list[tuple[_Number, _Path]], Meta(max_length=MAX_METHODS)],
+    Annotated[list[tuple[_Number, Pairs]], Meta(max_length=MAX_BLOCKS)],
+    Annotated[list[CallFrame], Meta(max_length=MAX_WINDOW)],
+    _Controls,
 ]
 """New methods, new blocks of metadata, calls, control."""
 
-ServerBatch = tuple[list[ReplyFrame], list[ReplyFrame], list[EndFrame], list[Control]]
+ServerBatch = tuple[
+    _Replies, _Replies, Annotated[list[EndFrame], Meta(max_length=MAX_WINDOW)], _Controls
+]
 """Pieces of replies, replies, other endings, control."""
 
 Buffer = bytes | bytearray | memoryview
@@ -127,7 +141,7 @@ def client_batch(data: Buffer) -> ClientBatch:
     """
     try:
         return _client_batch(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise LaneError(f"the batch cannot be read: {error}") from None
 
 
@@ -139,7 +153,7 @@ def server_batch(data: Buffer) -> ServerBatch:
     """
     try:
         return _server_batch(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise LaneError(f"the batch cannot be read: {error}") from None
 
 

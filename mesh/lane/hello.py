@@ -123,7 +123,7 @@ def read(kind: type[_Hello], data: Buffer) -> _Hello:
     """
     try:
         hello = msgspec.msgpack.decode(data, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotServedError(f"the peer does not speak lanes: {error}") from None
     if hello.magic != MAGIC:
         raise NotServedError("the peer does not speak lanes")
