@@ -19,23 +19,30 @@ from mesh.context import Metadata
 TIMEOUT_S: Final = 30.0
 """Bound of a call that answers once, when none is given."""
 
+PLAIN: Final = "plain gRPC"
+LANE: Final = "lane"
+"""By which way a call went; a lane says so where grpc speaks to developers."""
+
 STREAM_TIMEOUT_S: Final = 86_400.0
 """Bound of a call that answers with a stream, likewise: a watch of a day."""
 
 
 @dataclass(slots=True)
 class Told:
-    """What a call told beside its answers. `code` is empty until it has ended."""
+    """What a call told beside its answers. `code` and `way` are empty until it ended."""
 
     code: str = ""
+    way: str = ""
     initial: Any = ()
     trailing: Any = ()
     answers: int = 0
     elapsed_s: float = 0.0
 
     def read(self, call: Any) -> None:
-        """Take status and metadata of a call that ended."""
+        """Take status, way and metadata of a call that ended."""
         self.code = call.code().name
+        by_lane = getattr(call, "debug_error_string", str)().startswith(f"{LANE}:")
+        self.way = LANE if by_lane else PLAIN
         self.initial = call.initial_metadata() or ()
         self.trailing = call.trailing_metadata() or ()
 

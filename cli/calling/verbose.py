@@ -28,9 +28,6 @@ from mesh.telemetry import TraceContext
 
 MASK: Final = "***"
 
-PLAIN: Final = "plain gRPC"
-"""The way that every call goes today."""
-
 _SECRET: Final = frozenset(
     {wire.AUTHORIZATION, wire.CALLER, "proxy-authorization", "cookie", "set-cookie", "x-api-key"}
 )
@@ -51,7 +48,8 @@ def after(exchange: Exchange, server: Peer) -> None:
     _tell("<", (*metadata(told.initial), *metadata(told.trailing)))
     answers = f"{told.answers} answer{'' if told.answers == 1 else 's'}"
     ended = f"{told.code or 'interrupted'}, {answers} in {told.elapsed_s * 1e3:.1f} ms"
-    _tell("*", (f"{ended}, by {PLAIN} to {server.where}", *_trace(exchange)))
+    way = f", by {told.way}" if told.way else ""
+    _tell("*", (f"{ended}{way} to {server.where}", *_trace(exchange)))
 
 
 def _trace(exchange: Exchange) -> Iterator[str]:

@@ -14,6 +14,7 @@ from google.protobuf.json_format import MessageToDict
 
 from cli.calling import metadata, verbose
 from cli.calling.catalogue import Row
+from cli.calling.exchange import LANE, PLAIN, Told
 from cli.calling.failures import ended_by
 from engine.ark.v1 import ark_pb2
 from engine.customer.v1 import customer_pb2
@@ -136,6 +137,24 @@ def test_personal_data_and_secrets_are_masked_in_the_echo() -> None:
 def test_the_echo_masks_what_it_cannot_look_into(message: Any, echoed: Any) -> None:
     """A message of any type is masked as a whole; maps and times are shown."""
     assert verbose.masked(MessageToDict(message), message.DESCRIPTOR) == echoed
+
+
+@pytest.mark.parametrize(
+    ("says", "way"), [("lane: ended with OK: ", LANE), ("UNKNOWN: …", PLAIN), ("", PLAIN)]
+)
+def test_the_way_that_a_call_went_is_known(says: str, way: str) -> None:
+    """A lane says so; whatever else there is, is plain gRPC."""
+
+    class Ended(Failed):
+        def initial_metadata(self) -> Any:
+            return None
+
+        def debug_error_string(self) -> str:
+            return says
+
+    told = Told()
+    told.read(Ended(grpc.StatusCode.OK))
+    assert (told.code, told.way, told.initial) == ("OK", way, ())
 
 
 def test_proofs_are_masked_in_metadata() -> None:
