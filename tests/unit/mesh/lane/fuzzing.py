@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import pairwise
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.lane import hello as opening
-from mesh.lane.frames import Kind, LaneError, client_batch, encode, server_batch
+from mesh.lane.frames import Kind, LaneError, ServerBatch, client_batch, encode, server_batch
 from mesh.lane.keeper import State
 from mesh.lane.socket import LENGTH, SocketCarrier
 from tests.unit.mesh.lane.world import ECHO, HOLD, MISSING, STREAMS, Wire, World
@@ -80,7 +81,8 @@ SERVER_BATCHES: Final = _wild(_server_batches.map(encode))
 CLIENT_HELLO: Final = opening.write(opening.ClientHello(program="fuzz"))
 SERVER_HELLO: Final = opening.write(opening.ServerHello(nonce=bytes(32)))
 HELLOS: Final = _wild(st.sampled_from([CLIENT_HELLO, SERVER_HELLO]))
-CREDIT: Final = encode(([], [], [], [(Kind.CREDIT, 8, "")]))
+_OPEN: ServerBatch = ([], [], [], [(Kind.CREDIT, 8, "")])
+CREDIT: Final = encode(_OPEN)
 
 
 def nothing_but_lane_errors(data: bytes) -> None:
@@ -237,6 +239,11 @@ PROPERTIES: Final[dict[str, Any]] = {
 }
 
 
+ROUND: Final = 100
+
+
 def check(name: str, examples: int) -> None:
-    """Try a property with so many examples."""
-    settings(max_examples=examples, deadline=None)(PROPERTIES[name])()
+    """Try a property with so many examples, and throw away what they left from time to time."""
+    for _ in range(0, examples, ROUND):
+        settings(max_examples=min(examples, ROUND), deadline=None)(PROPERTIES[name])()
+        gc.collect()
