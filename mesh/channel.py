@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # a client outside the platform has no registry
     import ssl
 
     from mesh.lane.hello import Prove
-    from mesh.registry import Registry
+    from mesh.registry import Entry, Registry
 
 __all__ = ["Channel", "Endpoint", "Endpoints", "Proofs", "bearer", "no_proofs", "registered"]
 
@@ -49,9 +49,15 @@ Endpoints = Callable[[], Sequence[Endpoint | str]]
 
 def registered(registry: Registry, service: str, host_id: str) -> Endpoints:
     """The endpoints of a service: its sockets on this host, its addresses elsewhere."""
+    seen: Sequence[Entry] = ()
+    found: Sequence[Endpoint] = ()
 
     def endpoints() -> Sequence[Endpoint]:
-        return [entry.endpoint(host_id) for entry in registry.lookup(service)]
+        nonlocal seen, found
+        entries = registry.lookup(service)
+        if entries != seen:
+            seen, found = entries, tuple(entry.endpoint(host_id) for entry in entries)
+        return found
 
     return endpoints
 
@@ -86,13 +92,13 @@ class Channel(grpc.aio.Channel):
         self._endpoints = endpoints if callable(endpoints) else lambda: endpoints
         self.outgoing = Outgoing(proofs)
         self._dialling = Dialling(way=Way(carriers=tuple(carriers), tls=tls), prove=prove)
+        self._seen: Sequence[Endpoint | str] = ()
+        self._current: tuple[Peer, ...] = ()
         self._peers: dict[Endpoint | str, Peer] = {}
         self._leaving: set[Peer] = set()
         self._tasks: set[asyncio.Future[None]] = set()
         self._turn = count()
         self._is_closed = False
-        self.measures = False
-        """Whether latencies are of use: there is more than one endpoint."""
 
     def unary_unary(
         self,
@@ -123,28 +129,39 @@ class Channel(grpc.aio.Channel):
         if self._is_closed:
             raise grpc.aio.UsageError("Channel is closed.")
         endpoints = self._endpoints()
-        self.measures = len(endpoints) > 1
-        if len(endpoints) == 1:
-            return self._peer(endpoints[0], endpoints)
-        if not endpoints:
+        if endpoints != self._seen:
+            self._follow(endpoints)
+        peers = self._current
+        if len(peers) == 1:
+            return peers[0]
+        if not peers:
             return None
-        first = next(self._turn) % len(endpoints)
-        order = [*endpoints[first:], *endpoints[:first]]
-        peers = [self._peer(endpoint, endpoints) for endpoint in order]
-        usable = [peer for peer in peers if peer is not avoid and peer.is_wanted] or peers
+        first = next(self._turn) % len(peers)
+        order = (*peers[first:], *peers[:first])
+        usable = [peer for peer in order if peer is not avoid and peer.is_wanted] or order
         if len(usable) == 1:
             return usable[0]
         one, other = usable[0], random.choice(usable[1:])  # noqa: S311 - no secret
         now = time.monotonic()
         return other if other.cost(now) < one.cost(now) else one
 
-    def _peer(self, endpoint: Endpoint | str, current: Sequence[Endpoint | str]) -> Peer:
-        """The peer at an endpoint; a new one retires those that left."""
+    @property
+    def has_others(self) -> bool:
+        """Whether there is more than one endpoint."""
+        return len(self._current) > 1
+
+    def _follow(self, endpoints: Sequence[Endpoint | str]) -> None:
+        """The endpoints are others: keep the peers that stay, and retire those that left."""
+        self._seen = endpoints[:]
+        self._current = tuple(map(self._peer, endpoints))
+        if endpoints:  # a table that is empty for a moment takes nothing away
+            self._retire({*self._peers} - {*endpoints})
+
+    def _peer(self, endpoint: Endpoint | str) -> Peer:
         found = self._peers.get(endpoint)
         if found is None:
             target = Endpoint(endpoint) if isinstance(endpoint, str) else endpoint
             found = self._peers[endpoint] = Peer(target, self._dialling, self)
-            self._retire({*self._peers} - {*current})
         return found
 
     def _retire(self, gone: Iterable[Endpoint | str]) -> None:

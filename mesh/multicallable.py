@@ -51,7 +51,7 @@ class Ordinary:
         send = partial(self._send, given, metadata=channel.outgoing.pairs(metadata), **options)
         limit = channel.outgoing.timeout_s(timeout)
         call = send(target, timeout=limit)
-        if self._kind != "unary_unary" or not channel.measures:
+        if self._kind != "unary_unary" or not channel.has_others:
             return call
         until = time.monotonic() + limit
 
@@ -74,6 +74,7 @@ class Unary:
         self._path = path
         self._serialize, self._deserialize = serializers
         self._ordinary = Ordinary(channel, "unary_unary", path, serializers)
+        self._serialized = Ordinary(channel, "unary_unary", path, (None, self._deserialize))
 
     def __call__(
         self,
@@ -89,7 +90,7 @@ class Unary:
         peer = channel.choose()
         if peer is None:
             return channel.unavailable()
-        lane = None
+        lane, ordinary = None, self._ordinary
         if credentials is None and not compression and len(self._path) <= MAX_PATH:
             lane = peer.lane(self._path)
         if lane is not None:
@@ -108,11 +109,12 @@ class Unary:
                     trace=b"" if trace is None else trace.to_bytes(),
                 )
                 call.wait_for_ready = wait_for_ready
-                if channel.measures:
+                if channel.has_others:
                     call.observe = peer.observe
                 lane.submit(call)
                 return call
-        return self._ordinary.to(
+            request, ordinary = raw, self._serialized
+        return ordinary.to(
             peer,
             request,
             timeout=timeout,

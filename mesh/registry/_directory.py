@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 from mesh.registry._base import Entry, State
 
@@ -33,6 +34,16 @@ class _Seen:
     writes: int
     at: float
     table: Mapping[str, tuple[Entry, ...]]
+    serving: Mapping[str, tuple[Entry, ...]]
+
+    @classmethod
+    def of(cls, table: Mapping[str, tuple[Entry, ...]], *, writes: int, at: float) -> Self:
+        """The table, and of it the instances that take calls: that is asked at every call."""
+        serving = {
+            service: tuple(entry for entry in entries if entry.state is State.SERVING)
+            for service, entries in table.items()
+        }
+        return cls(writes=writes, at=at, table=table, serving=serving)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +69,7 @@ class DirectoryRegistry:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._writes = 0
-        self._seen = _Seen(writes=-1, at=0.0, table={})
+        self._seen = _Seen.of({}, writes=-1, at=0.0)
         self._listing = _Listing(changed_ns=0, files=())
 
     async def register(self, entry: Entry) -> None:
@@ -74,21 +85,21 @@ class DirectoryRegistry:
         self._writes += 1
 
     def lookup(self, service: str) -> Sequence[Entry]:
-        return tuple(e for e in self._entries().get(service, ()) if e.state is State.SERVING)
+        return self._look().serving.get(service, ())
 
     def services(self) -> Mapping[str, Sequence[Entry]]:
-        return dict(self._entries())
+        return dict(self._look().table)
 
     def _path(self, entry: Entry) -> Path:
         return self._folder / f"{entry.service}-{entry.instance}.json"
 
-    def _entries(self) -> Mapping[str, tuple[Entry, ...]]:
+    def _look(self) -> _Seen:
         seen, now = self._seen, time.monotonic()
         if seen.writes != self._writes or now - seen.at > REFRESH_S:
             # Several threads may read side by side; what one read before a write is not kept.
             writes = self._writes
-            seen = self._seen = _Seen(writes=writes, at=now, table=self._read())
-        return seen.table
+            seen = self._seen = _Seen.of(self._read(), writes=writes, at=now)
+        return seen
 
     def _read(self) -> dict[str, tuple[Entry, ...]]:
         table: dict[str, list[Entry]] = {}
