@@ -91,7 +91,8 @@ def blocking_channel(
         def proofs() -> wire.Metadata:
             return ((wire.CALLER, key.token()),)
 
-    with open_channel(f"unix:{entry.socket}", proofs, timeout_s=30.0) as channel:
+    target = entry.endpoint(entry.host_id)  # it is on this machine: its registry says so
+    with open_channel(target, proofs, timeout_s=30.0) as channel:
         yield channel
 
 

@@ -28,19 +28,35 @@ CONTRACTS: Final = ("engine", "buf")
 
 CLIENT: Final = (
     "mesh/__init__.py",
-    "mesh/blocking.py",
+    "mesh/blocking",
     "mesh/channel.py",
     "mesh/context.py",
     "mesh/deadline.py",
     "mesh/errors.py",
+    "mesh/failed_call.py",
+    "mesh/host.py",
+    "mesh/lane",
+    "mesh/log.py",
+    "mesh/multicallable.py",
+    "mesh/outgoing.py",
+    "mesh/peer.py",
     "mesh/py.typed",
     "mesh/second_try.py",
+    "mesh/settings.py",
     "mesh/telemetry.py",
     "sequencer/__init__.py",
     "sequencer/py.typed",
     "sequencer/sdk",
 )
-"""What a client needs, and no server: modules, and packages as a whole."""
+"""What a client needs, and no server: modules, and packages."""
+
+SERVER: Final = (
+    "mesh/lane/listener.py",
+    "mesh/lane/redaction.py",
+    "mesh/lane/rpc.py",
+    "mesh/lane/tap.py",
+)
+"""Of the packages, what only a server of the platform needs."""
 
 RUNTIME: Final = ("googleapis-common-protos", "grpcio", "protobuf")
 """What the stubs need."""
@@ -55,12 +71,16 @@ class BuildError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
-    """A wheel to build from `files`, which are files and folders relative to `folder`."""
+    """A wheel to build from `files`, which are files and folders relative to `folder`.
+
+    Files named in `without` are left out of the folders.
+    """
 
     name: str
     description: str
     folder: Path
     files: tuple[str, ...]
+    without: tuple[str, ...] = ()
     requires: tuple[str, ...]
 
 
@@ -96,6 +116,7 @@ def distributions(project: Mapping[str, Any], root: Path) -> tuple[Distribution,
         description="Call Engine's services and take ids from its sequencer.",
         folder=root,
         files=CLIENT,
+        without=SERVER,
         requires=(
             f"{stubs.name}=={project['version']}",
             *stubs.requires,
@@ -119,6 +140,8 @@ def _build(wheel: Distribution, project: Mapping[str, Any], root: Path, work: Pa
     staged = work / "staged"
     for name in wheel.files:
         _stage(wheel.folder / name, staged / name)
+    for name in wheel.without:
+        (staged / name).unlink(missing_ok=True)
     licenses = [path.name for path in root.glob("LICENSE*")]
     for name in licenses:
         _stage(root / name, staged / name)

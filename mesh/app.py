@@ -8,7 +8,7 @@ import secrets
 import socket
 import ssl
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,6 +23,7 @@ from mesh.cache import Cache, LocalCache
 from mesh.channel import Channel, registered
 from mesh.clock import Clock, SystemClock
 from mesh.events import Consumer, EventBus, Relay, RemoteBus, Subscription
+from mesh.host import host_id as host_id  # noqa: PLC0414 - many ask for it here
 from mesh.interceptors import chain
 from mesh.lane.tls import Certificate
 from mesh.registry import Entry, Registry, State
@@ -306,13 +307,6 @@ class Channels:
 def replica_name(service: str, replica: int) -> str:
     """Tells apart the processes of a service on one host, as "action" and "action-2"."""
     return service if replica == 1 else f"{service}-{replica}"
-
-
-def host_id() -> str:
-    """Tells apart hosts that cannot reach one another's Unix sockets."""
-    with suppress(OSError):
-        return Path("/etc/machine-id").read_text().strip() or socket.gethostname()
-    return socket.gethostname()
 
 
 def _version() -> str:

@@ -47,7 +47,7 @@ class SecondTry:
             return await self._call
         except grpc.aio.AioRpcError as error:
             again, self._again = self._again, None
-            if again is None or not _may_try_again(error, self._path):
+            if again is None or not may_try_again(error, self._path):
                 raise
             other = again()
             if other is None:
@@ -56,13 +56,19 @@ class SecondTry:
         return await self._call
 
 
-def _may_try_again(error: grpc.aio.AioRpcError, path: str) -> bool:
+def may_try_again(error: Any, path: str) -> bool:
+    """Whether a call that failed, of grpc.aio or of blocking grpc, may be sent once more."""
     if error.code() is not grpc.StatusCode.UNAVAILABLE or _is_answered(error):
         return False
-    return (error.details() or "").startswith(_NOT_SENT) or is_repeatable(path)
+    return is_unsent(error) or is_repeatable(path)
 
 
-def _is_answered(error: grpc.aio.AioRpcError) -> bool:
+def is_unsent(error: Any) -> bool:
+    """Whether a call surely never left this process."""
+    return (error.details() or "").startswith(_NOT_SENT)
+
+
+def _is_answered(error: Any) -> bool:
     return any(key == STATUS_DETAILS_KEY for key, _ in error.trailing_metadata() or ())
 
 

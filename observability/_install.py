@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from mesh.app import host_id
-from mesh.channel import registered
+from mesh.channel import Endpoint, registered
 from mesh.context import AUTHORIZATION, CALLER
 from mesh.registry import Registry
 from mesh.settings import Settings
@@ -47,7 +47,7 @@ async def install(
 
     endpoints = registered(registry, UMS, host_id())
 
-    def target() -> str | None:
+    def target() -> Endpoint | str | None:
         return settings.otlp_endpoint or next(iter(endpoints()), None)
 
     def proofs() -> tuple[tuple[str, str], ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 import grpc
@@ -13,11 +12,12 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.metrics.export import MetricsData
 from opentelemetry.sdk.trace import ReadableSpan
 
-from mesh.blocking import blocking_channel
+from mesh.blocking import BlockingChannel
+from mesh.blocking import Target as Address
 from observability.otlp import EXPORT_METRICS, EXPORT_SPANS
 
-Target = Callable[[], str | None]
-"""Where the collector is at the moment, as a gRPC address; None while there is none."""
+Target = Callable[[], Address | None]
+"""Where the collector is at the moment, a gRPC address or an endpoint; None: there is none."""
 
 Credentials = Callable[[], tuple[tuple[str, str], ...]]
 """The metadata that proves who sends."""
@@ -34,9 +34,8 @@ class OtlpExporter:
     def __init__(self, target: Target, credentials: Credentials) -> None:
         self._target = target
         self._credentials = credentials
-        self._open_to: str | None = None
+        self._open_to: Address | None = None
         self._channel: grpc.Channel | None = None
-        self._stack = ExitStack()
 
     def has_target(self) -> bool:
         """Whether a collector is known."""
@@ -52,7 +51,8 @@ class OtlpExporter:
 
     def close(self) -> None:
         """Close the channel; the next export opens it again."""
-        self._stack.close()
+        if self._channel is not None:
+            self._channel.close()
         self._open_to = self._channel = None
 
     def _send(self, method: str, request: Message, timeout_s: float) -> bool:
@@ -66,12 +66,11 @@ class OtlpExporter:
             return False
         return True
 
-    def _channel_to(self, target: str | None) -> grpc.Channel | None:
+    def _channel_to(self, target: Address | None) -> grpc.Channel | None:
         if target != self._open_to:
             self.close()
             if target is not None:
-                opening = blocking_channel(target, self._credentials)
-                self._channel = self._stack.enter_context(opening)
+                self._channel = BlockingChannel(target, self._credentials, service="collector")
                 self._open_to = target
         return self._channel
 

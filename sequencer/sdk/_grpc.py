@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from engine.sequencer.v1 import sequencer_pb2 as pb
 from engine.sequencer.v1 import sequencer_pb2_grpc as pb_grpc
+from mesh.blocking import Target
 from mesh.context import CALLER, Metadata
+from mesh.host import host_id
+from mesh.lane.dial import Endpoint
 from sequencer.sdk._link import Link
 from sequencer.sdk._source import Lease, LeaseRequest, Tail
 
@@ -19,19 +22,19 @@ class GrpcRangeSource:
     """A `RangeSource` that is the sequencer service; see `Link`.
 
     Args:
-        target: "host:port" or "unix:/path", or a function that answers one, or
-            all that serve; it may raise SequencerUnavailable.
+        target: "host:port" or "unix:/path" or an endpoint, or a function that answers
+            one, or all that serve; it may raise SequencerUnavailable.
         credentials: the metadata that proves who calls; asked at each call.
     """
 
     def __init__(
         self,
-        target: str | Callable[[], str | Sequence[str]],
+        target: Target | Callable[[], Target | Sequence[Target]],
         credentials: Callable[[], Metadata] = tuple,
     ) -> None:
-        def targets() -> Sequence[str]:
+        def targets() -> Sequence[Target]:
             found = target() if callable(target) else target
-            return [found] if isinstance(found, str) else found
+            return [found] if isinstance(found, str | Endpoint) else found
 
         self.link = Link(targets, credentials)
 
@@ -107,6 +110,8 @@ class _Instance(Protocol):
     @property
     def address(self) -> str: ...
 
+    def endpoint(self, host_id: str) -> Endpoint: ...
+
 
 class _Registry(Protocol):
     """The part of `mesh.registry.Registry` that is needed."""
@@ -126,7 +131,14 @@ def mesh_source(registry: _Registry, key: _Key) -> GrpcRangeSource:
     The service needs the right "sequencer.lease", and "sequencer.create" when it
     creates missing sequences.
     """
-    return GrpcRangeSource(
-        lambda: [instance.address for instance in registry.lookup("sequencer")],
-        lambda: ((CALLER, key.token()),),
-    )
+    here = host_id()
+
+    def targets() -> Sequence[Endpoint]:
+        return [_endpoint(instance, here) for instance in registry.lookup("sequencer")]
+
+    return GrpcRangeSource(targets, lambda: ((CALLER, key.token()),))
+
+
+def _endpoint(instance: _Instance, host: str) -> Endpoint:
+    """With the address that it has for clients on any host, as all must rank it alike."""
+    return Endpoint(instance.address, instance.endpoint(host).lanes)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from hashlib import blake2b
 from threading import Lock
 from typing import Final, TypeAlias, TypeVar
 
 import grpc
 
-from mesh.blocking import blocking_channel
+from mesh.blocking import BlockingChannel, Target
 from mesh.context import Metadata
 from mesh.errors import ErrorView
 from sequencer.sdk._errors import (
@@ -78,17 +78,17 @@ class Link:
     threads may call.
 
     Args:
-        targets: the servers' addresses, "host:port" or "unix:/path"; asked at
-            each call, may raise SequencerUnavailable.
+        targets: the servers' addresses, "host:port" or "unix:/path", or their
+            endpoints; asked at each call, may raise SequencerUnavailable.
         credentials: the metadata that proves who calls; asked at each call.
     """
 
     def __init__(
-        self, targets: Callable[[], Sequence[str]], credentials: Callable[[], Metadata] = tuple
+        self, targets: Callable[[], Sequence[Target]], credentials: Callable[[], Metadata] = tuple
     ) -> None:
         self._targets = targets
         self._credentials = credentials
-        self._avoided: dict[str, float] = {}
+        self._avoided: dict[Target, float] = {}
         self._open = _Open()
         self._abandoned: list[_Open] = []
 
@@ -123,7 +123,7 @@ class Link:
         else:
             self._abandoned.append(opened)
 
-    def _ranked(self, key: str) -> list[str]:
+    def _ranked(self, key: str) -> list[Target]:
         """All targets: those that answered lately first, and each key in an order of its own."""
         targets, now = self._targets(), time.monotonic()
         if not targets:
@@ -136,7 +136,7 @@ class Link:
         )
 
     def _attempt(
-        self, target: str, method: Method[Request, Response], request: Request, timeout_s: float
+        self, target: Target, method: Method[Request, Response], request: Request, timeout_s: float
     ) -> Response:
         try:
             with self._channels().using(target, self._credentials) as channel:
@@ -168,16 +168,15 @@ class _SilentError(Exception):
 class _Channel:
     """An open channel, and how many calls use it."""
 
-    def __init__(self, target: str, credentials: Callable[[], Metadata]) -> None:
-        self._context: AbstractContextManager[grpc.Channel] = blocking_channel(target, credentials)
-        self.channel = self._context.__enter__()
+    def __init__(self, target: Target, credentials: Callable[[], Metadata]) -> None:
+        self.channel = BlockingChannel(target, credentials, service="sequencer")
         self.users = 0
         self.wanted = True
 
     def close_if_unused(self) -> None:
         """Close it, unless it is wanted or used."""
         if not (self.wanted or self.users):
-            self._context.__exit__(None, None, None)
+            self.channel.close()
 
 
 class _Open:
@@ -186,10 +185,10 @@ class _Open:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self._lock = Lock()
-        self._channels: dict[str, _Channel] = {}
+        self._channels: dict[Target, _Channel] = {}
 
     @contextmanager
-    def using(self, target: str, credentials: Callable[[], Metadata]) -> Iterator[grpc.Channel]:
+    def using(self, target: Target, credentials: Callable[[], Metadata]) -> Iterator[grpc.Channel]:
         """The channel to `target`, which stays open within the block."""
         with self._lock:
             if target not in self._channels:
@@ -203,7 +202,7 @@ class _Open:
                 used.users -= 1
                 used.close_if_unused()
 
-    def keep(self, targets: frozenset[str]) -> None:
+    def keep(self, targets: frozenset[Target]) -> None:
         """Close the channels to all others, those in use when their last call ends."""
         if self._channels.keys() <= targets:
             return
@@ -223,6 +222,7 @@ def translated(error: grpc.RpcError) -> SequencerError:
     return SequencerError(text) if view.code in _REFUSALS else SequencerUnavailable(text)
 
 
-def _rank(key: str, target: str) -> bytes:
+def _rank(key: str, target: Target) -> bytes:
     """Rendezvous hashing: keys spread evenly, and move only when their first target goes."""
-    return blake2b(f"{key}@{target}".encode(), digest_size=8).digest()
+    address = target if isinstance(target, str) else target.address
+    return blake2b(f"{key}@{address}".encode(), digest_size=8).digest()

@@ -39,10 +39,10 @@ import grpc
 
 from engine.sequencer.v1 import sequencer_pb2, sequencer_pb2_grpc
 from mesh import Channel, ErrorView, MeshError, blocking_channel
-from mesh.channel import bearer
+from mesh.channel import Endpoint, bearer
 from sequencer.sdk import GrpcRangeSource, Sequencer
 
-address, token = sys.argv[1:]
+address, token, *lanes = sys.argv[1:]
 name = "shop.order"
 proofs = bearer(token)
 
@@ -55,6 +55,10 @@ with blocking_channel(address, proofs) as channel:
         stub.GetSequence(sequencer_pb2.GetSequenceRequest(name="shop.nothing"))
     except grpc.RpcError as error:
         print("blocking", ErrorView.from_rpc(error).reason)
+
+with blocking_channel(Endpoint("unix:/nobody.is.here", tuple(lanes)), proofs) as channel:
+    stub = sequencer_pb2_grpc.SequencerServiceStub(channel)
+    print("lane", stub.GetSequence(sequencer_pb2.GetSequenceRequest(name=name)).sequence.start)
 
 
 async def main() -> None:
@@ -118,7 +122,7 @@ async def test_a_client_calls_and_takes_ids(mesh: Mesh, client_python: Path) -> 
 
     process = await asyncio.create_subprocess_exec(
         client_python,
-        *("-I", "-W", "error", "-c", CALLS, app.entry.address, token),
+        *("-I", "-W", "error", "-c", CALLS, app.entry.address, token, *app.entry.lanes),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -128,6 +132,7 @@ async def test_a_client_calls_and_takes_ids(mesh: Mesh, client_python: Path) -> 
     assert said.decode().splitlines() == [
         "created shop.order 1000",
         "blocking SEQUENCE_NOT_FOUND",
+        "lane 1000",
         "async 1000",
         "async SEQUENCE_NOT_FOUND",
         "sdk 1000 1001 5",
