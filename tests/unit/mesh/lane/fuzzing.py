@@ -229,21 +229,26 @@ _STREAMS = st.lists(
     max_size=6,
 ).map(b"".join)
 
-PROPERTIES: Final[dict[str, Any]] = {
-    "readers": given(st.one_of(CLIENT_BATCHES, SERVER_BATCHES, HELLOS))(nothing_but_lane_errors),
-    "server": given(st.lists(CLIENT_BATCHES, max_size=8), _TURNS)(a_server_bears),
-    "server hello": given(HELLOS)(a_server_bears_a_hello),
-    "client": given(st.lists(SERVER_BATCHES, max_size=8), _TURNS)(a_client_bears),
-    "client hello": given(HELLOS)(a_client_bears_a_hello),
-    "socket": given(_STREAMS, _CUTS)(a_socket_bears),
+PROPERTIES: Final[dict[str, tuple[Callable[..., None], tuple[Any, ...]]]] = {
+    "readers": (nothing_but_lane_errors, (st.one_of(CLIENT_BATCHES, SERVER_BATCHES, HELLOS),)),
+    "server": (a_server_bears, (st.lists(CLIENT_BATCHES, max_size=8), _TURNS)),
+    "server hello": (a_server_bears_a_hello, (HELLOS,)),
+    "client": (a_client_bears, (st.lists(SERVER_BATCHES, max_size=8), _TURNS)),
+    "client hello": (a_client_bears_a_hello, (HELLOS,)),
+    "socket": (a_socket_bears, (_STREAMS, _CUTS)),
 }
-
-
 ROUND: Final = 100
 
 
 def check(name: str, examples: int) -> None:
     """Try a property with so many examples, and throw away what they left from time to time."""
+    holds, what = PROPERTIES[name]
     for _ in range(0, examples, ROUND):
-        settings(max_examples=min(examples, ROUND), deadline=None)(PROPERTIES[name])()
+
+        @settings(max_examples=min(examples, ROUND), deadline=None, database=None)
+        @given(st.tuples(*what))
+        def holds_for(drawn: tuple[Any, ...]) -> None:
+            holds(*drawn)
+
+        holds_for()
         gc.collect()

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from mesh.lane import blocks
 from mesh.lane.blocks import Shared
 from mesh.lane.call import UnaryCall
-from mesh.lane.frames import FRAGMENT, Kind, client_batch, server_batch
+from mesh.lane.frames import FRAGMENT, MAX_REQUEST, Kind, client_batch, server_batch
 from mesh.lane.keeper import State
 from tests.unit.mesh.lane.world import ECHO, HOLD, MISSING, STREAMS, Wire, World
 
@@ -61,7 +61,7 @@ class Lane(RuleBasedStateMachine):
     )
     def submit(self, path: str, left_s: float, shared: int, size: int) -> None:
         request = f"{len(self.calls)} {path} ".encode()
-        request += b"." * max(0, size - len(request))
+        request += b"." * (min(size, MAX_REQUEST) - len(request))
         block = self.shared[shared] if shared < len(self.shared) else None
         call = UnaryCall(path, request, None, self.world.clock.now + left_s, shared=block)
         call.add_done_callback(lambda call: self._ended(request, call))
