@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from loadtests.bench.mesh_blocking import blocking_figures
 from loadtests.bench.mesh_chain import chain_figures
 from loadtests.bench.mesh_fair import fair_figures
 from loadtests.bench.mesh_payload import payload_figures
@@ -30,11 +31,12 @@ PARTS: Final[tuple[Callable[[Run, Stage], Iterator[Figure]], ...]] = (
     chain_figures,
     payload_figures,
     fair_figures,
+    blocking_figures,
 )
 
 
 def figures(run: Run) -> Iterator[Figure]:
-    """Rate, CPU and latency; long tails; what the chain costs; payloads; fairness."""
+    """Rate, CPU and latency; long tails; what the chain costs; payloads; fairness; blocking."""
     with staged() as stage:
         for part in PARTS:
             yield from part(run, stage)

@@ -18,6 +18,7 @@ from loadtests.bench.servers import PEER
 
 CALLERS: Final = 64
 MANY: Final = 256
+COUNTS: Final = {1: "1 caller", CALLERS: f"{CALLERS} callers", MANY: f"{MANY} callers"}
 RATE_BARS: Final = {FULL: (6.0, 12.0), BARE: (10.0, 18.0)}
 """Over a gRPC stream, and over sockets."""
 CPU_BARS: Final = (0.10, 0.05)
@@ -108,7 +109,7 @@ def _absolute(run: Run, stage: Stage, rounds: Rounds[Flow]) -> Iterator[Figure]:
             flow = stage.flow(target.get, target.pid, callers=callers, seconds=run.stretch_s)
             rates[callers] = flow.rate
         for callers in sorted(rates):
-            yield run.report(f"calls/s, {callers} callers, {known}", rates[callers], "/s")
+            yield run.report(f"calls/s, {COUNTS[callers]}, {known}", rates[callers], "/s")
         yield run.report(f"CPU a call, both sides, {known}", rounds.middle(known, _cpu_us), "µs")
 
 

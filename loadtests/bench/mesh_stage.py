@@ -31,9 +31,11 @@ from loadtests.bench.mesh_servers import (
 )
 from loadtests.bench.mesh_tls import certificate_in
 from loadtests.bench.servers import REQUEST, collect_seldom, started
+from mesh.blocking import BlockingChannel
 from mesh.channel import Channel, Endpoint, no_proofs
 from mesh.context import AUTHORIZATION, Metadata
 from mesh.context import CALLER as CALLER_PROOF
+from mesh.lane.client import ClientLane
 from mesh.tokens import ServiceKey
 
 if TYPE_CHECKING:
@@ -88,20 +90,31 @@ class Ways:
         self._user = (AUTHORIZATION, f"Bearer {mesh['token']}")
 
     def channel(self, kind: str, carrier: Carrier) -> Channel:
-        """A channel to one of the servers, over one carrier alone.
-
-        Where that is a socket there is no other way: calls that could not take it fail.
-        """
-        address = self.mesh["servers"][kind]
-        ordinary = NOWHERE if carrier.is_socket else address["grpc"]
+        """A channel to one of the servers, over one carrier alone."""
         return Channel(
             NAME,
-            [Endpoint(ordinary, tuple(address["lanes"]))],
+            [self._endpoint(kind, carrier)],
             proofs=self._proofs if kind in (FULL, NO_TELEMETRY) else no_proofs,
             carriers=(carrier.name,),
             prove=self._key.sign if kind != BARE else None,
             tls=self._tls,
         )
+
+    def blocking(self, carrier: Carrier) -> BlockingChannel:
+        """A blocking channel to the server with the full chain, over one socket alone."""
+        return BlockingChannel(
+            self._endpoint(FULL, carrier),
+            self._proofs,
+            carriers=(carrier.name,),
+            prove=self._key.sign,
+            tls=self._tls,
+        )
+
+    def _endpoint(self, kind: str, carrier: Carrier) -> Endpoint:
+        """Where the carrier is a socket there is no other way: calls that cannot take it fail."""
+        address = self.mesh["servers"][kind]
+        ordinary = NOWHERE if carrier.is_socket else address["grpc"]
+        return Endpoint(ordinary, tuple(address["lanes"]))
 
     def _proofs(self) -> Metadata:
         return (self._user, (CALLER_PROOF, self._key.token()))
@@ -122,7 +135,10 @@ class Stage:
         self._stack = stack
         self._targets: dict[tuple[str, str], Target] = {}
         self.ways = Ways(mesh)
-        self.plain = self._target(lambda: grpc.aio.insecure_channel(plain["address"]), plain["pid"])
+        self.plain_address: str = plain["address"]
+        self.plain = self._target(
+            lambda: grpc.aio.insecure_channel(self.plain_address), plain["pid"]
+        )
 
     def run(self, work: Coroutine[Any, Any, Answer]) -> Answer:
         """Do something in the callers' loop."""
@@ -137,7 +153,9 @@ class Stage:
 
     def another(self, kind: str, carrier: Carrier) -> Target:
         """The same over a channel of its own."""
-        return self._target(lambda: self.ways.channel(kind, carrier), self.ways.mesh["pid"])
+        target = self._target(lambda: self.ways.channel(kind, carrier), self.ways.mesh["pid"])
+        self.run(_take_lane(target, carrier))
+        return target
 
     def flow(self, call: Call, pid: int, *, callers: int, seconds: float) -> Flow:
         """A stretch of callers; see `closed_loop`."""
@@ -150,6 +168,15 @@ class Stage:
         channel = self.run(in_loop())
         self._stack.callback(lambda: self.run(channel.close()))
         return Target(channel, pid)
+
+
+async def _take_lane(target: Target, carrier: Carrier) -> None:
+    """Make a first call, and see that it went by lane: plain gRPC would be measured else."""
+    call: Any = target.get()
+    await call
+    by_lane = isinstance(getattr(call, "holder", None), ClientLane)
+    if not by_lane:
+        raise RuntimeError(f"calls over {carrier.name} went the ordinary way")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from loadtests.bench.mesh_load import closed_loop, one_by_one, open_loop, p99
 from loadtests.bench.mesh_rounds import Rounds
 from loadtests.bench.servers import cpu_s
 
+COUNTS = ("1 caller", "64 callers", "256 callers")
 CARRIERS = ("stream", "unix", "tls")
 FULL_RATE, BARE_RATE = [6.0, 12.0, 12.0], [10.0, 18.0, 18.0]
 CPU, LATENCY, TAIL = [0.10, 0.05, 0.05], [0.9, 0.25, 0.25], [0.5] * 3
@@ -47,7 +48,7 @@ def test_every_carrier_has_its_rates(measured: list[Figure]) -> None:
     names = {figure.name for figure in measured if figure.value > 0}
 
     for path in ("plain", *(f"full, {carrier}" for carrier in CARRIERS)):
-        assert {f"calls/s, {callers} callers, {path}" for callers in (1, 64, 256)} <= names
+        assert {f"calls/s, {callers}, {path}" for callers in COUNTS} <= names
         assert f"CPU a call, both sides, {path}" in names
 
 
