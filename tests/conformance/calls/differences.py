@@ -44,6 +44,11 @@ DIFFERENCES: Final = (
         paths=LANES,
         reason="grpcio logs the error and goes on with nothing; the caller had better know",
     ),
+    Difference(
+        semantic="closed under calls",
+        paths=LANES,
+        reason="a CancelledError would end the tasks that wait as if someone had cancelled them",
+    ),
 )
 
 

@@ -56,6 +56,12 @@ class Path:
         """Whether it differs from grpcio in this; the table of differences says why."""
         return differs(self.name, semantic)
 
+    @staticmethod
+    def certified(folder: pathlib.Path) -> pathlib.Path:
+        """A folder with the certificate that lanes over TLS need."""
+        write_certificate(folder)
+        return folder
+
     def open(self, places: Places, folder: pathlib.Path) -> grpc.aio.Channel:
         """A channel that takes this path."""
         if self.carriers is None:

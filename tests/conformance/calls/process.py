@@ -66,4 +66,4 @@ def _copy(folder: Path) -> None:
 
 
 async def _end(process: Process) -> None:
-    await process.communicate()
+    await process.communicate(b"")  # the end of its input
