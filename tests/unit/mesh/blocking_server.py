@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import grpc
 
+import engine.sequencer.v1.sequencer_pb2  # noqa: F401 - what the contract lets be sent twice
 from mesh import lane
 from mesh.errors import MeshError, MeshReason
 from mesh.lane import Endpoint
