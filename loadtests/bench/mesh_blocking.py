@@ -14,7 +14,7 @@ import grpc
 from engine.customer.v1.customer_pb2_grpc import CustomerServiceStub
 from loadtests.bench._figure import Figure
 from loadtests.bench.mesh_rounds import Rounds
-from loadtests.bench.mesh_stage import CARRIERS, PLAIN, TIMEOUT_S, Stage
+from loadtests.bench.mesh_stage import CARRIERS, PLAIN, TIMEOUT_S, Stage, part_s
 from loadtests.bench.servers import REQUEST
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def blocking_figures(run: Run, stage: Stage) -> Iterator[Figure]:
 
 def _figures(run: Run, channels: dict[str, grpc.Channel], threads: int) -> Iterator[Figure]:
     measures = {
-        name: partial(_rate, CustomerServiceStub(channel), threads, run.stretch_s)
+        name: partial(_rate, CustomerServiceStub(channel), threads, part_s(run))
         for name, channel in channels.items()
     }
     rounds = Rounds(run, measures)

@@ -11,7 +11,7 @@ from loadtests.bench._figure import Direction, Figure
 from loadtests.bench.mesh_load import Flow
 from loadtests.bench.mesh_rounds import Rounds
 from loadtests.bench.mesh_servers import FULL
-from loadtests.bench.mesh_stage import CARRIERS, PLAIN, Stage
+from loadtests.bench.mesh_stage import CARRIERS, PLAIN, Stage, part_s
 from loadtests.bench.servers import PEER
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ def payload_figures(run: Run, stage: Stage) -> Iterator[Figure]:
 
 def _rounds(run: Run, stage: Stage, kib: int, callers: int) -> Rounds[Flow]:
     targets = {PLAIN: stage.plain, **{c.name: stage.target(FULL, c) for c in CARRIERS}}
-    seconds = run.stretch_s / (2 if run.quick else 1)
-    flow = partial(stage.flow, callers=callers, seconds=seconds)
+    flow = partial(stage.flow, callers=callers, seconds=part_s(run))
     return Rounds(
         run,
         {name: partial(flow, target.page(kib), target.pid) for name, target in targets.items()},

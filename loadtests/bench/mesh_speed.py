@@ -13,7 +13,7 @@ from loadtests.bench._run import Run
 from loadtests.bench.mesh_load import Flow, one_by_one
 from loadtests.bench.mesh_rounds import Rounds
 from loadtests.bench.mesh_servers import BARE, FULL
-from loadtests.bench.mesh_stage import CARRIERS, PLAIN, Stage, Target
+from loadtests.bench.mesh_stage import CARRIERS, PLAIN, Stage, Target, part_s
 from loadtests.bench.servers import PEER
 
 CALLERS: Final = 64
@@ -33,8 +33,8 @@ def speed_figures(run: Run, stage: Stage) -> Iterator[Figure]:
     rounds = _rounds(run, stage)
     for kind, bars in RATE_BARS.items():
         yield from _rates(rounds, kind, bars)
-    yield from _costs(rounds, FULL, CPU_BARS)
-    yield from _costs(rounds, BARE, None)
+    for kind in RATE_BARS:
+        yield from _costs(rounds, kind)
     yield from _latencies(run, stage)
     yield from _absolute(run, stage, rounds)
 
@@ -68,7 +68,7 @@ def _rates(rounds: Rounds[Flow], kind: str, bars: tuple[float, float]) -> Iterat
         )
 
 
-def _costs(rounds: Rounds[Flow], kind: str, bars: tuple[float, float] | None) -> Iterator[Figure]:
+def _costs(rounds: Rounds[Flow], kind: str) -> Iterator[Figure]:
     for carrier in CARRIERS:
         yield rounds.ratio(
             f"CPU a call, both sides ÷ plain, {kind} chain, {carrier.name}",
@@ -76,14 +76,14 @@ def _costs(rounds: Rounds[Flow], kind: str, bars: tuple[float, float] | None) ->
             PLAIN,
             of=_cpu_us,
             against=PEER,
-            bar=bars[carrier.is_socket] if bars else None,
-            direction=Direction.AT_MOST if bars else Direction.REPORT,
+            bar=CPU_BARS[carrier.is_socket],
+            direction=Direction.AT_MOST,
         )
 
 
 def _latencies(run: Run, stage: Stage) -> Iterator[Figure]:
     def measured(target: Target) -> float:
-        return median(stage.run(one_by_one(target.get, run.stretch_s)))
+        return median(stage.run(one_by_one(target.get, part_s(run))))
 
     targets = {PLAIN: stage.plain, **_full(stage)}
     rounds = Rounds(run, {name: partial(measured, target) for name, target in targets.items()})

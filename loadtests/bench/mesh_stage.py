@@ -40,6 +40,7 @@ from mesh.tokens import ServiceKey
 
 if TYPE_CHECKING:
     from engine.customer.v1.customer_pb2_grpc import CustomerServiceAsyncStub
+    from loadtests.bench import Run
 
 PLAIN: Final = "plain"
 NOWHERE: Final = "unix:/nowhere"
@@ -177,6 +178,11 @@ async def _take_lane(target: Target, carrier: Carrier) -> None:
     by_lane = isinstance(getattr(call, "holder", None), ClientLane)
     if not by_lane:
         raise RuntimeError(f"calls over {carrier.name} went the ordinary way")
+
+
+def part_s(run: Run) -> float:
+    """A stretch of what needs few calls; half as long in a quick run, which is to be quick."""
+    return run.stretch_s / (2 if run.quick else 1)
 
 
 @contextmanager
