@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 import grpc
 
+from engine.mesh.v1 import lane_pb2
 from mesh import context as wire
 from mesh.audit import AuditLog, policy_version
 from mesh.cache import Cache, LocalCache
@@ -25,10 +26,11 @@ from mesh.clock import Clock, SystemClock
 from mesh.events import Consumer, EventBus, Relay, RemoteBus, Subscription
 from mesh.host import host_id as host_id  # noqa: PLC0414 - many ask for it here
 from mesh.interceptors import chain
+from mesh.lane.rpc import LaneRpc
 from mesh.lane.tls import Certificate
 from mesh.registry import Entry, Registry, State
 from mesh.server import Lanes, Server
-from mesh.service import Blueprint, Parts, Service
+from mesh.service import Blueprint, Parts, Service, Servicer
 from mesh.settings import Settings, SettingsError
 from mesh.storage import SQLiteStore, Store, address, migrations, open_store
 from mesh.telemetry import Telemetry
@@ -42,6 +44,9 @@ NOTICE_S = 0.25
 """How long a draining instance still takes calls, so that every peer has read the registry."""
 
 MAX_SOCKET_PATH = 107
+
+LANES = lane_pb2.DESCRIPTOR.services_by_name["LaneService"]
+"""What every service serves beside its own contracts."""
 
 IDENTITY = "identity"
 BUS = "bus"
@@ -115,6 +120,7 @@ class App:
         await self._consumers.aclose()
         await self._registry.register(self.entry)
         await self._server.draining()
+        self._lanes.close()
         if self._service.draining:
             self._service.draining()
         await asyncio.sleep(NOTICE_S)
@@ -134,8 +140,9 @@ class App:
             await self._stack.enter_async_context(feed)
         _make_way(self._socket())
         _make_way(self._lane())
+        self._lanes = LaneRpc(lambda: self._server.host)
         self._server = Server(
-            service.servicers,
+            (*service.servicers, Servicer(descriptor=LANES, implementation=self._lanes)),
             chain(self._telemetry, parts.verifier, parts.key, service, self._audit(parts, service)),
             (f"{self._settings.host}:{self._port}", f"unix:{self._socket()}"),
             max_in_flight=self._settings.max_in_flight,

@@ -120,6 +120,11 @@ class Server:
         """The TCP ports of lanes over TLS, in the order in which they were given."""
         return self._server.lane_ports
 
+    @property
+    def host(self) -> lane.LaneServer:
+        """What serves, once it was entered."""
+        return self._server
+
     async def serving(self) -> None:
         """Answer health checks with SERVING from now on."""
         for name in ("", *self._services):

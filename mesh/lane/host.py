@@ -25,7 +25,7 @@ import grpc
 
 from mesh.lane.frames import NOT_HERE, WINDOW, LaneError
 from mesh.lane.hello import HELLO_S, Check
-from mesh.lane.server import ServerLane
+from mesh.lane.server import ServerLane, Tap
 from mesh.lane.serving import Method
 from mesh.lane.socket import ALPN, SocketCarrier, refuse_other_users
 from mesh.lane.stream import StreamListener
@@ -82,6 +82,8 @@ class LaneServer(grpc.aio.Server):
         self._ports: list[tuple[str, ssl.SSLContext | None]] = []
         self._listeners: list[asyncio.Server] = []
         self._lanes: set[ServerLane] = set()
+        self._taken = 0
+        self._tap: Tap | None = None
         self._in_flight = 0
         self._is_idle = asyncio.Event()
         self.check = check
@@ -171,6 +173,18 @@ class LaneServer(grpc.aio.Server):
         names = [sock.getsockname() for s in self._listeners for sock in s.sockets]
         return [name[1] for name in names if isinstance(name, tuple)]
 
+    @property
+    def lanes(self) -> list[ServerLane]:
+        """The lanes that are open, the oldest first."""
+        opened = (lane for lane in self._lanes if lane.is_open)
+        return sorted(opened, key=lambda lane: lane.number)
+
+    def show(self, tap: Tap | None) -> None:
+        """Show all batches to `tap` from now on; None: to nobody."""
+        self._tap = tap
+        for lane in self._lanes:
+            lane.tap = tap
+
     # What lanes ask.
 
     def find(self, path: str) -> Method | int | None:
@@ -209,7 +223,7 @@ class LaneServer(grpc.aio.Server):
         serve = handler.unary_unary
         if serve is None or not inspect.iscoroutinefunction(serve):
             return NOT_HERE
-        return Method(serve, handler.request_deserializer, handler.response_serializer)
+        return Method(serve, handler.request_deserializer, handler.response_serializer, path)
 
     # Lanes that come.
 
@@ -226,7 +240,7 @@ class LaneServer(grpc.aio.Server):
 
         def session(transport: asyncio.Transport) -> ServerLane:
             refuse_other_users(transport)
-            return self._admitted(ServerLane(self, peer="unix:", listener=path))
+            return self._admitted(ServerLane(self, peer="unix:", listener=path), "unix")
 
         return await loop.create_unix_server(lambda: SocketCarrier(session), path)
 
@@ -234,12 +248,12 @@ class LaneServer(grpc.aio.Server):
         host, port, *_ = transport.get_extra_info("peername")
         kind = "ipv6" if ":" in host else "ipv4"
         peer = f"{kind}:[{host}]:{port}" if kind == "ipv6" else f"{kind}:{host}:{port}"
-        return self._admitted(ServerLane(self, peer=peer, auth_context=_OVER_TLS))
+        return self._admitted(ServerLane(self, peer=peer, auth_context=_OVER_TLS), "tls")
 
     def _from_stream(self, peer: str, auth_context: Mapping[str, list[bytes]]) -> ServerLane:
-        return self._admitted(ServerLane(self, peer=peer, auth_context=auth_context))
+        return self._admitted(ServerLane(self, peer=peer, auth_context=auth_context), "stream")
 
-    def _admitted(self, lane: ServerLane) -> ServerLane:
+    def _admitted(self, lane: ServerLane, way: str) -> ServerLane:
         """Take a lane in; its client has a while to say hello.
 
         Raises:
@@ -247,6 +261,8 @@ class LaneServer(grpc.aio.Server):
         """
         if len(self._lanes) >= MAX_LANES:
             raise LaneError(f"{MAX_LANES} lanes are open already")
+        self._taken += 1
+        lane.number, lane.way, lane.tap = self._taken, way, self._tap
         self._lanes.add(lane)
         self._is_idle.clear()
         asyncio.get_running_loop().call_later(HELLO_S, _expect_hello, lane)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import grpc
 
@@ -23,11 +23,13 @@ from mesh.lane.frames import (
     OPTIONAL,
     Buffer,
     CallFrame,
+    ClientBatch,
     Control,
     Kind,
     LaneError,
     Pair,
     Pairs,
+    ServerBatch,
     client_batch,
     encode,
     size_of,
@@ -51,6 +53,22 @@ class Block(NamedTuple):
 
 
 _NO_BLOCK: Final = Block([], {}, 0)
+
+
+class Tap(Protocol):
+    """Looks on; whatever it does, the lane goes on."""
+
+    def heard(
+        self,
+        lane: ServerLane,
+        batch: ClientBatch,
+        methods: Mapping[int, Method | int | None],
+        blocks: Mapping[int, Block],
+    ) -> None:
+        """A client's batch has come; `methods` and `blocks` are what is known with it."""
+
+    def told(self, lane: ServerLane, batch: ServerBatch) -> None:
+        """A batch goes out."""
 
 
 class ServerLane:
@@ -83,6 +101,11 @@ class ServerLane:
         self.heard = time.monotonic()
         """When the client was heard of last."""
         self.is_open = self.is_draining = self.is_closed = False
+        self.number, self.way = 0, ""
+        """What the host calls it by, and what carries it."""
+        self.since = time.time()
+        self.tap: Tap | None = None
+        """Is shown all batches."""
         self._carrier: Carrier
         self._last_id = 0
         self._methods: dict[int, Method | int | None] = {}
@@ -121,7 +144,10 @@ class ServerLane:
         control, self._control = self._control, []
         if self.is_draining and not (self._running or self._inbox or self._outbox):
             self._loop.call_soon(self._carrier.close)
-        return encode((pieces, replies, endings, control))
+        batch = (pieces, replies, endings, control)
+        if self.tap is not None:
+            self.tap.told(self, batch)
+        return encode(batch)
 
     def feed(self, data: Buffer) -> None:
         """Take in a batch of the client.
@@ -138,6 +164,8 @@ class ServerLane:
             self._add_method(number, path)
         for number, pairs in blocks:
             self._add_block(number, pairs)
+        if self.tap is not None:
+            self.tap.heard(self, (methods, blocks, calls, control), self._methods, self._blocks)
         if calls and not self.is_draining:
             self._add_calls(calls)
         for kind, number, _ in control:
@@ -157,6 +185,7 @@ class ServerLane:
         if not self.is_closed:
             self.is_closed = True
             self._give_up()
+            self._outbox.clear()
             self._host.left(self)
 
     # The side of the host.
@@ -176,6 +205,16 @@ class ServerLane:
         """Cancel what is under way, and close."""
         self._give_up()
         self._carrier.close()
+
+    @property
+    def calls(self) -> int:
+        """Calls that have begun or wait to be begun."""
+        return len(self._running) + len(self._inbox)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes of replies that wait to be sent."""
+        return self._outbox.unsent
 
     def start(self, most: int) -> bool:
         """Begin at most so many of the calls that wait; whether more could be begun."""

@@ -25,6 +25,7 @@ class Method(NamedTuple):
     serve: Callable[[Any, Any], Awaitable[Any]]
     deserialize: Callable[[bytes], Any] | None
     serialize: Callable[[Any], bytes] | None
+    path: str = ""
 
 
 class Host(Protocol):
