@@ -110,8 +110,7 @@ async def _record(store: Store, entry: Entry, ending: _Ending) -> None:
 
 def _ending(call: Call, error: BaseException) -> _Ending:
     if isinstance(error, asyncio.CancelledError):
-        late = call.deadline.remaining_s() <= 0
-        return AUDIT_OUTCOME_FAILED, "DEADLINE_EXCEEDED" if late else "CANCELLED"
+        return AUDIT_OUTCOME_FAILED, "DEADLINE_EXCEEDED" if call.deadline.is_over else "CANCELLED"
     if isinstance(error, MeshError):
         return _outcome(error.code), error.reason.name
     status = known_status(error)

@@ -11,8 +11,6 @@ from mesh.contract import Method
 from mesh.interceptors.errors import StatusError
 from mesh.telemetry import CallStats, Meters, SpanKind, Telemetry, enter_trace, leave_trace
 
-_CANCELLED = "CANCELLED"
-
 
 class TelemetryInterceptor:
     """Continues the caller's trace, or begins one, and measures the call."""
@@ -26,7 +24,7 @@ class TelemetryInterceptor:
         traced = self._traced(method, call_next)
 
         async def unary(call: Call, request: Any) -> Any:
-            started, code = perf_counter(), _CANCELLED
+            started, code = perf_counter(), ""
             trace = call.trace
             if trace is None:
                 trace = call.trace = root()
@@ -46,7 +44,7 @@ class TelemetryInterceptor:
                 code = "OK"
                 return response
             finally:
-                observe(started, code)
+                observe(started, code or _cancelled(call))
 
         return self._streaming(method, call_next) if method.server_streaming else unary
 
@@ -75,7 +73,7 @@ class TelemetryInterceptor:
             return measured(call, request)
 
         async def measured(call: Call, request: Any) -> AsyncIterator[Any]:
-            started, code = perf_counter(), _CANCELLED
+            started, code = perf_counter(), ""
             assert call.trace is not None
             try:
                 with tracer.span(name, SpanKind.SERVER, call.trace) as span:
@@ -88,9 +86,14 @@ class TelemetryInterceptor:
                         raise
                 code = "OK"
             finally:
-                observe(started, code)
+                observe(started, code or _cancelled(call))
 
         return stream
+
+
+def _cancelled(call: Call) -> str:
+    """The code of a call that was cancelled from outside."""
+    return "DEADLINE_EXCEEDED" if call.deadline.is_over else "CANCELLED"
 
 
 def _observer(meters: Meters, method: Method) -> Callable[[float, str], None]:

@@ -67,14 +67,20 @@ class Desk:
         assert {key[:2] for key in calls} <= {("server", UNARY.path)}
         return {code: stats.count for (_, _, code), stats in calls.items()}
 
-    async def call(self, trace: TraceContext | None, error: BaseException | None = None) -> Call:
+    async def call(
+        self,
+        trace: TraceContext | None,
+        error: BaseException | None = None,
+        *,
+        left_s: float = 5,
+    ) -> Call:
         async def handler(call: Call, request: Any) -> Any:
             self.seen.append(current_trace())
             if error is not None:
                 raise error
             return "answer"
 
-        call = made(UNARY, trace)
+        call = made(UNARY, trace, left_s)
         bound = TelemetryInterceptor(self.telemetry).bind(UNARY, handler)
         assert await bound(call, None) == "answer"
         return call
@@ -93,13 +99,13 @@ class Desk:
         return [answer async for answer in await bound(made(STREAM, trace), None)]
 
 
-def made(method: contract.Method, trace: TraceContext | None) -> Call:
+def made(method: contract.Method, trace: TraceContext | None, left_s: float = 5) -> Call:
     transport: Any = None
     return Call(
         method=method,
         transport=transport,
         metadata={},
-        deadline=Deadline.after(5),
+        deadline=Deadline.after(left_s),
         trace=trace,
     )
 
@@ -122,6 +128,14 @@ async def test_calls_are_counted_by_how_they_end() -> None:
         with pytest.raises(asyncio.CancelledError):
             await desk.call(trace, asyncio.CancelledError())
     assert desk.counts == {"OK": 3, "NOT_FOUND": 3, "CANCELLED": 3}
+
+
+async def test_a_call_that_is_cancelled_at_its_deadline_has_exceeded_it() -> None:
+    """The transport's timer may ring before ours: it is no client that went away."""
+    desk = Desk()
+    with pytest.raises(asyncio.CancelledError):
+        await desk.call(UNSAMPLED, asyncio.CancelledError(), left_s=0)
+    assert desk.counts == {"DEADLINE_EXCEEDED": 1}
 
 
 async def test_streams_are_counted_by_how_they_end() -> None:
