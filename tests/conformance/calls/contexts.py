@@ -23,7 +23,8 @@ async def who(request: Any, context: Any, notes: Notes) -> bytes:
     notes("peer", context.peer())
     notes("key", context.peer_identity_key())
     notes("identities", None if identities is None else [str(item) for item in identities])
-    notes("auth", {key: [*map(str, values)] for key, values in context.auth_context().items()})
+    auth = context.auth_context()
+    notes("auth", {key: [value.decode() for value in values] for key, values in auth.items()})
     return b""
 
 

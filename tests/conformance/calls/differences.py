@@ -30,6 +30,21 @@ DIFFERENCES: Final = (
         reason="grpcio leaves the caller to his deadline; a lane says at once that it ended",
     ),
     Difference(
+        semantic="abort",
+        paths=LANES,
+        reason="told with the handler's end: then its transaction is over, and may be read",
+    ),
+    Difference(
+        semantic="long message",
+        paths=LANES,
+        reason="a lane has room for a part of it",
+    ),
+    Difference(
+        semantic="handlers by metadata",
+        paths=LANES,
+        reason="a lane asks for the handler of a method once, before any call of it",
+    ),
+    Difference(
         semantic="user agent",
         paths=LANES,
         reason="it is a header of HTTP/2; the hello of a lane says who calls",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,13 +22,12 @@ from mesh.lane.tls import Certificate
 from tests.conformance.calls.contract import stubs
 from tests.conformance.calls.interop import add_interop
 from tests.conformance.calls.notes import Book, Notes
-from tests.conformance.calls.raw import RAW
+from tests.conformance.calls.raw import RAW, ByMetadata
 from tests.conformance.calls.service import BehaviourService, ControlService
 
 HOST: Final = "127.0.0.1"
 NO_REUSE: Final = ("grpc.so_reuseport", 0)
 MAX_MESSAGE: Final = 16 << 20
-OPTIONS: Final = (NO_REUSE, ("grpc.max_receive_message_length", MAX_MESSAGE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +42,7 @@ class Serving:
     folder: str
     port: int = 0
     maximum_concurrent_rpcs: int | None = None
-    options: Sequence[tuple[str, int]] = ()
+    max_receive: int = MAX_MESSAGE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +71,7 @@ class Host:
         self._server = self._create()
         add_interop(self._server)
         stubs().add_BehaviourServiceServicer_to_server(BehaviourService(self._book), self._server)
-        self._server.add_generic_rpc_handlers((RAW,))
+        self._server.add_generic_rpc_handlers((RAW, ByMetadata()))
         port = self._server.add_insecure_port(f"{HOST}:{self._serving.port}")
         lanes = self._add_lanes()
         await self._server.start()
@@ -86,7 +84,7 @@ class Host:
     def _create(self) -> Any:
         create = grpc.aio.server if self._serving.kind == "stock" else lane.server
         return create(
-            options=[*OPTIONS, *((key, value) for key, value in self._serving.options)],
+            options=[NO_REUSE, ("grpc.max_receive_message_length", self._serving.max_receive)],
             maximum_concurrent_rpcs=self._serving.maximum_concurrent_rpcs,
         )
 

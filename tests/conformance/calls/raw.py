@@ -43,6 +43,15 @@ def _blocking_abort(request: bytes, context: Any) -> bytes:
     return request
 
 
+class ByMetadata(grpc.GenericRpcHandler):
+    """Chooses the handler of a call by its metadata, as a proxy may."""
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
+        if details.method != path("Chosen"):
+            return None
+        return _answering(str(dict(details.invocation_metadata or ()).get("version")))
+
+
 RAW: Final = grpc.method_handlers_generic_handler(
     SERVICE,
     {

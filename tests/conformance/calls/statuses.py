@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import grpc
 
@@ -27,6 +27,28 @@ async def abort_bare(request: Any, context: Any, notes: Notes) -> None:
 
 async def abort_richly(request: Any, context: Any, notes: Notes) -> None:
     await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "rich", RICH)
+
+
+class _Status(NamedTuple):
+    """As `grpc_status.rpc_status.to_status` answers it."""
+
+    code: grpc.StatusCode
+    details: str
+    trailing_metadata: Any
+
+
+async def abort_with_status(request: Any, context: Any, notes: Notes) -> None:
+    status = _Status(grpc.StatusCode.FAILED_PRECONDITION, "rich", RICH)
+    await context.abort_with_status(status)
+
+
+async def abort_and_clean_up(request: Any, context: Any, notes: Notes) -> None:
+    """Await more after the abort, as the end of a transaction does."""
+    try:
+        await context.abort(grpc.StatusCode.ABORTED, "final")
+    finally:
+        notes("cleaning up")
+        await notes.released()
 
 
 async def abort_with_what_was_set(request: Any, context: Any, notes: Notes) -> None:
@@ -116,6 +138,15 @@ async def raise_rpc_error(request: Any, context: Any, notes: Notes) -> None:
     """As a handler does that lets the error of a call of its own through."""
     empty = grpc.aio.Metadata()
     raise grpc.aio.AioRpcError(grpc.StatusCode.NOT_FOUND, empty, empty, details="elsewhere")
+
+
+async def raise_no_text(request: Any, context: Any, notes: Notes) -> None:
+    """Raise what quotes a name that is no text, as file systems have them."""
+    raise FileNotFoundError(b"\xff.txt".decode(errors="surrogateescape"))
+
+
+async def raise_long(request: Any, context: Any, notes: Notes) -> None:
+    raise ValueError("long " * 5_000)
 
 
 async def raise_timeout(request: Any, context: Any, notes: Notes) -> None:

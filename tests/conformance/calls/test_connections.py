@@ -5,15 +5,25 @@ from __future__ import annotations
 import asyncio
 import socket
 from pathlib import Path as Folder
+from typing import Any
 
 import grpc
 import pytest
 from grpc import ChannelConnectivity
 
+from mesh import lane
 from tests.conformance.calls.paths import Client, Path, connected
 from tests.conformance.calls.peer import HOST, Places
+from tests.conformance.calls.raw import path as raw
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+class Interceptor(grpc.aio.ServerInterceptor):
+    """As teams write them, to let some calls through."""
+
+    async def intercept_service(self, continuation: Any, details: Any) -> Any:
+        return await continuation(details)
 
 
 def free_port() -> int:
@@ -77,6 +87,30 @@ async def test_calls_beyond_the_servers_limit_are_refused(path: Path) -> None:
         assert code is grpc.StatusCode.OK
         await client.release(requests[1])
         await calls[1]
+
+
+async def test_request_beyond_what_the_server_takes(path: Path) -> None:
+    """RESOURCE_EXHAUSTED; it costs no other call."""
+    async with connected(path, max_receive=96 << 10) as client:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await client.act("echo", bytes(128 << 10))
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert len((await client.act("echo", bytes(90 << 10))).payload) == 90 << 10
+
+
+async def test_interceptors_of_grpcio_cannot_be_got_around() -> None:
+    """Lanes pass them by: a server with both is refused before it serves anyone."""
+    with pytest.raises(ValueError, match="interceptors"):
+        lane.server(interceptors=[Interceptor()])
+
+
+async def test_handlers_may_depend_on_metadata(path: Path) -> None:
+    """A generic handler is asked for each call, with its metadata; not so on lanes."""
+    async with connected(path) as client:
+        chosen = client.channel.unary_unary(raw("Chosen"))
+        answers = [await chosen(b"", metadata=(("version", v),)) for v in ("one", "two")]
+    differs = path.differs("handlers by metadata")
+    assert answers == ([b"None"] * 2 if differs else [b"one", b"two"])
 
 
 async def test_nobody_listens(path: Path, var: Folder) -> None:

@@ -50,6 +50,15 @@ async def test_peer_is_an_address(client: Client) -> None:
     assert peer.partition(":")[0] in {"ipv4", "unix"}
 
 
+async def test_context_says_how_safe_the_transport_is(client: Client) -> None:
+    """A handler may ask whether what it is told was encrypted on its way."""
+    request = client.request("who")
+    await client.stub.Act(request)
+    auth = await client.noted(request, "auth")
+    security = auth.get("transport_security_type", ["none"])[0]
+    assert security == {"tls": "ssl", "unix": "none"}.get(client.path.name, "insecure")
+
+
 async def test_caller_without_a_certificate_has_no_identity(client: Client) -> None:
     """Nothing is known of who calls, but what its metadata prove."""
     request = client.request("who")

@@ -53,6 +53,7 @@ async def test_every_code_reaches_the_caller(
     [
         ("abort_bare", (Code.NOT_FOUND, "", ())),
         ("abort_richly", (Code.FAILED_PRECONDITION, "rich", RICH)),
+        ("abort_with_status", (Code.FAILED_PRECONDITION, "rich", RICH)),
         ("abort_with_what_was_set", (Code.ABORTED, "set before", TRAILING)),
         ("abort_over_what_was_set", (Code.ABORTED, "said by abort", TRAILING)),
         ("abort_and_answer", (Code.ABORTED, "final", ())),
@@ -150,13 +151,44 @@ async def test_answer_of_another_type_is_sent(client: Client) -> None:
     assert (await client.act("answer_another_type")).payload == b""
 
 
-@pytest.mark.parametrize("behaviour", ["abort_ok", "raise_cancelled"])
-async def test_handler_that_ends_without_answer_or_status(client: Client, behaviour: str) -> None:
+@pytest.mark.parametrize(
+    ("behaviour", "at_once"),
+    [
+        ("abort_ok", Code.UNKNOWN),
+        ("raise_cancelled", Code.CANCELLED),
+        ("raise_no_text", Code.UNKNOWN),
+    ],
+)
+async def test_handler_that_ends_without_answer_or_status(
+    client: Client, behaviour: str, at_once: grpc.StatusCode
+) -> None:
     """The caller gets no answer that was not given: grpcio lets him wait for his deadline."""
-    timeout = 10.0 if client.path.differs("no status") else 0.1
-    code, _, _ = await failure(client.act(behaviour, timeout=timeout))
-    early = {"abort_ok": Code.UNKNOWN, "raise_cancelled": Code.CANCELLED}[behaviour]
-    assert code is (early if client.path.differs("no status") else Code.DEADLINE_EXCEEDED)
+    differs = client.path.differs("no status")
+    code, _, _ = await failure(client.act(behaviour, timeout=10.0 if differs else 0.1))
+    assert code is (at_once if differs else Code.DEADLINE_EXCEEDED)
+
+
+async def test_message_beyond_what_a_peer_takes(client: Client) -> None:
+    """A lane cuts it; the headers of HTTP/2 have no room for it, nor for the code beside it."""
+    code, details, _ = await failure(client.act("raise_long"))
+    if client.path.differs("long message"):
+        assert code is Code.UNKNOWN
+        assert str(details).startswith("Unexpected <class 'ValueError'>: long long ")
+    else:
+        assert code is Code.RESOURCE_EXHAUSTED
+
+
+async def test_abort_is_told_although_the_handler_cleans_up(client: Client) -> None:
+    """At once by grpcio; over a lane when the handler has ended."""
+    request = client.request("abort_and_clean_up")
+    call = client.stub.Act(request, timeout=20)
+    await client.noted(request, "cleaning up")
+    if client.path.differs("abort"):
+        assert not call.done()
+    else:
+        await call.code()
+    await client.release(request)
+    assert await failure(call) == (Code.ABORTED, "final", ())
 
 
 @pytest.mark.parametrize(
