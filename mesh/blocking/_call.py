@@ -22,8 +22,8 @@ _UNREADABLE: Final = "The answer cannot be read: it is not of the type that the 
 class LaneCall(UnaryCall):
     """The side of the lanes, in their thread; `notify` tells the other side of its end.
 
-    When no lane takes it, it is not ended but handed back: `address` then says where it
-    is to be sent the ordinary way, in `mesh.lane` terms by whom it belongs to.
+    When no lane takes it, it is not ended but handed back: `address` then says where its
+    owner is to send it the ordinary way.
     """
 
     __slots__ = ("_notify", "address")

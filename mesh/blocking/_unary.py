@@ -129,12 +129,12 @@ class _Asked:
             or self._process.thread.is_current
         ):
             return None
-        sender = self._method.sender
+        shared = self._method.sender.shared()
         try:
             raw = self._request if serialize is None else serialize(self._request)
-        except Exception:  # noqa: BLE001 - grpc says it as its users know it
+            own = checked(options.metadata) if options.metadata else ()
+        except Exception:  # noqa: BLE001 - any serializer may be given; grpc says it as it does
             return None
-        shared, own = sender.shared(), checked(options.metadata) if options.metadata else ()
         if type(raw) is not bytes or len(raw) > MAX_REQUEST or not _is_small(shared, own):
             return None
         return LaneCall(self._method.path, raw, self._due, shared=shared, own=own, notify=notify)
