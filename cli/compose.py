@@ -29,6 +29,8 @@ _LOCAL_RIGHTS = {
             "ums.read",
             "bus.read",
             "bus.replay",
+            "lane.read",
+            "lane.tap",
             "simulator.plan",
         }
     ),

@@ -66,12 +66,16 @@ def find(service: str, settings: Settings | None = None) -> Entry:
 
 @contextmanager
 def blocking_channel(
-    service: str, *, caller: str = OPERATOR, token: str = "", settings: Settings | None = None
+    service: str | Entry,
+    *,
+    caller: str = OPERATOR,
+    token: str = "",
+    settings: Settings | None = None,
 ) -> Iterator[grpc.Channel]:
     """A blocking channel to a running service of this machine.
 
     Args:
-        service: name in the registry.
+        service: name in the registry, or the entry of one of its processes.
         caller: local identity to act as; unused when `token` is given.
         token: a user's access token, to act as that user.
         settings: where the platform runs; read from the environment by default.
@@ -82,7 +86,7 @@ def blocking_channel(
     from mesh.tokens import ServiceKey
 
     settings = settings or load_settings()
-    entry = find(service, settings)
+    entry = find(service, settings) if isinstance(service, str) else service
     if token:
         proofs = bearer(token)
     else:

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from cli import bank, bench, call, db, demo, doctor, events, seq, stubs, token, trace
+from cli import bank, bench, call, db, demo, doctor, events, lane, seq, stubs, token, trace
 from cli.connect import load_settings, use_settings_file
 from cli.output import fail, print_table
 
@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(seq.app, name="seq")
 app.add_typer(events.app, name="events")
+app.add_typer(lane.app, name="lane")
 app.add_typer(bank.app, name="bank")
 app.add_typer(db.app, name="db")
 app.add_typer(bench.app, name="bench")
