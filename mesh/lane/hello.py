@@ -39,7 +39,7 @@ class ServerHello(msgspec.Struct, array_like=True, frozen=True):
     beside the nonce: the path of a Unix socket, empty elsewhere.
     """
 
-    magic: str = MAGIC
+    magic: str
     version: int = VERSION
     oldest: int = OLDEST
     features: int = FEATURES
@@ -51,7 +51,7 @@ class ServerHello(msgspec.Struct, array_like=True, frozen=True):
     @classmethod
     def fresh(cls, *, window: int, listener: str) -> Self:
         """A hello with a nonce of its own."""
-        return cls(window=window, listener=listener, nonce=secrets.token_bytes(32))
+        return cls(MAGIC, window=window, listener=listener, nonce=secrets.token_bytes(32))
 
 
 class ClientHello(msgspec.Struct, array_like=True, frozen=True):
@@ -60,7 +60,7 @@ class ClientHello(msgspec.Struct, array_like=True, frozen=True):
     `caller` and `proof` are empty for a client that is no service of the mesh.
     """
 
-    magic: str = MAGIC
+    magic: str
     version: int = VERSION
     features: int = FEATURES
     caller: str = ""
@@ -91,7 +91,7 @@ def answer(hello: ServerHello, listener: str, prove: Prove | None, program: str)
     if prove is not None:
         caller, proof = prove(_signed(hello.nonce, listener, version, features))
     return ClientHello(
-        version=version, features=features, caller=caller, proof=proof, program=program
+        MAGIC, version=version, features=features, caller=caller, proof=proof, program=program
     )
 
 

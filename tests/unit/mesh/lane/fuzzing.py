@@ -78,8 +78,8 @@ def _wild(valid: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
 
 CLIENT_BATCHES: Final = _wild(_client_batches.map(encode))
 SERVER_BATCHES: Final = _wild(_server_batches.map(encode))
-CLIENT_HELLO: Final = opening.write(opening.ClientHello(program="fuzz"))
-SERVER_HELLO: Final = opening.write(opening.ServerHello(nonce=bytes(32)))
+CLIENT_HELLO: Final = opening.write(opening.ClientHello(opening.MAGIC, program="fuzz"))
+SERVER_HELLO: Final = opening.write(opening.ServerHello(opening.MAGIC, nonce=bytes(32)))
 HELLOS: Final = _wild(st.sampled_from([CLIENT_HELLO, SERVER_HELLO]))
 _OPEN: ServerBatch = ([], [], [], [(Kind.CREDIT, 8, "")])
 CREDIT: Final = encode(_OPEN)

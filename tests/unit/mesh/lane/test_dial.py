@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -64,10 +64,9 @@ async def place(var: Path, authority: Authority) -> AsyncIterator[Place]:
 
 
 @pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever says no hello is given up soon."""
     monkeypatch.setattr(dialling, "HELLO_S", 0.2)
-    yield
 
 
 @asynccontextmanager
@@ -182,16 +181,18 @@ async def test_who_says_nothing_is_given_up_for_the_next(
     place: Place, var: Path, soon: None
 ) -> None:
     """The end of the first connection does not end the second."""
-    async with listening(f"{var}/mute", lambda _: None):
-        async with dialled(Endpoint(place.address, (f"unix:{var}/mute",))) as lane:
-            for _ in range(20):
-                await asyncio.sleep(0)
-            assert lane.state is State.OPEN
+    async with (
+        listening(f"{var}/mute", lambda _: None),
+        dialled(Endpoint(place.address, (f"unix:{var}/mute",))) as lane,
+    ):
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert lane.state is State.OPEN
 
 
 async def test_who_speaks_another_version_is_given_up_for_the_next(place: Place, var: Path) -> None:
     """The connection that failed says so late; the lane is another's by then."""
-    hello = opening.write(opening.ServerHello(version=9, oldest=9))
+    hello = opening.write(opening.ServerHello(opening.MAGIC, version=9, oldest=9))
     frame = len(hello).to_bytes(4, "little") + hello
     async with listening(f"{var}/new", lambda writer: writer.write(frame)):
         assert await carried_by(Endpoint(place.address, (f"unix:{var}/new",))) == STREAM

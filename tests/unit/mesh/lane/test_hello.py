@@ -35,7 +35,7 @@ def check(service: str, data: bytes, signature: bytes) -> bool:
 
 
 def server_hello(**more: Any) -> ServerHello:
-    return ServerHello(nonce=b"n" * 32, listener=PATH, **more)
+    return ServerHello(opening.MAGIC, nonce=b"n" * 32, listener=PATH, **more)
 
 
 def test_a_service_proves_itself() -> None:
@@ -134,14 +134,14 @@ def test_without_a_version_in_common_there_is_no_lane(theirs: tuple[int, int]) -
 def test_a_version_that_was_not_offered_is_refused(version: int) -> None:
     """Whatever the client thinks it may use."""
     with pytest.raises(LaneError, match=f"version {version}"):
-        admit(server_hello(), ClientHello(version=version), check)
+        admit(server_hello(), ClientHello(opening.MAGIC, version=version), check)
 
 
 @pytest.mark.parametrize("features", [1, 1 << 40, -1])
 def test_features_that_were_not_offered_are_refused(features: int) -> None:
     """Both sides use what both have."""
     with pytest.raises(LaneError, match="features"):
-        admit(server_hello(features=0), ClientHello(features=features), check)
+        admit(server_hello(features=0), ClientHello(opening.MAGIC, features=features), check)
 
 
 def test_of_features_that_are_offered_the_unknown_ones_are_left(

@@ -34,7 +34,7 @@ def world() -> Iterator[World]:
     """A server's lane that is open; what it hears is made up by the test."""
     with World() as world:
         world.write(world.down)
-        world.feed(world.down, opening.write(opening.ClientHello()))
+        world.feed(world.down, opening.write(opening.ClientHello(opening.MAGIC)))
         hear(world, NAMES)
         heard(world)
         yield world
