@@ -324,7 +324,7 @@ def _version() -> str:
 
 
 def _make_way(path: Path) -> None:
-    """Make the folder of a socket, and remove one that nobody listens on any more.
+    """Make the folder of a socket, ours alone; remove one that nobody listens on any more.
 
     One that answers is left alone: then the bind fails and says so.
 
@@ -334,6 +334,7 @@ def _make_way(path: Path) -> None:
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
         raise OSError(f"{path} is too long for a socket: set ENGINE_VAR to a shorter folder")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.chmod(0o700)  # it may have been copied, or made by hand
     if not path.exists():
         return
     with socket.socket(socket.AF_UNIX) as probe:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Final
 
 import grpc
+from msgspec.structs import replace
 
 from centers.wecom.domain import MessageTask
 from engine.simulator.v1 import simulator_pb2, simulator_pb2_grpc

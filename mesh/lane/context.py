@@ -75,7 +75,10 @@ class LaneContext:
     @property
     def trace(self) -> TraceContext | None:
         """The trace that the caller continues; None when it sent none, or nonsense."""
-        return TraceContext.from_bytes(self._trace) if self._trace else None
+        if self._trace:
+            return TraceContext.from_bytes(self._trace)
+        header = self.metadata.get(TRACEPARENT)
+        return TraceContext.parse(header) if isinstance(header, str) else None
 
     @property
     def is_plain(self) -> bool:
@@ -148,7 +151,7 @@ class LaneContext:
 
     def invocation_metadata(self) -> tuple[Pair, ...]:
         """All pairs of the caller's metadata, in order."""
-        trace = self.trace
+        trace = TraceContext.from_bytes(self._trace) if self._trace else None
         if trace is None:
             return tuple(self._pairs)
         return (*self._pairs, (TRACEPARENT, trace.header))
