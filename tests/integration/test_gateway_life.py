@@ -226,7 +226,10 @@ async def test_contracts_are_fetched_when_instances_change(trusted: Mesh) -> Non
     await contracts.refresh()
     assert contracts.complete
     first = changes.told[-1]["customer"]
-    assert first.services == ("engine.customer.v1.CustomerService",)
+    assert first.services == (
+        "engine.customer.v1.CustomerService",
+        "engine.mesh.v1.LaneService",
+    )
     assert "google/api/annotations.proto" in first.files
 
     await service.__aexit__(None, None, None)
