@@ -261,6 +261,7 @@ class Channel(grpc.aio.Channel):
         self._is_closed = True
         peers = [*self._peers.values(), *self._leaving]
         self._peers.clear()
+        self._current = ()  # gRPC's descriptors go with the last who holds its channels
         await asyncio.gather(*(peer.close(grace) for peer in peers))
         for task in list(self._tasks):
             task.cancel()

@@ -10,9 +10,9 @@ from typing import Final, NamedTuple, Protocol
 
 import grpc
 
+from mesh.alarm import NEVER
 from mesh.lane import hello as opening
-from mesh.lane.alarm import NEVER
-from mesh.lane.carrier import Carrier
+from mesh.lane.carrier import NO_CARRIER, Carrier
 from mesh.lane.context import LaneContext
 from mesh.lane.frames import (
     MAX_BATCH,
@@ -184,6 +184,7 @@ class ServerLane:
         """The carrier is gone: nobody waits for what is under way."""
         if not self.is_closed:
             self.is_closed = True
+            self._carrier = NO_CARRIER  # its buffers go now, not with the last timer of the lane
             self._give_up()
             self._outbox.clear()
             self._host.left(self)
