@@ -18,27 +18,25 @@ T = TypeVar("T")
 
 
 class Proxy:
-    """A `mesh.testing.Link` over TCP that lives in a thread of its own.
+    """A `mesh.testing.Link` that lives in a thread of its own.
 
     A context manager; what it does to the network can be changed at any time from any
     thread, and holds for connections that are open already.
 
     Args:
-        target: host and port of the server.
+        target: host and port of the server, or its address as `Link` takes it.
         seed: of the jitter.
     """
 
-    def __init__(self, target: tuple[str, int], *, seed: int = 0) -> None:
-        host, port = target
-        self._link = Link(f"{host}:{port}", seed=seed)
+    def __init__(self, target: tuple[str, int] | str, *, seed: int = 0) -> None:
+        address = target if isinstance(target, str) else f"{target[0]}:{target[1]}"
+        self._link = Link(address, seed=seed)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
-        self.port = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
         self._ask(self._link.__aenter__())
-        self.port = int(self._link.address.rpartition(":")[2])
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -46,6 +44,16 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    @property
+    def address(self) -> str:
+        """Where clients connect, of the same kind as the target."""
+        return self._link.address
+
+    @property
+    def port(self) -> int:
+        """Its port, when it is one over TCP."""
+        return int(self.address.rpartition(":")[2])
 
     @property
     def accepted(self) -> int:

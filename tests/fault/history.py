@@ -105,9 +105,13 @@ class _Running:
         """It was acknowledged."""
         self.outcome, self.answer = Outcome.OK, answer
 
-    def failed(self) -> None:
+    def failed(self, answer: Any = None) -> None:
         """It surely had no effect."""
-        self.outcome = Outcome.FAILED
+        self.outcome, self.answer = Outcome.FAILED, answer
+
+    def unknown(self, answer: Any) -> None:
+        """What was answered does not say whether it had an effect."""
+        self.outcome, self.answer = Outcome.UNKNOWN, answer
 
 
 def operations(paths: Iterable[Path]) -> list[Operation]:

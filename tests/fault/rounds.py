@@ -1,4 +1,4 @@
-"""Rounds of events and of ids: which parts, which faults, one seed each.
+"""Rounds of events, of ids and of lanes: which parts, which faults, one seed each.
 
 `python -m tests.fault.rounds --minutes 8 --seed 7` is `make chaos`.
 """
@@ -10,18 +10,18 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
 from loadtests.proxy import Proxy
 from loadtests.servers import MariaDb, Redis
-from tests.fault import id_rounds
+from tests.fault import id_rounds, lane_rounds
 from tests.fault.checkers import ViolationError
 from tests.fault.nemesis import Fault, link_faults
 from tests.fault.pipeline import Plan, run
@@ -30,6 +30,8 @@ from tests.fault.victims import Victim
 KEPT: Final = Path("var/chaos")
 EVENTS: Final = 20_000
 SECONDS: Final = 30.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ def links(folder: Path, seed: int) -> Iterator[Ground]:
 
 
 GROUNDS: Final = {"embedded": embedded, "mixed": mixed, "real": real, "links": links}
-ALL: Final = (*GROUNDS, *id_rounds.ROUNDS)
+ALL: Final = (*GROUNDS, *id_rounds.ROUNDS, *lane_rounds.ROUNDS)
 
 
 def play(name: str, *, seed: int, events: int, **changes: Any) -> int:
@@ -122,9 +124,22 @@ def play_ids(name: str, *, seed: int, seconds: float, **changes: Any) -> id_roun
     Raises:
         ViolationError: a promise was broken.
     """
+    return _timed(id_rounds.play, name, seed=seed, seconds=seconds, **changes)
+
+
+def play_lanes(name: str, *, seed: int, seconds: float, **changes: Any) -> lane_rounds.Told:
+    """Play a round of lanes, one of `lane_rounds.ROUNDS`. What it knows is kept when it fails.
+
+    Raises:
+        ViolationError: a promise was broken.
+    """
+    return _timed(lane_rounds.play, name, seed=seed, seconds=seconds, **changes)
+
+
+def _timed(play: Callable[..., T], name: str, *, seed: int, seconds: float, **changes: Any) -> T:
     with _kept(f"{name}-{seed}") as folder:
         try:
-            return id_rounds.play(name, folder, seed=seed, seconds=seconds, **changes)
+            return play(name, folder, seed=seed, seconds=seconds, **changes)
         except ViolationError as error:
             again = _again(name, seed, f"--seconds {seconds:g}")
             raise ViolationError(f"{error}\nagain: {again}") from error
@@ -155,7 +170,7 @@ def main(
     ] = "",
     rounds: Annotated[int, typer.Option(help="At most so many; 0: as time allows.")] = 0,
     events: Annotated[int, typer.Option(help="Events in each round of them.", min=1_000)] = EVENTS,
-    seconds: Annotated[float, typer.Option(help="Length of each round of ids.", min=1.0)] = SECONDS,
+    seconds: Annotated[float, typer.Option(help="Length of each other round.", min=1.0)] = SECONDS,
 ) -> None:
     """Kill, freeze and cut off what carries events and grants ids; check what was promised.
 
@@ -172,6 +187,8 @@ def main(
         name = names[done % len(names)]
         if name in GROUNDS:
             _told(name, seed + done, partial(_events, events=events))
+        elif name in lane_rounds.ROUNDS:
+            _told(name, seed + done, partial(_lanes, seconds=seconds))
         else:
             _told(name, seed + done, partial(_ids, seconds=seconds, checked=checked))
         done += 1
@@ -188,8 +205,17 @@ def _events(name: str, seed: int, *, events: int) -> str:
 def _ids(name: str, seed: int, *, seconds: float, checked: Counter[str]) -> str:
     told = play_ids(name, seed=seed, seconds=seconds)
     checked[name.partition("-")[0]] += told.ids
-    done = ", ".join(f"{what} × {times}" for what, times in sorted(Counter(told.faults).items()))
-    return f"{told.ids:,} ids as promised; {done}"
+    return f"{told.ids:,} ids as promised; {_counted(told.faults)}"
+
+
+def _lanes(name: str, seed: int, *, seconds: float) -> str:
+    told = play_lanes(name, seed=seed, seconds=seconds)
+    ended = ", ".join(f"{times:,} {how}" for how, times in sorted(told.ended.items()))
+    return f"calls as promised: {ended}; {_counted(told.faults)}"
+
+
+def _counted(faults: Iterable[str]) -> str:
+    return ", ".join(f"{what} × {times}" for what, times in sorted(Counter(faults).items()))
 
 
 def _told(name: str, seed: int, play_one: Callable[[str, int], str]) -> None:
