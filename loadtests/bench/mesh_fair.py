@@ -1,12 +1,14 @@
 """Whether one caller who sends a hundred times as much keeps the others waiting.
 
 The others call at fixed times, each over a channel of his own. The heavy caller is a process
-of its own; it hands in a hundred calls at once whenever one of the others hands in one.
+of its own. It calls all the time, or it hands in a hundred calls at once whenever one of the
+others hands in one: then a call waits behind a burst, unless callers take turns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from loadtests.bench._figure import Direction, Figure
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 
 BAR: Final = 2.0
 OTHERS: Final = 10
-WITH, WITHOUT = "with", "without"
+ALONE: Final = "without it"
+AT_ONCE: Final = {"evenly": 10, "in bursts": HEAVY}
+"""Calls that the heavy one hands in at once: fewer would cost it more than the server."""
 
 
 def fair_figures(run: Run, stage: Stage) -> Iterator[Figure]:
@@ -36,25 +40,24 @@ def _fair(run: Run, stage: Stage, carrier: Carrier, flood: Flood) -> Iterator[Fi
     others = [stage.another(FULL, carrier) for _ in range(OTHERS)]
     seconds = tail_s(run)
 
-    def alone() -> float:
-        return _p99(stage, others, seconds)
+    def beside(at_once: int) -> float:
+        with flood.sending(carrier, seconds, at_once):
+            return _p99(stage, others, seconds)
 
-    def beside() -> float:
-        with flood.sending(carrier, seconds):
-            return alone()
-
-    rounds = Rounds(run, {WITHOUT: alone, WITH: beside})
-    yield rounds.ratio(
-        f"others' p99 beside a caller of {HEAVY} × their rate ÷ without, {carrier.name}",
-        WITH,
-        WITHOUT,
-        of=float,
-        against="the same without that caller",
-        bar=BAR,
-        direction=Direction.AT_MOST,
-    )
-    for name in (WITHOUT, WITH):
-        yield run.report(f"… p99 {name}, {carrier.name}", rounds.middle(name, float) * 1e3, "ms")
+    measures = {how: partial(beside, at_once) for how, at_once in AT_ONCE.items()}
+    rounds = Rounds(run, {ALONE: partial(_p99, stage, others, seconds), **measures})
+    for how in AT_ONCE:
+        yield rounds.ratio(
+            f"others' p99 beside a caller of {HEAVY} × their rate, {how}, {carrier.name}",
+            how,
+            ALONE,
+            of=float,
+            against="the same without that caller",
+            bar=BAR,
+            direction=Direction.AT_MOST,
+        )
+    for how in (ALONE, *AT_ONCE):
+        yield run.report(f"… p99 {how}, {carrier.name}", rounds.middle(how, float) * 1e3, "ms")
     yield run.report(f"… the heavy caller's calls/s, {carrier.name}", flood.rate, "/s")
 
 

@@ -1,8 +1,8 @@
 """The heavy caller, a process of its own: `python -m loadtests.bench.mesh_flood`.
 
-It is told on its standard input where the servers are, and then each time over which carrier
-and for how many seconds to send. It yields the processors to those who measure: what is
-looked at is whose turn it is in the server, not in the kernel.
+It is told on its standard input where the servers are, and then each time over which carrier,
+for how many seconds and how many calls at once to send. It yields the processors to those who
+measure: what is looked at is whose turn it is in the server, not in the kernel.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from loadtests.bench.servers import collect_seldom
 
 MODULE: Final = "loadtests.bench.mesh_flood"
 RATE_PER_S: Final = 100
-"""Of each other caller, and of the heavy one's bursts."""
+"""Of each other caller."""
 HEAVY: Final = 100
-"""Calls of a burst."""
+"""Calls of the heavy one for each call of another."""
 NICE: Final = 10
 
 
@@ -59,9 +59,9 @@ class Flood:
                 child.wait(10)
 
     @contextmanager
-    def sending(self, carrier: Carrier, seconds: float) -> Iterator[None]:
+    def sending(self, carrier: Carrier, seconds: float, at_once: int) -> Iterator[None]:
         """It sends for so long, and all was answered when the block is left."""
-        self._tell((carrier.name, seconds))
+        self._tell((carrier.name, seconds, at_once))
         self._heard()
         yield
         self.rate = self._heard()
@@ -88,20 +88,20 @@ async def _obey() -> None:
         collect_seldom()
         _say(True)
         while line := await _line():
-            name, seconds = json.loads(line)
+            name, seconds, at_once = json.loads(line)
             _say(True)
-            _say(await _flood(targets[name].get, seconds))
+            _say(await _flood(targets[name].get, seconds, at_once))
 
 
-async def _flood(call: Call, seconds: float) -> float:
-    """Send bursts at fixed times; answers the calls a second."""
+async def _flood(call: Call, seconds: float, at_once: int) -> float:
+    """Send so many calls at fixed times, again and again; answers the calls a second."""
 
     def burst() -> Awaitable[object]:
-        return asyncio.gather(*(_await(call) for _ in range(HEAVY)))
+        return asyncio.gather(*(_await(call) for _ in range(at_once)))
 
     began = perf_counter()
-    bursts = await open_loop([burst], rate=RATE_PER_S, seconds=seconds)
-    return HEAVY * len(bursts) / (perf_counter() - began)
+    bursts = await open_loop([burst], rate=RATE_PER_S * HEAVY / at_once, seconds=seconds)
+    return at_once * len(bursts) / (perf_counter() - began)
 
 
 async def _await(call: Call) -> None:

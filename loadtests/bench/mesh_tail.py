@@ -11,14 +11,14 @@ from loadtests.bench._figure import Direction, Figure
 from loadtests.bench.mesh_load import open_loop, p99
 from loadtests.bench.mesh_rounds import Rounds
 from loadtests.bench.mesh_servers import FULL
-from loadtests.bench.mesh_stage import CARRIERS, PLAIN, Stage, Target
+from loadtests.bench.mesh_stage import CARRIERS, PLAIN, Stage, Target, part_s
 from loadtests.bench.servers import PEER
 
 if TYPE_CHECKING:
     from loadtests.bench import Run
 
 BAR: Final = 0.5
-STRETCHES: Final = 3
+STRETCHES: Final = 2
 """A percentile needs more calls than a median: so many make one, but in a quick run."""
 MOST_CALLERS: Final = (64, 256)
 """Plain's maximum is the better of these."""
@@ -50,7 +50,7 @@ def tail_figures(run: Run, stage: Stage) -> Iterator[Figure]:
 
 def tail_s(run: Run) -> float:
     """Seconds of calls that a 99th percentile is taken of."""
-    return run.stretch_s * (1 if run.quick else STRETCHES)
+    return part_s(run) * (1 if run.quick else STRETCHES)
 
 
 def _maximum(run: Run, stage: Stage) -> float:

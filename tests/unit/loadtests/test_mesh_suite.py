@@ -17,7 +17,7 @@ COUNTS = ("1 caller", "64 callers", "256 callers")
 CARRIERS = ("stream", "unix", "tls")
 FULL_RATE, BARE_RATE = [6.0, 12.0, 12.0], [10.0, 18.0, 18.0]
 CPU, LATENCY, TAIL = [0.10, 0.05, 0.05], [0.9, 0.25, 0.25], [0.5] * 3
-CHAIN, PAYLOADS, FAIRNESS = [6.0, 8.0], [1.0] * 12, [2.0] * 3
+CHAIN, PAYLOADS, FAIRNESS = [6.0, 8.0], [1.0] * 12, [2.0] * 6
 
 
 def short(pairs: int = 2) -> Run:
