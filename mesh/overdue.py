@@ -1,35 +1,14 @@
-"""Ends calls that are overdue, with one timer for all that run.
-
-A timer for every call, as `asyncio.timeout` sets, costs more than all the rest
-that a call passes: here a call costs an entry in a set, and the timer of the one
-that is due first is set again only when it has rung.
-"""
+"""Ends calls that are overdue, with one timer for all that run."""
 
 from __future__ import annotations
 
 import asyncio
-import math
-import time
 from collections.abc import Callable
-from contextvars import Context
-from typing import Any, Final, Protocol
+from typing import Any
 
 import msgspec
 
-REST_S: Final = 0.005
-"""How long the timer rests between two looks: by so much a call may be ended too late."""
-
-_TICK_S: Final = 0.001
-"""uvloop counts in whole milliseconds; a timer that rings too early rings for nothing."""
-
-
-class Timers(Protocol):
-    """The part of an event loop that is needed."""
-
-    def call_later(
-        self, delay: float, callback: Callable[[], object], *, context: Context | None = None
-    ) -> asyncio.TimerHandle:
-        """Call `callback` in `delay` seconds."""
+from mesh.alarm import NEVER, Alarm, Timers
 
 
 class Entry(msgspec.Struct, eq=False):
@@ -56,13 +35,10 @@ class Overdue:
     """
 
     def __init__(
-        self, monotonic: Callable[[], float] = time.monotonic, timers: Timers | None = None
+        self, monotonic: Callable[[], float] | None = None, timers: Timers | None = None
     ) -> None:
-        self._monotonic = monotonic
-        self._timers = timers
         self._running: set[Entry] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._rings_at = math.inf
+        self._alarm = Alarm(self._look, monotonic, timers)
 
     def __len__(self) -> int:
         return len(self._running)
@@ -71,8 +47,8 @@ class Overdue:
         """Cancel `task` at `due`, unless the entry is removed before. Infinity: never."""
         entry = Entry(due, task, task.cancelling())
         self._running.add(entry)
-        if due + REST_S < self._rings_at:
-            self._set(due)
+        if due < self._alarm.at:
+            self._alarm.set(due)
         return entry
 
     def remove(self, entry: Entry) -> bool:
@@ -84,27 +60,9 @@ class Overdue:
         self._running.discard(entry)
         return entry.is_overdue and entry.task.uncancel() <= entry.cancelling
 
-    def _look(self) -> None:
-        self._timer, self._rings_at = None, math.inf
-        now = self._monotonic()
-        try:
-            for entry in [entry for entry in self._running if entry.due <= now]:
-                self._running.discard(entry)
-                entry.is_overdue = True
-                entry.task.cancel()
-        finally:
-            first = min((entry.due for entry in self._running), default=math.inf)
-            if first < math.inf:
-                self._set(first)
-
-    def _set(self, due: float) -> None:
-        now = self._monotonic()
-        at = max(due, now + REST_S)
-        if at >= self._rings_at:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        timers = self._timers or asyncio.get_running_loop()
-        # In a context of its own, not in that of the call which happens to be the first.
-        self._timer = timers.call_later(at - now + _TICK_S, self._look, context=Context())
-        self._rings_at = at
+    def _look(self, now: float) -> float:
+        for entry in [entry for entry in self._running if entry.due <= now]:
+            self._running.discard(entry)
+            entry.is_overdue = True
+            entry.task.cancel()
+        return min((entry.due for entry in self._running), default=NEVER)

@@ -11,8 +11,8 @@ from typing import Final
 
 import grpc
 
+from mesh.alarm import NEVER, Alarm
 from mesh.lane import hello as opening
-from mesh.lane.alarm import NEVER, Alarm
 from mesh.lane.call import UnaryCall
 from mesh.lane.carrier import NO_CARRIER, Carrier
 from mesh.lane.composer import Composer

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import grpc
 
-from mesh.lane.alarm import NEVER, Alarm
+from mesh.alarm import NEVER, Alarm
 from mesh.lane.context import LaneContext
 from mesh.lane.frames import MAX_REPLY
 from mesh.lane.hello import Check

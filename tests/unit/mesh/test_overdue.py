@@ -16,7 +16,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from mesh.overdue import REST_S, Entry, Overdue
+from mesh.alarm import REST_S
+from mesh.overdue import Entry, Overdue
 
 LATE_S = 2 * REST_S
 """How late a call may be ended when the loop is free."""

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from mesh.lane.alarm import MIN_DELAY_S, NEVER, Alarm
+from mesh.alarm import NEVER, REST_S, Alarm
 from tests.unit.mesh.lane.world import World
 
 mark: ContextVar[str] = ContextVar("mark", default="")
@@ -59,9 +59,9 @@ def test_deadlines_close_together_are_looked_at_once(world: World) -> None:
     """Looking costs; it is done no more often than every few milliseconds."""
     deadlines = Deadlines(world, *(0.001 * n for n in range(5)))
     world.within(deadlines.alarm.set, deadlines.due[0])
-    world.pass_time(MIN_DELAY_S / 2)
+    world.pass_time(REST_S / 2)
     assert not deadlines.looks
-    world.pass_time(MIN_DELAY_S)
+    world.pass_time(REST_S)
     assert not deadlines.due
     assert len(deadlines.looks) == 1
 
