@@ -28,6 +28,7 @@ CONTRACTS: Final = ("engine", "buf")
 
 CLIENT: Final = (
     "mesh/__init__.py",
+    "mesh/alarm.py",
     "mesh/blocking",
     "mesh/channel.py",
     "mesh/context.py",
