@@ -77,8 +77,7 @@ class Alarm:
 
     def _ring(self) -> None:
         self._handle, self.at = None, NEVER
-        first = NEVER
-        now = self._monotonic()
+        first = now = self._monotonic()  # when looking fails, it looks again
         try:
             first = self._look(now)
         finally:
