@@ -31,9 +31,9 @@ from centers.wecom.store import TaskStore
 from engine.mesh.v1 import context_pb2
 from engine.mesh.v1.event_pb2 import Event
 from engine.wecom.v1 import wecom_pb2
-from mesh.failed_call import FailedCall
 from mesh.clock import ManualClock
 from mesh.errors import MeshError, MeshReason
+from mesh.failed_call import FailedCall
 from mesh.storage import Store
 
 RM, CUSTOMER, CONTACT = 7, 11, 5
