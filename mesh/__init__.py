@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mesh.app import App
-    from mesh.blocking import blocking_channel
+    from mesh.blocking import BlockingChannel, blocking_channel
     from mesh.channel import Channel
     from mesh.context import Principal, RequestContext, current, with_purpose
     from mesh.errors import ErrorView, MeshError, MeshReason, Reason, ReasonText, Violation
+    from mesh.lane import Endpoint
     from mesh.registry import DirectoryRegistry, Entry, Registry
     from mesh.server import Server
     from mesh.service import Blueprint, Parts, Service, Servicer
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "App": "mesh.app",
+    "BlockingChannel": "mesh.blocking",
     "Blueprint": "mesh.service",
     "Channel": "mesh.channel",
     "DirectoryRegistry": "mesh.registry",
+    "Endpoint": "mesh.lane",
     "Entry": "mesh.registry",
     "ErrorView": "mesh.errors",
     "MeshError": "mesh.errors",
@@ -49,9 +52,11 @@ _HOMES = {
 
 __all__ = [
     "App",
+    "BlockingChannel",
     "Blueprint",
     "Channel",
     "DirectoryRegistry",
+    "Endpoint",
     "Entry",
     "ErrorView",
     "MeshError",
