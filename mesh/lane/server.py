@@ -10,8 +10,8 @@ from typing import Final, NamedTuple, Protocol
 
 import grpc
 
+from mesh.alarm import NEVER
 from mesh.lane import hello as opening
-from mesh.lane.alarm import NEVER
 from mesh.lane.carrier import NO_CARRIER, Carrier
 from mesh.lane.context import LaneContext
 from mesh.lane.frames import (
