@@ -29,7 +29,7 @@ LAST_BACKOFF_S: Final = 2.0
 """Between attempts to open a lane; meanwhile calls go the ordinary way."""
 PLAIN_S: Final = 30.0
 """How long a peer that has no lanes is not asked again."""
-FORGET_S: Final = 10.0
+FORGET_S: Final = 2.0
 """How fast a measured latency loses its weight."""
 WEIGHT: Final = 0.2
 """Of the newest latency in the average."""

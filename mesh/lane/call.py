@@ -63,6 +63,7 @@ class UnaryCall:
         "holder",
         "id",
         "is_done",
+        "loop",
         "moves",
         "observe",
         "own",
@@ -97,6 +98,8 @@ class UnaryCall:
         self.trace = trace
         self.began = 0.0
         self.moves = self.resent = 0
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """Where it is awaited; its lane says so, since asking costs a system call."""
         self.observe: Callable[[float], None] | None = None
         """Told the seconds that the call took, once it is answered."""
         self.wait_for_ready: bool | None = None
@@ -180,7 +183,8 @@ class UnaryCall:
     def _wait(self) -> Generator[Any, None, None]:
         future = self._future
         if future is None:
-            future = self._future = asyncio.get_running_loop().create_future()
+            loop = self.loop or asyncio.get_running_loop()
+            future = self._future = loop.create_future()
         try:
             yield from future
         except asyncio.CancelledError:

@@ -93,6 +93,7 @@ class ClientLane:
             call.failed(grpc.StatusCode.RESOURCE_EXHAUSTED, TOO_MANY_WAIT)
             return
         call.holder = self
+        call.loop = self._loop
         if call.due < self._alarm.at:
             self._alarm.set(call.due)
         if self.state is State.OPEN and len(self._in_flight) < self._window:

@@ -11,23 +11,21 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
-import socket
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import grpc
 
 from mesh.lane.frames import NOT_HERE, WINDOW, LaneError
 from mesh.lane.hello import HELLO_S, Check
+from mesh.lane.ports import UNIX, Arrival, listen
 from mesh.lane.server import ServerLane, Tap
 from mesh.lane.serving import Method
-from mesh.lane.socket import ALPN, SocketCarrier, refuse_other_users
+from mesh.lane.socket import ALPN
 from mesh.lane.stream import StreamListener
 from mesh.lane.turns import Turns
 
@@ -38,9 +36,6 @@ MAX_KNOWN: Final = 4_096
 LOOK_S: Final = 1.0
 SILENT_S: Final = 90.0
 """A client that was not heard of for so long is gone: it would have asked us long before."""
-UNIX: Final = "unix:"
-MAX_SOCKET_PATH: Final = 107
-_OVER_TLS: Final = {"transport_security_type": [b"ssl"]}
 
 
 def server(*, check: Check | None = None, window: int = WINDOW, **options: Any) -> LaneServer:
@@ -136,7 +131,7 @@ class LaneServer(grpc.aio.Server):
         self.turns = Turns()
         try:
             for address, tls in self._ports:
-                self._listeners.append(await self._listen(address, tls))
+                self._listeners.append(await listen(address, tls, self._take))
             await self._plain.start()
         except BaseException:
             await self.stop(None)
@@ -227,40 +222,19 @@ class LaneServer(grpc.aio.Server):
 
     # Lanes that come.
 
-    async def _listen(self, address: str, tls: ssl.SSLContext | None) -> asyncio.Server:
-        loop = asyncio.get_running_loop()
-        if tls is not None:
-            host, _, port = address.rpartition(":")
-            return await loop.create_server(
-                lambda: SocketCarrier(self._from_tls), host.strip("[]"), int(port), ssl=tls
-            )
-        path = os.path.realpath(address.removeprefix(UNIX))  # noqa: ASYNC240 - once, at start
-        _refuse_open_folder(Path(path).parent)
-        _make_way(path)
+    def _from_stream(self, peer: str, auth_context: Mapping[str, Sequence[bytes]]) -> ServerLane:
+        return self._take(Arrival("stream", peer, auth_context=auth_context))
 
-        def session(transport: asyncio.Transport) -> ServerLane:
-            refuse_other_users(transport)
-            return self._admitted(ServerLane(self, peer="unix:", listener=path), "unix")
-
-        return await loop.create_unix_server(lambda: SocketCarrier(session), path)
-
-    def _from_tls(self, transport: asyncio.Transport) -> ServerLane:
-        host, port, *_ = transport.get_extra_info("peername")
-        kind = "ipv6" if ":" in host else "ipv4"
-        peer = f"{kind}:[{host}]:{port}" if kind == "ipv6" else f"{kind}:{host}:{port}"
-        return self._admitted(ServerLane(self, peer=peer, auth_context=_OVER_TLS), "tls")
-
-    def _from_stream(self, peer: str, auth_context: Mapping[str, list[bytes]]) -> ServerLane:
-        return self._admitted(ServerLane(self, peer=peer, auth_context=auth_context), "stream")
-
-    def _admitted(self, lane: ServerLane, way: str) -> ServerLane:
-        """Take a lane in; its client has a while to say hello.
+    def _take(self, arrival: Arrival) -> ServerLane:
+        """Take a client in, which has a while to say hello.
 
         Raises:
-            LaneError: there are too many already.
+            LaneError: there are too many lanes already.
         """
         if len(self._lanes) >= MAX_LANES:
             raise LaneError(f"{MAX_LANES} lanes are open already")
+        way, peer, listener, auth_context = arrival
+        lane = ServerLane(self, peer=peer, listener=listener, auth_context=auth_context)
         self._taken += 1
         lane.number, lane.way, lane.tap = self._taken, way, self._tap
         self._lanes.add(lane)
@@ -279,30 +253,6 @@ class LaneServer(grpc.aio.Server):
 def _expect_hello(lane: ServerLane) -> None:
     if not lane.is_open and not lane.is_closed:
         lane.abort()
-
-
-def _make_way(path: str) -> None:
-    """Remove a socket that nobody listens on any more; the loop would remove any."""
-    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
-        raise OSError(f"{path} is too long for a socket: {MAX_SOCKET_PATH} bytes are the most")
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(path)
-        except FileNotFoundError:
-            return
-        except ConnectionRefusedError:
-            if Path(path).is_socket():
-                Path(path).unlink(missing_ok=True)
-                return
-        except BlockingIOError:  # it has more to accept than it can
-            pass
-    raise OSError(f"{path} is in use: another process listens there")
-
-
-def _refuse_open_folder(folder: Path) -> None:
-    if folder.stat().st_mode & 0o077:
-        raise OSError(f"{folder}: others can enter it; run 'chmod 700 {folder}'")
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 import grpc
@@ -87,14 +87,14 @@ class ServerLane:
         *,
         peer: str,
         listener: str = "",
-        auth_context: Mapping[str, list[bytes]] | None = None,
+        auth_context: Mapping[str, Sequence[bytes]] | None = None,
     ) -> None:
         self._host = host
         self._loop = asyncio.get_running_loop()
         self._hello = opening.ServerHello.fresh(window=host.window, listener=listener)
         self._first = opening.write(self._hello)
         self.peer = peer
-        self.auth_context = dict(auth_context or {})
+        self.auth_context: dict[str, Sequence[bytes]] = dict(auth_context or {})
         self.caller = peer
         """Whose turn its calls take: the proven service, or else where the client is."""
         self.program = ""

@@ -14,9 +14,12 @@ from mesh.lane.context import LaneContext
 from mesh.lane.frames import MAX_REPLY
 from mesh.lane.hello import Check
 from mesh.lane.turns import Turns
+from mesh.log import get_logger
 
 LATE: Final = "Deadline Exceeded"
 CANCELLED: Final = "Cancelled"
+
+_log = get_logger(__name__)
 
 
 class Method(NamedTuple):
@@ -105,6 +108,7 @@ class Running:
         except grpc.aio.AbortError:
             pass
         except Exception as error:  # noqa: BLE001 - handlers are others' code, as in grpc.aio
+            _log.exception("handler_failed", method=method.path)
             code = None if context.is_ok else context.code()
             context.fail(code or grpc.StatusCode.UNKNOWN, f"Unexpected {type(error)}: {error}")
         self._end(context, reply)

@@ -6,7 +6,7 @@ import asyncio
 from contextvars import Context
 from typing import Final, Protocol
 
-PER_ROUND: Final = 16
+PER_ROUND: Final = 32
 """Calls that are begun, of all callers together, before the loop looks at its sockets again."""
 
 
@@ -41,12 +41,23 @@ class Turns:
         self._is_set = False
         share = max(1, PER_ROUND // len(self._waiting))
         for caller, queues in list(self._waiting.items()):
-            each = max(1, share // len(queues))
-            for queue in list(queues):
-                if not queue.start(each):
-                    del queues[queue]
+            _begin(queues, share)
             if not queues:
                 del self._waiting[caller]
         if self._waiting:
             self._is_set = True
             self._loop.call_soon(self._round, context=self._context)
+
+
+def _begin(queues: dict[Queue, None], share: int) -> None:
+    """Begin so many calls of one caller; of its lanes, who had more of it comes last next time."""
+    each, more = divmod(share, len(queues))
+    for index, queue in enumerate(list(queues)):
+        had_more = index < more
+        if not each and not had_more:
+            return
+        waits = queue.start(each + had_more)
+        if had_more or not waits:
+            del queues[queue]
+        if had_more and waits:
+            queues[queue] = None

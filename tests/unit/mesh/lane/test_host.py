@@ -16,6 +16,7 @@ import pytest
 import mesh.lane
 from mesh.lane import hello as opening
 from mesh.lane import host as module
+from mesh.lane import ports
 from mesh.lane import socket as carriers
 from mesh.lane.frames import Kind, encode, server_batch
 from mesh.lane.socket import LENGTH
@@ -178,7 +179,7 @@ async def test_unix_path_has_107_bytes_at_most(
     serve_at: Serve, connect: Connect, var: Path
 ) -> None:
     """The error says so; a path of just so many is served."""
-    room = module.MAX_SOCKET_PATH - len(os.fsencode(var)) - 1
+    room = ports.MAX_SOCKET_PATH - len(os.fsencode(var)) - 1
     with pytest.raises(OSError, match="too long"):
         await serve_at(f"{var}/{'x' * (room + 1)}")
     await serve_at(f"{var}/{'x' * room}")
