@@ -11,7 +11,10 @@ class Carrier(Protocol):
     """Carries a lane's batches."""
 
     def wake(self) -> None:
-        """The session has something to send: take it soon."""
+        """The session has something to send: take it soon, with all that comes until then."""
+
+    def flush(self) -> None:
+        """The session has something to send, and nothing more will come: take it now."""
 
     def close(self) -> None:
         """Send what is there, and close."""
@@ -24,6 +27,9 @@ class _NoCarrier:
     """Stands for a carrier before there is one."""
 
     def wake(self) -> None:
+        pass
+
+    def flush(self) -> None:
         pass
 
     def close(self) -> None:

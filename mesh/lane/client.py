@@ -62,6 +62,8 @@ class ClientLane:
         self._window = 0
         self._hello = b""
         self._is_greeted = False
+        self._was_alone = False
+        """Whether the last call had the lane for itself: then the next one waits for no other."""
         self._waiting = Waiting()
         self._in_flight: dict[int, UnaryCall] = {}
         self._composer = Composer()
@@ -96,7 +98,11 @@ class ClientLane:
         call.loop = self._loop
         if call.due < self._alarm.at:
             self._alarm.set(call.due)
-        if self.state is State.OPEN and len(self._in_flight) < self._window:
+        if self.state is not State.OPEN or len(self._in_flight) >= self._window:
+            return
+        if self._was_alone and not self._in_flight:
+            self._carrier.flush()
+        else:
             self._carrier.wake()
 
     def cancelled(self, call: UnaryCall) -> None:
@@ -178,6 +184,7 @@ class ClientLane:
         for frame in endings:
             self._end(in_flight.get(frame[0]), frame)
             del in_flight[frame[0]]  # not before: a frame that is refused leaves its call here
+        self._was_alone = not in_flight and len(replies) + len(endings) == 1
         for item in control:
             self._obey(*item)
         if self._waiting and self.state is State.OPEN:

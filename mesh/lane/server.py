@@ -272,7 +272,10 @@ class ServerLane:
             context = LaneContext(self, number, mapping, pairs, due, trace)
             self._inbox.append((context, self._methods[method], request))
             self._last_id = number
-        self._host.turns.ready(self)
+        if len(self._inbox) == 1 and not self._running:
+            self._host.turns.alone(self)
+        else:
+            self._host.turns.ready(self)
 
     def _obey(self, kind: int, number: int) -> None:
         if kind == Kind.CANCEL:
@@ -323,7 +326,10 @@ class ServerLane:
             code, details, initial, trailing = context.ending()
             rest = b"" if code else reply
             self._outbox.end((context.number, code, details, initial, trailing, rest))
-        self._carrier.wake()
+        if self._running or self._inbox:
+            self._carrier.wake()
+        else:
+            self._carrier.flush()
 
     def _refuse(self, number: int, code: grpc.StatusCode, details: str) -> None:
         self._end(number, code.value[0], details)

@@ -108,7 +108,7 @@ class Running:
         except grpc.aio.AbortError:
             pass
         except Exception as error:  # noqa: BLE001 - handlers are others' code, as in grpc.aio
-            _log.exception("handler_failed", method=method.path)
+            _log.error("handler_failed", method=method.path, exc_info=_loggable(error))
             code = None if context.is_ok else context.code()
             context.fail(code or grpc.StatusCode.UNKNOWN, f"Unexpected {type(error)}: {error}")
         self._end(context, reply)
@@ -142,6 +142,15 @@ class Running:
                 context.is_late = True
                 self._cancel(context)
         return least
+
+
+def _loggable(error: Exception) -> Exception | None:
+    """The error, unless its text cannot be written: that would break the log instead."""
+    try:
+        str(error).encode()
+    except UnicodeEncodeError:
+        return None
+    return error
 
 
 def _reply(method: Method, answer: Any) -> bytes:

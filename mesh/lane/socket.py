@@ -110,6 +110,11 @@ class SocketCarrier(asyncio.Protocol):
             self._is_set = True
             self._loop.call_soon(self._flush, context=self._context)
 
+    def flush(self) -> None:
+        """Send at once what is there."""
+        if not self._is_paused:
+            self._flush()
+
     def close(self) -> None:
         """Send what is there, and close."""
         if not self._is_closing:

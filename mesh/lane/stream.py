@@ -40,6 +40,10 @@ class StreamCarrier:
         """Send soon what is there."""
         self._awake.set()
 
+    def flush(self) -> None:
+        """Send what is there, as soon as the stream takes it."""
+        self._awake.set()
+
     def close(self) -> None:
         """Send what is there, and close."""
         self._awake.set()

@@ -37,6 +37,13 @@ class Turns:
             self._is_set = True
             self._loop.call_soon(self._round, context=self._context)
 
+    def alone(self, queue: Queue) -> None:
+        """One call waits in `queue`, whose lane has no other: it begins at once if nobody waits."""
+        if self._is_set:
+            self.ready(queue)
+        else:
+            self._context.run(queue.start, 1)
+
     def _round(self) -> None:
         self._is_set = False
         share = max(1, PER_ROUND // len(self._waiting))

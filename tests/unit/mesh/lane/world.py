@@ -79,6 +79,9 @@ class Wire:
     def wake(self) -> None:
         self.wakes += 1
 
+    def flush(self) -> None:
+        self.wake()
+
     def close(self) -> None:
         if not self.is_closed:
             while self.session.pending:
