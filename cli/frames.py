@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from google.protobuf.json_format import MessageToDict
@@ -13,6 +14,7 @@ from cli.seq.shown import plain
 from engine.mesh.v1 import lane_pb2 as pb
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.text import Text
 
 _PREFIX: Final = "LANE_FRAME_KIND_"
@@ -30,9 +32,7 @@ def print_frame(frame: pb.LaneFrame) -> None:
     if not terminal():
         print("\t".join((*_cells(frame), "  ".join(_said(frame)))), flush=True)
         return
-    from rich.console import Console
-
-    Console(highlight=False).print(_line(frame), soft_wrap=True)
+    _console().print(_line(frame), soft_wrap=True)
 
 
 def print_json(frame: pb.LaneFrame) -> None:
@@ -47,6 +47,14 @@ def print_json(frame: pb.LaneFrame) -> None:
     if frame.payload:
         data["payload"] = json.loads(frame.payload)
     print(json.dumps(data, ensure_ascii=False, separators=(",", ":")), flush=True)
+
+
+@cache
+def _console() -> Console:
+    """One for all lines: to make it takes longer than to print one."""
+    from rich.console import Console
+
+    return Console(highlight=False)
 
 
 def _kind(frame: pb.LaneFrame) -> str:
