@@ -11,7 +11,13 @@ import grpc
 import hypothesis
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
 from mesh.lane import blocks
 from mesh.lane.blocks import Shared
@@ -25,6 +31,9 @@ MAX_UNSENT = 3 * FRAGMENT
 MAX_BLOCKS = 3
 SIZES = st.sampled_from([0, 1, 200, FRAGMENT - 1, FRAGMENT, FRAGMENT + 1, 5 * FRAGMENT])
 server = importlib.import_module("mesh.lane.server")  # the package has a function of that name
+
+
+STEPS = ["exchange", "client_writes", "server_writes", "server_reads", "client_reads", "turn"]
 
 
 class Lane(RuleBasedStateMachine):
@@ -50,6 +59,14 @@ class Lane(RuleBasedStateMachine):
         self.ids: dict[int, bytes] = {}
         self.is_over = False
 
+    @initialize(holds=st.integers(1, 9), echoes=st.integers(0, 2), moves=st.integers(2, 8))
+    def begin(self, holds: int, echoes: int, moves: int) -> None:
+        """Most of what may go wrong does so while calls are under way."""
+        for path in [HOLD] * holds + [ECHO] * echoes:
+            self._submit(path, 1e9, 0, 0)
+        for _ in range(moves):
+            self.exchange()
+
     # What callers do.
 
     @precondition(lambda self: self._takes_calls())
@@ -58,8 +75,13 @@ class Lane(RuleBasedStateMachine):
         left_s=st.sampled_from([0.0, 1.0, 5.0, 1e9]),
         shared=st.integers(0, 5),
         size=SIZES,
+        times=st.sampled_from([1, 1, 2, 5, 10]),
     )
-    def submit(self, path: str, left_s: float, shared: int, size: int) -> None:
+    def submit(self, path: str, left_s: float, shared: int, size: int, times: int) -> None:
+        for _ in range(times):
+            self._submit(path, left_s, (shared + times) % 6, size)
+
+    def _submit(self, path: str, left_s: float, shared: int, size: int) -> None:
         request = f"{len(self.calls)} {path} ".encode()
         request += b"." * (min(size, MAX_REQUEST) - len(request))
         block = self.shared[shared] if shared < len(self.shared) else None
@@ -87,41 +109,45 @@ class Lane(RuleBasedStateMachine):
     # What handlers do.
 
     @precondition(lambda self: self._held())
-    @rule(data=st.data(), size=SIZES, fill=st.integers(0, 255))
-    def reply(self, data: Any, size: int, fill: int) -> None:
+    @rule(data=st.data(), size=SIZES, fill=st.integers(0, 255), is_well=st.booleans())
+    def answer(self, data: Any, size: int, fill: int, is_well: bool) -> None:
         request = self._one(data, self._held())
-        self.expected[request] = bytes([fill]) * size
-        self.world.within(self.world.desk.tell, request, self.expected[request])
-
-    @precondition(lambda self: self._held())
-    @rule(data=st.data(), size=SIZES)
-    def refuse(self, data: Any, size: int) -> None:
-        request = self._one(data, self._held())
-        self.world.within(self.world.desk.refuse, request, (("t-bin", bytes(min(size, 200))),))
+        if is_well:
+            self.expected[request] = bytes([fill]) * size
+            self.world.within(self.world.desk.tell, request, self.expected[request])
+        else:
+            self.world.within(self.world.desk.refuse, request, (("t-bin", bytes(size % 200)),))
 
     def _held(self) -> list[bytes]:
         return [name for name, told in self.world.desk.held.items() if not told.done()]
 
     # What the wire does.
 
-    @rule()
+    @rule(steps=st.lists(st.sampled_from(STEPS), min_size=1, max_size=8))
+    def move(self, steps: list[str]) -> None:
+        for step in steps:
+            getattr(self, step)()
+
+    def exchange(self) -> None:
+        """Everything moves on by one step."""
+        for step in STEPS[1:]:
+            getattr(self, step)()
+
     def client_writes(self) -> None:
         if self.world.write(self.world.up):
             self._note_calls(self.world.up.sent[-1])
 
-    @rule()
     def server_writes(self) -> None:
         self.world.write(self.world.down)
 
-    @rule(times=st.integers(1, 3))
-    def server_reads(self, times: int) -> None:
-        for _ in range(times):
-            self.world.deliver(self.world.up)
+    def server_reads(self) -> None:
+        self.world.deliver(self.world.up)
 
-    @rule(times=st.integers(1, 3))
-    def client_reads(self, times: int) -> None:
-        for _ in range(times):
-            self._deliver_down()
+    def client_reads(self) -> None:
+        self._deliver_down()
+
+    def turn(self) -> None:
+        self.world.loop.step()
 
     def _deliver_down(self) -> None:
         wire = self.world.down
@@ -157,28 +183,19 @@ class Lane(RuleBasedStateMachine):
 
     # What loops and connections do.
 
-    @rule()
-    def turn(self) -> None:
-        self.world.loop.step()
-
     @rule(seconds=st.sampled_from([0.01, 0.7, 2.0]))
     def time_passes(self, seconds: float) -> None:
         self.world.pass_time(seconds)
 
-    @precondition(lambda self: self.world.server.is_open)
-    @rule()
-    def server_goes_away(self) -> None:
-        self.world.within(self.world.server.go_away, "stopping")
-
     @precondition(lambda self: self.ids)
-    @rule()
-    def client_closes(self) -> None:
-        self.world.within(self.world.client.close)
-
-    @precondition(lambda self: len(self.ids) > 2)
-    @rule()
-    def connection_is_cut(self) -> None:
-        self.world.cut()
+    @rule(how=st.sampled_from(["go away", "go away", "close", "cut", "nothing"]))
+    def end(self, how: str) -> None:
+        if how == "go away":
+            self.world.within(self.world.server.go_away, "stopping")
+        elif how == "close":
+            self.world.within(self.world.client.close)
+        elif how == "cut":
+            self.world.cut()
 
     # What holds at any time.
 
@@ -188,6 +205,7 @@ class Lane(RuleBasedStateMachine):
 
     @invariant()
     def nothing_ends_twice(self) -> None:
+        assert all(len(endings) == 1 for endings in self.endings.values())
         kept = [call.request for call, *_ in self.world.keeper.given_back]
         kept += [call.request for call in self.world.keeper.elsewhere]
         for request in kept:
@@ -284,7 +302,7 @@ class Lane(RuleBasedStateMachine):
 
 
 TestLane = Lane.TestCase
-TestLane.settings = hypothesis.settings(max_examples=60, stateful_step_count=40)
+TestLane.settings = hypothesis.settings(max_examples=150, stateful_step_count=40)
 
 
 @pytest.mark.slow
