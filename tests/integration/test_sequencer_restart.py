@@ -36,7 +36,8 @@ from sequencer.app import BLUEPRINT
 
 async def serve():
     settings = Settings(var=Path(sys.argv[1]), drain_s=1.0)
-    async with App(BLUEPRINT, settings, DirectoryRegistry(settings.run_dir), keys=[]):
+    registry = DirectoryRegistry(settings.run_dir)
+    async with App(BLUEPRINT, settings, registry, replica=int(sys.argv[2]), keys=[]):
         print("serving", flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
@@ -161,9 +162,9 @@ def finished(process: Process) -> list[str]:
 
 
 @contextmanager
-def serving(start: Start, var: Path) -> Iterator[Process]:
+def serving(start: Start, var: Path, *, replica: int = 1) -> Iterator[Process]:
     """A sequencer in a process of its own; it is told to stop by the end of its input."""
-    server = start(SERVER, var)
+    server = start(SERVER, var, replica)
     assert heard(server) == "serving\n"
     yield server
     if server.poll() is None:
@@ -240,7 +241,7 @@ def test_servers_share_one_database(start: Start, trusted: Path) -> None:
     """Two server processes on one database grant neighbouring ranges and no number twice."""
     settings = Settings(var=trusted)
     proof = ((CALLER, ServiceKey.load(settings.key_dir, "shop").token()),)
-    with serving(start, trusted), serving(start, trusted):
+    with serving(start, trusted), serving(start, trusted, replica=2):
         addresses = [entry.address for entry in instances(trusted)]
         sources = [GrpcRangeSource(address, lambda: proof) for address in addresses]
         sources[0].ensure(NAME, timeout_s=10)
@@ -267,7 +268,7 @@ def test_strict_ids_rise_on_while_a_server_is_gone(
     """The other server takes over within the three seconds that the caller waits."""
     with (
         serving(start, trusted) as first,
-        serving(start, trusted) as second,
+        serving(start, trusted, replica=2) as second,
         client(trusted, timeout_s=3.0) as sequencer,
     ):
         strict = sequencer.strict("shop.contract")
