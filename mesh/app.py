@@ -151,6 +151,9 @@ class App:
             lanes=Lanes(ports=self._lane_ports(), check=parts.verifier.has_signed),
         )
         await self._stack.enter_async_context(self._server)
+        host, meters = self._server.host, self._telemetry.meters
+        meters.gauge("mesh.lanes_open", lambda: len(host.lanes))
+        meters.gauge("mesh.lane_calls", lambda: host.calls_under_way)
         self.entry = self._entry(service.http() if service.http else "")
         await self._server.serving()
         await self._registry.register(self.entry)

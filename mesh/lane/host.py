@@ -174,6 +174,11 @@ class LaneServer(grpc.aio.Server):
         opened = (lane for lane in self._lanes if lane.is_open)
         return sorted(opened, key=lambda lane: lane.number)
 
+    @property
+    def calls_under_way(self) -> int:
+        """Calls over lanes that have begun and not ended."""
+        return self._in_flight
+
     def show(self, tap: Tap | None) -> None:
         """Show all batches to `tap` from now on; None: to nobody."""
         self._tap = tap
