@@ -254,7 +254,7 @@ class Lane(RuleBasedStateMachine):
                 patch.stop()
 
     def _come_to_rest(self) -> None:
-        for _ in range(200):
+        for _ in range(20_000):
             for request in self._held():
                 self.expected[request] = b"at last"
                 self.world.within(self.world.desk.tell, request, b"at last")
