@@ -56,6 +56,9 @@ class Session(Protocol):
     def take(self) -> bytes:
         """The next batch to send."""
 
+    def heard(self) -> None:
+        """Something has come, if only a part of a batch: the peer is there."""
+
     def feed(self, data: Buffer) -> None:
         """A batch has come."""
 

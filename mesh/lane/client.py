@@ -161,13 +161,17 @@ class ClientLane:
             return first
         return self._composer.batch(self._waiting, self._in_flight, self._window)
 
+    def heard(self) -> None:
+        """The server is there."""
+        self._vigil.heard()
+
     def feed(self, data: Buffer) -> None:
         """Take in a batch of the server.
 
         Raises:
             LaneError: the server broke a rule; the lane must be closed.
         """
-        self._vigil.heard()
+        self.heard()
         if self.state is State.OPENING:
             self._greet(data)
             return
@@ -294,6 +298,8 @@ class ClientLane:
         elif kind == Kind.GO_AWAY:
             self._drain(number, text)
         elif kind == Kind.PING:
+            if len(self._composer.control) >= MAX_WINDOW:
+                raise LaneError("the server pings, and takes no answers")
             self._composer.control.append((Kind.PONG, number, ""))
             self._carrier.wake()
         elif kind != Kind.PONG and kind < OPTIONAL:

@@ -251,7 +251,7 @@ class LaneServer(grpc.aio.Server):
         while True:
             await asyncio.sleep(LOOK_S)
             since = time.monotonic() - SILENT_S
-            for lane in [lane for lane in self._lanes if lane.heard < since]:
+            for lane in [lane for lane in self._lanes if lane.heard_at < since]:
                 lane.abort()
 
 

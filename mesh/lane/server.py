@@ -98,7 +98,7 @@ class ServerLane:
         self.caller = peer
         """Whose turn its calls take: the proven service, or else where the client is."""
         self.program = ""
-        self.heard = time.monotonic()
+        self.heard_at = time.monotonic()
         """When the client was heard of last."""
         self.is_open = self.is_draining = self.is_closed = False
         self.number, self.way = 0, ""
@@ -149,13 +149,17 @@ class ServerLane:
             self.tap.told(self, batch)
         return encode(batch)
 
+    def heard(self) -> None:
+        """The client is there."""
+        self.heard_at = time.monotonic()
+
     def feed(self, data: Buffer) -> None:
         """Take in a batch of the client.
 
         Raises:
             LaneError: the client broke a rule; the lane must be closed.
         """
-        self.heard = time.monotonic()
+        self.heard()
         if not self.is_open:
             self._open(data)
             return

@@ -69,6 +69,7 @@ class SocketCarrier(asyncio.Protocol):
         session, view, at, end = self._session, memoryview(data), 0, len(data)
         assert session is not None
         try:
+            session.heard()
             while end - at >= LENGTH and not self._is_closing:
                 stop = at + LENGTH + int.from_bytes(view[at : at + LENGTH], "little")
                 if stop - at - LENGTH > session.max_batch:

@@ -31,6 +31,7 @@ class Session:
     def __init__(self) -> None:
         self.batches: deque[bytes] = deque()
         self.fed: list[bytes] = []
+        self.signs = 0
         self.problems: list[str] = []
         self.ends: list[str] = []
         self.marks: set[str] = set()
@@ -45,6 +46,9 @@ class Session:
     def take(self) -> bytes:
         self.marks.add(mark.get())
         return self.batches.popleft()
+
+    def heard(self) -> None:
+        self.signs += 1
 
     def feed(self, data: Buffer) -> None:
         if self.refuses and bytes(data) == self.refuses:
@@ -102,6 +106,16 @@ def framed(*batches: bytes) -> bytes:
 
 
 # Sockets.
+
+
+def test_a_part_of_a_batch_is_a_sign_of_life(world: World) -> None:
+    """A large reply over a slow connection is no silence."""
+    session = Session()
+    carrier = connected(world, session, Transport())
+    for byte in framed(b"abc")[:-1]:
+        world.within(carrier.data_received, bytes([byte]))
+    assert not session.fed
+    assert session.signs == len(framed(b"abc")) - 1
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 1_000])

@@ -227,6 +227,14 @@ def test_control_that_is_not_the_servers_closes_the_lane(world: World, kind: int
     assert life(world) is State.CLOSED
 
 
+def test_a_server_that_pings_without_end_closes_the_lane(world: World) -> None:
+    """Answers that nobody reads are not kept without bound."""
+    say(world, control=[(Kind.PING, number, "") for number in range(MAX_WINDOW)])
+    assert life(world) is State.OPEN
+    say(world, control=[(Kind.PING, number, "") for number in range(MAX_WINDOW + 1)])
+    assert life(world) is State.CLOSED
+
+
 def test_control_that_is_optional_is_passed_over(world: World) -> None:
     """A later version may say more."""
     say(world, control=[(128, 1, ""), (1 << 30, 1, "")])
