@@ -137,12 +137,12 @@ class Traffic:
         asked = Asked(number=next(self._numbers), hold_s=1.0)
         call = self._channel.unary_unary(ONCE)(asked.to_bytes(), timeout=TIMEOUT_S)
         await asyncio.sleep(self._random.uniform(0, 0.05))
-        call.cancel()
+        is_given_up = call.cancel()
         try:
             await call
         except asyncio.CancelledError:
             return ""
-        return "answered though it was given up"
+        return "answered though it was given up" if is_given_up else ""
 
     async def _stream(self) -> str:
         asked = Asked(number=next(self._numbers), size=100_000)

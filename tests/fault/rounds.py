@@ -229,7 +229,7 @@ def _told(name: str, seed: int, play_one: Callable[[str, int], str]) -> None:
 
 
 def _sockets(_folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if name.endswith(".sock")]
+    return [name for name in names if name.endswith((".sock", ".lane"))]
 
 
 if __name__ == "__main__":
