@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -41,7 +42,7 @@ class _BlockingChannel(FakeChannel):
         return _Many(self, path, _calls.StreamStream)
 
 
-class _Blocking(Method):
+class _Blocking(Method, ABC):
     def __call__(
         self,
         request: Any,
@@ -55,8 +56,9 @@ class _Blocking(Method):
         _refuse_within_a_loop()
         return self._answers(self.prepared(request, timeout, metadata))
 
+    @abstractmethod
     def _answers(self, begin: Callable[[], Any]) -> Any:
-        raise NotImplementedError
+        """What a method answers: the one answer, or an iterator of them."""
 
 
 class _One(_Blocking):

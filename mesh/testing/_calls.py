@@ -8,6 +8,7 @@ callable, a message of the wrong type - are mistakes of the test and raised as t
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from contextlib import aclosing
 from typing import Any, Final, Self
@@ -26,7 +27,7 @@ AHEAD: Final = 16
 """Answers of a stream that are made before somebody reads them."""
 
 
-class _Call:
+class _Call(ABC):
     """What all kinds of calls have."""
 
     def __init__(self, answers: AsyncGenerator[Message], timeout: float | None) -> None:
@@ -50,8 +51,9 @@ class _Call:
             if self._error is None:
                 raise
 
+    @abstractmethod
     async def _take(self, answer: Message) -> None:
-        raise NotImplementedError
+        """Keep an answer for who waits for it; a stream waits while many are unread."""
 
     async def _ended(self) -> grpc.aio.AioRpcError | None:
         """Wait for the end, and answer the error that it ended with."""
@@ -83,7 +85,7 @@ class _Call:
         error = await self._ended()
         return "" if error is None else error.details() or ""
 
-    async def wait_for_connection(self) -> None:
+    async def wait_for_connection(self) -> None:  # noqa: B027 - there is none to wait for
         """Return at once: there is nothing to connect to."""
 
     def cancel(self) -> bool:
