@@ -1,6 +1,14 @@
 """Who serves what, and where."""
 
-from mesh.registry._base import Entry, Registry, State
+from mesh.registry._base import Entry, HeaderRule, Registry, Route, Split, State
 from mesh.registry._directory import DirectoryRegistry
 
-__all__ = ["DirectoryRegistry", "Entry", "Registry", "State"]
+__all__ = [
+    "DirectoryRegistry",
+    "Entry",
+    "HeaderRule",
+    "Registry",
+    "Route",
+    "Split",
+    "State",
+]

@@ -25,7 +25,9 @@ class Entry:
     `address` is "host:port" (ordinary gRPC, any client); `socket` is the path of
     the Unix socket for peers on `host_id`, or empty. `lanes` are where it takes lanes
     ("unix:/path" on its host, "tls:host:port"), best first. `http` is the
-    address of what it serves over HTTP, or empty.
+    address of what it serves over HTTP, or empty. `digest` tells its contracts apart from
+    others. `priority` 0 is called first; a later one when nothing before it can be called.
+    `load` is how full it was when it last said so, 0 to 1.
     """
 
     service: str
@@ -38,6 +40,9 @@ class Entry:
     state: State = State.SERVING
     http: str = ""
     lanes: tuple[str, ...] = ()
+    digest: str = ""
+    priority: int = 0
+    load: float = 0.0
 
     def endpoint(self, host_id: str) -> Endpoint:
         """How a process on a host reaches it: by its sockets when it is on the same one."""
@@ -45,6 +50,36 @@ class Entry:
             return Endpoint(f"unix:{self.socket}" if self.socket else self.address, self.lanes)
         remote = (lane for lane in self.lanes if not lane.startswith("unix:"))
         return Endpoint(self.address, tuple(remote))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """A share of a service's calls, for instances of one version."""
+
+    version: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderRule:
+    """Calls that carry the header with the value go to instances of one version."""
+
+    header: str
+    value: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Which instances of a service get which of its calls.
+
+    The first rule that holds decides; else the splits do, by weight. Without either, and
+    where the version that was chosen has no instance that takes calls, all of them do.
+    """
+
+    service: str
+    rules: tuple[HeaderRule, ...] = ()
+    splits: tuple[Split, ...] = ()
 
 
 class Registry(Protocol):
@@ -61,3 +96,9 @@ class Registry(Protocol):
 
     def services(self) -> Mapping[str, Sequence[Entry]]:
         """All instances by service, whatever their state."""
+
+    def route(self, service: str) -> Route:
+        """How the calls of a service are spread over its versions."""
+
+    async def set_route(self, route: Route) -> None:
+        """Replace the route of its service; one without rules and splits removes it."""

@@ -14,14 +14,17 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from mesh.registry._base import Entry, State
+from mesh.registry._base import Entry, HeaderRule, Route, Split, State
 
 REFRESH_S = 0.1
+
+ROUTE = ".route"
+"""What the name of a route's file ends with."""
 
 SETTLED_NS = 1_000_000_000
 """Two changes of a folder may bear the same time; after so long there is no second one."""
@@ -35,15 +38,23 @@ class _Seen:
     at: float
     table: Mapping[str, tuple[Entry, ...]]
     serving: Mapping[str, tuple[Entry, ...]]
+    routes: Mapping[str, Route]
 
     @classmethod
-    def of(cls, table: Mapping[str, tuple[Entry, ...]], *, writes: int, at: float) -> Self:
+    def of(
+        cls,
+        table: Mapping[str, tuple[Entry, ...]],
+        routes: Mapping[str, Route],
+        *,
+        writes: int,
+        at: float,
+    ) -> Self:
         """The table, and of it the instances that take calls: that is asked at every call."""
         serving = {
             service: tuple(entry for entry in entries if entry.state is State.SERVING)
             for service, entries in table.items()
         }
-        return cls(writes=writes, at=at, table=table, serving=serving)
+        return cls(writes=writes, at=at, table=table, serving=serving, routes=routes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +72,7 @@ class _Listing:
 
     changed_ns: int
     files: tuple[_File, ...]
+    routes: Mapping[str, Route]
 
 
 class DirectoryRegistry:
@@ -69,16 +81,11 @@ class DirectoryRegistry:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._writes = 0
-        self._seen = _Seen.of({}, writes=-1, at=0.0)
-        self._listing = _Listing(changed_ns=0, files=())
+        self._seen = _Seen.of({}, {}, writes=-1, at=0.0)
+        self._listing = _Listing(changed_ns=0, files=(), routes={})
 
     async def register(self, entry: Entry) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._path(entry)
-        fresh = path.with_suffix(f".{os.getpid()}.new")
-        fresh.write_text(json.dumps({**asdict(entry), "began": _began(entry.pid)}))
-        fresh.rename(path)
-        self._writes += 1
+        self._write(self._path(entry), {**asdict(entry), "began": _began(entry.pid)})
 
     async def withdraw(self, entry: Entry) -> None:
         self._path(entry).unlink(missing_ok=True)
@@ -90,6 +97,24 @@ class DirectoryRegistry:
     def services(self) -> Mapping[str, Sequence[Entry]]:
         return dict(self._look().table)
 
+    def route(self, service: str) -> Route:
+        return self._look().routes.get(service) or Route(service=service)
+
+    async def set_route(self, route: Route) -> None:
+        path = self._folder / f"{route.service}{ROUTE}"
+        if route.rules or route.splits:
+            self._write(path, asdict(route))
+        else:
+            path.unlink(missing_ok=True)
+            self._writes += 1
+
+    def _write(self, path: Path, fields: Mapping[str, Any]) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = path.with_suffix(f".{os.getpid()}.new")
+        fresh.write_text(json.dumps(fields))
+        fresh.rename(path)
+        self._writes += 1
+
     def _path(self, entry: Entry) -> Path:
         return self._folder / f"{entry.service}-{entry.instance}.json"
 
@@ -98,31 +123,39 @@ class DirectoryRegistry:
         if seen.writes != self._writes or now - seen.at > REFRESH_S:
             # Several threads may read side by side; what one read before a write is not kept.
             writes = self._writes
-            seen = self._seen = _Seen.of(self._read(), writes=writes, at=now)
+            listing = self._list()
+            table = _living(listing.files)
+            seen = self._seen = _Seen.of(table, listing.routes, writes=writes, at=now)
         return seen
 
-    def _read(self) -> dict[str, tuple[Entry, ...]]:
-        table: dict[str, list[Entry]] = {}
-        for file in self._files():
-            if file.began and file.began == _began(file.entry.pid):
-                table.setdefault(file.entry.service, []).append(file.entry)
-            else:
-                file.path.unlink(missing_ok=True)
-        return {service: tuple(entries) for service, entries in table.items()}
-
-    def _files(self) -> tuple[_File, ...]:
+    def _list(self) -> _Listing:
         """The files, read anew when the folder has changed, or may have without showing it."""
         try:
             changed_ns = self._folder.stat().st_mtime_ns
         except FileNotFoundError:
-            return ()
+            return _Listing(changed_ns=0, files=(), routes={})
         if self._listing.changed_ns == changed_ns:
-            return self._listing.files
+            return self._listing
         is_settled = time.time_ns() - changed_ns > SETTLED_NS
         found = map(_file, sorted(self._folder.glob("*.json")))
-        files = tuple(file for file in found if file is not None)
-        self._listing = _Listing(changed_ns=changed_ns if is_settled else 0, files=files)
-        return files
+        routes = map(_route, self._folder.glob(f"*{ROUTE}"))
+        self._listing = _Listing(
+            changed_ns=changed_ns if is_settled else 0,
+            files=tuple(file for file in found if file is not None),
+            routes={route.service: route for route in routes if route is not None},
+        )
+        return self._listing
+
+
+def _living(files: Iterable[_File]) -> dict[str, tuple[Entry, ...]]:
+    """The table of those whose processes live; the files of others are removed."""
+    table: dict[str, list[Entry]] = {}
+    for file in files:
+        if file.began and file.began == _began(file.entry.pid):
+            table.setdefault(file.entry.service, []).append(file.entry)
+        else:
+            file.path.unlink(missing_ok=True)
+    return {service: tuple(entries) for service, entries in table.items()}
 
 
 def _file(path: Path) -> _File | None:
@@ -135,6 +168,19 @@ def _file(path: Path) -> _File | None:
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None
     return _File(path=path, entry=entry, began=began)
+
+
+def _route(path: Path) -> Route | None:
+    """The route that stands in a file; None when it was removed meanwhile, or is not one."""
+    try:
+        fields = json.loads(path.read_text())
+        return Route(
+            service=fields["service"],
+            rules=tuple(HeaderRule(**rule) for rule in fields["rules"]),
+            splits=tuple(Split(**split) for split in fields["splits"]),
+        )
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _began(pid: int) -> int:

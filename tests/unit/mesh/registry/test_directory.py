@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mesh.registry import DirectoryRegistry, Entry, _directory
+from mesh.registry import DirectoryRegistry, Entry, HeaderRule, Route, Split, _directory
 
 HOUR_NS = 3_600_000_000_000
 
@@ -85,3 +85,26 @@ async def test_a_change_in_the_same_instant_as_the_one_before_is_seen(folder: Pa
     await other.register(entry("b"))
     changed(folder, now_ns)
     assert registry.lookup("customer") == (entry("a"), entry("b"))
+
+
+async def test_routes_are_shared_and_removed_by_an_empty_one(folder: Path) -> None:
+    """A route is one value for all processes, and no part of the table of instances."""
+    other, registry = DirectoryRegistry(folder), DirectoryRegistry(folder)
+    canary = Route(
+        service="customer",
+        rules=(HeaderRule(header="x-canary", value="1", version="2"),),
+        splits=(Split(version="2", weight=5), Split(version="1", weight=95)),
+    )
+    await other.set_route(canary)
+    assert registry.route("customer") == canary
+    assert registry.route("action") == Route(service="action")
+    assert not registry.services()
+    await other.set_route(Route(service="customer"))
+    assert registry.route("customer") == Route(service="customer")
+
+
+def test_a_file_that_is_no_route_is_passed_over(folder: Path) -> None:
+    """Somebody may have written there by hand."""
+    folder.mkdir()
+    (folder / "customer.route").write_text('{"service": "customer", "rules": 3}')
+    assert DirectoryRegistry(folder).route("customer") == Route(service="customer")
