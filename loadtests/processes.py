@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -77,6 +78,23 @@ class OwnProcess(ABC):
         if self._process is not None:
             self._process.wait(STOP_S)
             self._process = None
+
+
+def asked_to_stop() -> threading.Event:
+    """An event that SIGTERM sets; to be asked for before the process has other threads.
+
+    A thread waits for the signal. A handler would run in the main thread between any two
+    steps, also while that holds the lock of this very event, and would wait for itself.
+    """
+    asked = threading.Event()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def wait() -> None:
+        signal.sigwait({signal.SIGTERM})
+        asked.set()
+
+    threading.Thread(target=wait, name="SIGTERM", daemon=True).start()
+    return asked
 
 
 class Worker(OwnProcess):

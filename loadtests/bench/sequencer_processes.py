@@ -12,7 +12,6 @@ import signal
 import struct
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -26,7 +25,7 @@ import uvloop
 from engine.sequencer.v1 import sequencer_pb2 as pb
 from engine.sequencer.v1.sequencer_pb2_grpc import SequencerServiceStub
 from loadtests.bench._figure import Direction
-from loadtests.processes import Worker, serving
+from loadtests.processes import Worker, asked_to_stop, serving
 from loadtests.proxy import Proxy
 from loadtests.servers import MariaDb
 from mesh import App, DirectoryRegistry, Settings
@@ -222,8 +221,7 @@ async def _serve() -> None:
 def _take(name: str, rate: int) -> None:
     """Take ids until SIGTERM, and count them where others see it, also after a kill."""
     settings = load()
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop = asked_to_stop()
     with (
         _counts(settings.var / f"{name}.counts") as counts,
         Sequencer(

@@ -11,7 +11,6 @@ import os
 import random
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import Final
 
 import uvloop
 
+from loadtests.processes import asked_to_stop
 from mesh import App, DirectoryRegistry, Settings
 from mesh.settings import load
 from mesh.storage import StorageError
@@ -86,8 +86,7 @@ def _forget_all() -> None:
 def take(kind: str, name: str) -> None:
     """Take ids until SIGTERM, with short rests."""
     settings = load()
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop = asked_to_stop()
     chance = random.Random(f"{name}{os.getpid()}")
     with client(settings) as sequencer, Takings(settings.var / f"{name}.ids") as takings:
         one = way(sequencer, kind)
