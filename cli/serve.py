@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import uvloop
@@ -14,7 +14,7 @@ import uvloop
 import observability
 from mesh import log
 from mesh.app import App
-from mesh.registry import DirectoryRegistry, Entry
+from mesh.registry import DirectoryRegistry, Entry, Registry
 from mesh.service import Blueprint
 from mesh.settings import Settings
 from mesh.tokens import ServiceKey
@@ -33,6 +33,12 @@ class Place:
     replica: int = 1
 
 
+@asynccontextmanager
+async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
+    """The registry that the settings name, for processes and commands of this host."""
+    yield DirectoryRegistry(settings.run_dir)
+
+
 def run(
     blueprint: Blueprint, settings: Settings, place: Place, ready: Callable[[Entry], None]
 ) -> None:
@@ -49,9 +55,9 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    registry = DirectoryRegistry(settings.run_dir)
     key = ServiceKey.load(settings.key_dir, blueprint.name)
     async with AsyncExitStack() as stack:
+        registry = await stack.enter_async_context(open_registry(settings))
         telemetry = await stack.enter_async_context(
             observability.install(settings, blueprint.name, registry, key)
         )
