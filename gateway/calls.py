@@ -34,6 +34,7 @@ def target(binding: Binding, types: JsonTypes, channel: grpc.aio.Channel) -> Tar
         answer=call(binding, types, channel),
         permission=policy.permission,
         anonymous=policy.anonymous,
+        reads=binding.method.read_only,
         cost=policy.cost or 1,
     )
 

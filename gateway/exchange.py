@@ -20,6 +20,7 @@ class Target:
         answer: makes the response; raises MeshError or grpc.RpcError.
         permission: what a caller needs; not looked at when `anonymous`.
         anonymous: whether nobody needs to be signed on.
+        reads: whether it changes nothing.
         cost: tokens that one request takes from the caller's rate limit; 0 for none.
     """
 
@@ -27,6 +28,7 @@ class Target:
     answer: Callable[[Exchange], Awaitable[Response]]
     permission: str = ""
     anonymous: bool = False
+    reads: bool = False
     cost: int = 1
 
 

@@ -52,7 +52,7 @@ def chain(
         # Before the permission: trying doors must cost something too.
         Limit(settings, limiter),
         # Last: a target that may not be called is never reached.
-        permit,
+        Permit(verifier),
     )
     last: Next = _answer
     return reduce(_wrap, reversed(filters), last)
@@ -175,10 +175,22 @@ class Limit:
         return await call_next(exchange)
 
 
-async def permit(exchange: Exchange, call_next: Next) -> Response:
-    """Refuses callers without the permission; the service checks it once more."""
-    target = exchange.target
-    if not target.anonymous:
+class Permit:
+    """Refuses callers without the permission; the service checks it once more.
+
+    While no news of ended rights comes in, it lets nobody change anything.
+    """
+
+    def __init__(self, verifier: TokenVerifier) -> None:
+        self._pulse = verifier.pulse
+
+    async def __call__(self, exchange: Exchange, call_next: Next) -> Response:
+        if not exchange.target.anonymous:
+            self._check(exchange)
+        return await call_next(exchange)
+
+    def _check(self, exchange: Exchange) -> None:
+        target = exchange.target
         if exchange.unproven is not None:
             raise exchange.unproven
         if exchange.principal is None or target.permission not in exchange.principal.permissions:
@@ -187,7 +199,8 @@ async def permit(exchange: Exchange, call_next: Next) -> Response:
                 f"The permission '{target.permission}' is missing",
                 metadata={"permission": target.permission},
             )
-    return await call_next(exchange)
+        if not target.reads and self._pulse.is_silent:
+            raise MeshError(MeshReason.RIGHTS_UNCERTAIN)
 
 
 def _bearer(header: str) -> str:

@@ -136,7 +136,8 @@ class App:
         if self._keys is not None:
             parts.verifier.set_keys(self._keys)
         elif self._blueprint.name != IDENTITY:
-            feed = TrustFeed(parts.channel(IDENTITY), parts.verifier)
+            limit_s = self._settings.trust_silence_s
+            feed = TrustFeed(parts.channel(IDENTITY), parts.verifier, limit_s=limit_s)
             await self._stack.enter_async_context(feed)
         _make_way(self._socket())
         _make_way(self._lane())

@@ -95,6 +95,12 @@ class MeshReason(Reason):
         "会话已结束",
         "Sign on again.",
     )
+    RIGHTS_CHANGED = ReasonText(
+        grpc.StatusCode.UNAUTHENTICATED,
+        "The rights have changed since the token was given out",
+        "令牌签发后权限已变更",
+        "Get a new token with the refresh token, or sign on again.",
+    )
     CALLER_REFUSED = ReasonText(
         grpc.StatusCode.UNAUTHENTICATED,
         "The calling service cannot prove itself",
@@ -106,6 +112,12 @@ class MeshReason(Reason):
         "The keys that tokens are signed with are not known yet",
         "尚未取得令牌签名公钥",
         "Try again in a second; if it stays, look at the identity service.",
+    )
+    RIGHTS_UNCERTAIN = ReasonText(
+        grpc.StatusCode.UNAVAILABLE,
+        "Whether the right has ended cannot be told at the moment; only reads are served",
+        "暂时无法确认权限是否已被收回，仅提供查询",
+        "Try again in a second; if it stays, look at the identity service and the way to it.",
     )
     PERMISSION_DENIED = ReasonText(
         grpc.StatusCode.PERMISSION_DENIED,

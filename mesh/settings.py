@@ -80,6 +80,12 @@ class Settings:
     )
     token_ttl_s: int = _setting(300, "life of an access token, seconds", low=10, high=3600)
     session_ttl_s: int = _setting(8 * 3600, "life of a session, seconds", low=60, high=30 * 86400)
+    trust_silence_s: float = _setting(
+        5.0,
+        "seconds without news of ended rights after which users' writes are refused",
+        low=2,
+        high=60,
+    )
     bus_lease_s: float = _setting(
         3.0, "seconds until another member of a group is served when one is silent", low=1, high=60
     )

@@ -5,17 +5,24 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import suppress
+from typing import Final, Self
 
 import grpc
 
 from engine.mesh.v1 import trust_pb2, trust_pb2_grpc
 from mesh.background import Background
 from mesh.log import get_logger
-from mesh.tokens import TokenVerifier
+from mesh.tokens import SILENCE_S, TokenVerifier
+
+NEWS_S: Final = 1.0
+"""The longest that a centre which is well leaves a watcher without a message."""
+SILENT_S: Final = 2 * NEWS_S
+"""A watch without a message for so long is given up, and begun anew."""
 
 _FIELDS = ("kty", "crv", "x", "kid", "alg", "use")
-_FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 2.0
+_FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 1.0
 _MIN_REFETCH_S = 1.0
+_WATCH_S = 86_400
 
 _log = get_logger(__name__)
 
@@ -24,15 +31,30 @@ class TrustFeed(Background):
     """Fetches keys and watches revocations for as long as it is entered.
 
     Entering does not wait for the identity centre: until the first answer users'
-    tokens are refused with KEYS_UNAVAILABLE. It reconnects by itself.
+    tokens are refused with KEYS_UNAVAILABLE. It reconnects by itself; while it hears
+    nothing, the verifier's pulse is silent after `limit_s`.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, verifier: TokenVerifier) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        verifier: TokenVerifier,
+        *,
+        limit_s: float = SILENCE_S,
+        silent_s: float = SILENT_S,
+    ) -> None:
         self._stub = trust_pb2_grpc.TrustServiceStub(channel)
         self._verifier = verifier
+        self._limit_s = limit_s
+        self._silent_s = silent_s
+        self._backoff_s = _FIRST_BACKOFF_S
         self._unknown = asyncio.Event()
         self._stands = asyncio.Event()
         verifier.on_unknown_key = self._unknown.set
+
+    async def __aenter__(self) -> Self:
+        self._verifier.pulse.expect(self._limit_s)
+        return await super().__aenter__()
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -40,22 +62,43 @@ class TrustFeed(Background):
             group.create_task(self._refetch(), name="keys")
 
     async def _watch(self) -> None:
-        backoff = _FIRST_BACKOFF_S
         while True:
             try:
-                async for update in self._stub.WatchRevocations(
-                    trust_pb2.WatchRevocationsRequest(), timeout=86_400
-                ):
-                    self._apply(update)
-                    if not self._stands.is_set():  # keys after the ended sessions, not before
-                        await self._fetch_keys()
-                        self._stands.set()
-                    backoff = _FIRST_BACKOFF_S
+                await self._listen()
             except grpc.aio.AioRpcError as error:
                 _log.debug("trust_feed_interrupted", code=error.code().name)
+            except TimeoutError:
+                _log.warning("trust_feed_silent", seconds=self._silent_s)
             self._stands.clear()
-            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-            backoff = min(backoff * 2, _LAST_BACKOFF_S)
+            await asyncio.sleep(self._backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+            self._backoff_s = min(self._backoff_s * 2, _LAST_BACKOFF_S)
+
+    async def _listen(self) -> None:
+        """Take what one watch tells, until it ends or tells nothing for too long."""
+        watch = self._stub.WatchRevocations(trust_pb2.WatchRevocationsRequest(), timeout=_WATCH_S)
+        updates = aiter(watch)
+        try:
+            while True:
+                async with asyncio.timeout(self._silent_s):
+                    update = await anext(updates, None)
+                if update is None:
+                    return
+                await self._take(update)
+        finally:
+            watch.cancel()
+
+    async def _take(self, update: trust_pb2.WatchRevocationsResponse) -> None:
+        for revocation in update.revocations:
+            expires = revocation.expire_time.ToNanoseconds() / 1e9
+            self._verifier.end_session(revocation.session_id, expires)
+        if update.more:
+            return
+        self._verifier.begin_epoch(update.epoch)
+        self._verifier.pulse.beat()
+        self._backoff_s = _FIRST_BACKOFF_S
+        if not self._stands.is_set():  # keys after the ended sessions, not before
+            await self._fetch_keys()
+            self._stands.set()
 
     async def _refetch(self) -> None:
         """Fetch the keys again when a token names one we do not know, once a second at most."""
@@ -66,11 +109,6 @@ class TrustFeed(Background):
                 await self._fetch_keys()
             await asyncio.sleep(_MIN_REFETCH_S)
             self._unknown.clear()
-
-    def _apply(self, update: trust_pb2.WatchRevocationsResponse) -> None:
-        for revocation in update.revocations:
-            expires = revocation.expire_time.ToNanoseconds() / 1e9
-            self._verifier.end_session(revocation.session_id, expires)
 
     async def _fetch_keys(self) -> None:
         answer = await self._stub.GetKeySet(trust_pb2.GetKeySetRequest(), timeout=2)

@@ -95,7 +95,9 @@ def assemble(parts: Parts, hasher: argon2.PasswordHasher | None = None) -> Centr
         passwords=passwords,
         keyring=keyring,
         feed=feed,
-        follower=Follower(records, feed, keyring, parts.verifier, clock),
+        follower=Follower(
+            records, feed, keyring, parts.verifier, clock, limit_s=settings.trust_silence_s
+        ),
     )
 
 

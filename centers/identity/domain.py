@@ -165,6 +165,18 @@ class Ended:
     place: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epochs:
+    """The epoch in which this process's catalogue of roles came into force, and the present one.
+
+    They differ while an older process of the centre still runs beside newer ones: its tokens
+    are refused.
+    """
+
+    own: int
+    present: int
+
+
 def check_password(password: str, username: str, field: str) -> None:
     """Refuse a new password that anybody would try first; the contract bounds its length.
 

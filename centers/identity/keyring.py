@@ -37,13 +37,15 @@ class _Retired:
 class Keyring:
     """One key that signs, and the public halves of those it replaced.
 
-    A key is named by its RFC 7638 thumbprint. Processes that share the file follow one
+    A key is named by its RFC 7638 thumbprint. `epoch` is what tokens are signed to be of: once
+    a later one is told, they are refused. Processes that share the file follow one
     another: who replaces it does so alone, and the others read it again.
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._clock = clock
+        self.epoch = 0
         self._read()
 
     @classmethod
@@ -67,8 +69,14 @@ class Keyring:
     def sign(self, principal: Principal, *, issued: datetime, ttl_s: float) -> str:
         """An access token for `principal` that lives for `ttl_s` seconds."""
         self._refresh()
-        key_id = self._key.thumbprint()
-        return sign_user(principal, self._key, key_id, issued=issued.timestamp(), ttl_s=ttl_s)
+        return sign_user(
+            principal,
+            self._key,
+            self._key.thumbprint(),
+            issued=issued.timestamp(),
+            ttl_s=ttl_s,
+            epoch=self.epoch,
+        )
 
     def public_keys(self) -> Sequence[dict[str, str]]:
         """The public keys as JWKs: the one that signs, then retired ones of valid tokens."""

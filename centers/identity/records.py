@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from centers.identity.domain import (
     Ended,
+    Epochs,
     Presented,
     ServiceAccount,
     Session,
@@ -103,6 +104,12 @@ class Records(AccountReads, Protocol):
 
     async def ended_since(self, place: int) -> Ended:
         """Those that ended behind a place, through whichever process of the centre."""
+
+    async def enact(self, catalogue: str) -> None:
+        """Let a catalogue of roles be in force; a new epoch begins unless it is already."""
+
+    async def epochs(self, catalogue: str) -> Epochs:
+        """When this catalogue came into force, and the present epoch."""
 
     def transaction(self) -> AbstractAsyncContextManager[Changes]:
         """Changes that are durable, and told to whom it concerns, when the block is left."""

@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from centers.identity.domain import Revocation
 from centers.identity.errors import IdentityReason
 from mesh.clock import Clock
 from mesh.errors import MeshError
 
-MAX_WAITING = 10_000
-BLOCK = 1_000
+MAX_WAITING: Final = 10_000
+BLOCK: Final = 1_000
+HEARTBEAT_S: Final = 0.7
+"""How long watchers are left without a message while nothing ends: with the time between two
+looks it stays below the second in which they must hear something."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What a watcher is told at once.
+
+    `epoch` is that of the rights: tokens of earlier ones are refused. While there is `more`
+    of what is in force, or it cannot be told whether there is, nothing stands yet.
+    """
+
+    revocations: Sequence[Revocation] = ()
+    epoch: int = 0
+    more: bool = False
 
 
 class RevocationFeed:
     """The revocations in force, and those who watch them.
 
     Args:
-        clock: decides which are still in force.
+        clock: decides which are still in force, and when it is time for a sign of life.
         apply: called with each revocation as it happens, before any watcher.
         max_waiting: revocations that a watcher may leave unread.
     """
@@ -35,6 +53,8 @@ class RevocationFeed:
         self._max_waiting = max_waiting
         self._in_force: dict[str, Revocation] = {}
         self._watchers: set[_Watcher] = set()
+        self._epoch = 0
+        self._beat_at = self._told_at = float("-inf")
         self._closed = False
 
     def publish(self, revocations: Iterable[Revocation]) -> None:
@@ -51,8 +71,20 @@ class RevocationFeed:
             for watcher in self._watchers:
                 watcher.push(ended)
 
-    async def watch(self) -> AsyncGenerator[Sequence[Revocation], None]:
-        """Blocks of revocations: first those in force, then each as it happens.
+    def beat(self, epoch: int) -> None:
+        """All that ended anywhere until now was published; `epoch` is the present one.
+
+        Watchers hear of a new epoch at once, and of nothing else before it is time.
+        """
+        now = self._beat_at = self._clock.monotonic()
+        if epoch == self._epoch and now - self._told_at < HEARTBEAT_S:
+            return
+        self._epoch, self._told_at = epoch, now
+        for watcher in self._watchers:
+            watcher.beat()
+
+    async def watch(self) -> AsyncGenerator[News, None]:
+        """First those in force, in blocks, then each as it happens, and signs of life.
 
         The first block comes at once, and is empty when there are none. The watch
         ends when the feed is closed.
@@ -64,11 +96,13 @@ class RevocationFeed:
         self._watchers.add(watcher)
         try:
             self._forget_expired()
-            for block in _blocks(tuple(self._in_force.values())):
-                yield block
-            while not self._closed and (taken := await watcher.take()):
-                for block in _blocks(taken):
-                    yield block
+            for news in self._blocks(tuple(self._in_force.values()), beats=self._is_current):
+                yield news
+            while not self._closed:
+                taken, beats = await watcher.take()
+                if taken or beats:
+                    for news in self._blocks(taken, beats=beats):
+                        yield news
         finally:
             self._watchers.discard(watcher)
 
@@ -77,6 +111,22 @@ class RevocationFeed:
         self._closed = True
         for watcher in self._watchers:
             watcher.end()
+
+    @property
+    def _is_current(self) -> bool:
+        """Whether what other processes ended is known here as well."""
+        return self._clock.monotonic() - self._beat_at < HEARTBEAT_S
+
+    def _blocks(self, revocations: Sequence[Revocation], *, beats: bool) -> Iterable[News]:
+        """The news; without a beat they are no sign that nothing else has ended."""
+        starts = range(0, max(len(revocations), 1), BLOCK)
+        for start in starts:
+            is_last = start == starts[-1]
+            yield News(
+                revocations=revocations[start : start + BLOCK],
+                epoch=self._epoch,
+                more=not (is_last and beats),
+            )
 
     def _forget_expired(self) -> None:
         now = self._clock.now()
@@ -90,6 +140,7 @@ class _Watcher:
         self._max_waiting = max_waiting
         self._waiting: list[Revocation] = []
         self._overrun = False
+        self._beats = False
         self._arrived = asyncio.Event()
 
     def push(self, revocations: Sequence[Revocation]) -> None:
@@ -98,19 +149,19 @@ class _Watcher:
             self._waiting.extend(revocations)
         self._arrived.set()
 
+    def beat(self) -> None:
+        self._beats = True
+        self._arrived.set()
+
     def end(self) -> None:
         self._arrived.set()
 
-    async def take(self) -> Sequence[Revocation]:
-        """What arrived since; empty at the end."""
+    async def take(self) -> tuple[Sequence[Revocation], bool]:
+        """What arrived since, and whether that is all; nothing at the end."""
         await self._arrived.wait()
         self._arrived.clear()
         if self._overrun:
             raise MeshError(IdentityReason.WATCHER_TOO_SLOW)
         taken, self._waiting = self._waiting, []
-        return taken
-
-
-def _blocks(revocations: Sequence[Revocation]) -> Iterable[Sequence[Revocation]]:
-    starts = range(0, max(len(revocations), 1), BLOCK)
-    return (revocations[start : start + BLOCK] for start in starts)
+        beats, self._beats = self._beats, False
+        return taken, beats

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from google.protobuf.message import Message
 
-from centers.identity import session_rows
+from centers.identity import epoch_rows, session_rows
 from centers.identity.account_rows import AccountReader, AccountWriter
-from centers.identity.domain import Ended, Revocation
+from centers.identity.domain import Ended, Epochs, Revocation
 from centers.identity.session_rows import SessionWriter
 from mesh.clock import Clock
 from mesh.storage import Store, Transaction
@@ -38,6 +38,12 @@ class IdentityRecords(AccountReader):
 
     async def ended_since(self, place: int) -> Ended:
         return await session_rows.ended_since(self._store, place)
+
+    async def enact(self, catalogue: str) -> None:
+        await epoch_rows.enact(self._store, catalogue)
+
+    async def epochs(self, catalogue: str) -> Epochs:
+        return await epoch_rows.epochs(self._store, catalogue)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_Changes]:

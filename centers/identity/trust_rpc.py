@@ -32,7 +32,9 @@ class TrustRpc(trust_pb2_grpc.TrustServiceServicer):
     async def WatchRevocations(
         self, request: trust_pb2.WatchRevocationsRequest, context: _Context
     ) -> AsyncIterator[trust_pb2.WatchRevocationsResponse]:
-        async for block in self._feed.watch():
+        async for news in self._feed.watch():
             yield trust_pb2.WatchRevocationsResponse(
-                revocations=map(messages.revocation_message, block)
+                revocations=map(messages.revocation_message, news.revocations),
+                epoch=news.epoch,
+                more=news.more,
             )

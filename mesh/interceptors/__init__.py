@@ -8,6 +8,7 @@ from mesh.interceptors.audit import AuditInterceptor
 from mesh.interceptors.checker import CheckerInterceptor
 from mesh.interceptors.deadline import DeadlineInterceptor
 from mesh.interceptors.errors import ErrorInterceptor
+from mesh.interceptors.freshness import FreshnessInterceptor
 from mesh.interceptors.idempotency import IdempotencyInterceptor
 from mesh.interceptors.identity import IdentityInterceptor
 from mesh.interceptors.policy import PolicyInterceptor
@@ -40,6 +41,8 @@ def chain(
         # Outside all that may refuse a caller who is known: refusals are recorded too.
         AuditInterceptor(audit),
         # A broken rule must not tell strangers about the contract, but scope needs
+        # Before the rights are looked at: they may be over.
+        FreshnessInterceptor(verifier),
         # a request that keeps its rules: rights first, then rules, then scope.
         PolicyInterceptor(),
         ValidationInterceptor(service.scope_resolver),

@@ -52,6 +52,7 @@ class Edge:
         verifier = TokenVerifier({"services": {}}, self.clock)
         public = KEY.as_dict(private=False)
         verifier.set_keys([{**{k: str(v) for k, v in public.items()}, "kid": "k"}])
+        self.pulse = verifier.pulse
         self._chain: Next = chain(
             self.settings, self.telemetry, verifier, local_limiters(self.clock)
         )
@@ -108,6 +109,18 @@ async def test_user_with_the_permission_gets_through(edge: Edge) -> None:
     token = edge.token()
     response = await edge.ask(whoami, permission=READ, headers=bearer(token))
     assert (response.status, response.body) == (200, b"rm001")
+
+
+async def test_without_news_of_ended_rights_users_only_read(edge: Edge) -> None:
+    """And whatever needs nobody signed on is served."""
+    edge.pulse.expect(limit_s=5)
+    headers = bearer(edge.token())
+    refused = await edge.ask(permission=READ, headers=headers)
+    assert (refused.status, reason(refused)) == (503, "RIGHTS_UNCERTAIN")
+    assert (await edge.ask(permission=READ, headers=headers, reads=True)).status == 200
+    assert (await edge.ask(anonymous=True)).status == 200
+    edge.pulse.beat()
+    assert (await edge.ask(permission=READ, headers=headers)).status == 200
 
 
 @pytest.mark.parametrize(

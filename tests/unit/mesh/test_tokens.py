@@ -254,3 +254,24 @@ def test_a_digest_is_the_same_for_its_service_alone(var: Path) -> None:
     assert customer.digest(b"secret") == again.digest(b"secret")
     assert customer.digest(b"secret") != ark.digest(b"secret")
     assert customer.digest(b"secret") != customer.digest(b"Secret")
+
+
+def test_tokens_of_an_epoch_that_is_over_are_refused(
+    verifier: TokenVerifier, issuer: Issuer
+) -> None:
+    """Remembered ones too; those of the present epoch, and of one not heard of yet, are not."""
+    old, new, next_one = (issuer.claims(epoch=epoch) for epoch in (None, 2, 3))
+    assert verifier.user(old) == PRINCIPAL
+    verifier.begin_epoch(2)
+    assert refused(verifier, old) == "RIGHTS_CHANGED"
+    assert verifier.user(new) == verifier.user(next_one) == PRINCIPAL
+    assert refused(verifier, issuer.claims(epoch="2")) == "TOKEN_INVALID"
+
+
+def test_who_remembers_answers_asks_again_in_a_new_epoch(verifier: TokenVerifier) -> None:
+    """The present epoch, told again, changes nothing."""
+    before = verifier.generation
+    verifier.begin_epoch(1)
+    assert verifier.generation == before + 1
+    verifier.begin_epoch(1)
+    assert verifier.generation == before + 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ import pytest
 
 from centers.identity.domain import Revocation
 from centers.identity.errors import IdentityReason
-from centers.identity.revocations import BLOCK, RevocationFeed
+from centers.identity.revocations import BLOCK, HEARTBEAT_S, News, RevocationFeed
 from mesh.clock import ManualClock
 from mesh.errors import MeshError
 
@@ -29,8 +29,8 @@ class Feed(RevocationFeed):
         self.publish(Revocation(session_id=session, expires=expires) for session in sessions)
 
 
-async def ids(blocks: AsyncIterator[Sequence[Revocation]]) -> list[str]:
-    return [revocation.session_id for revocation in await anext(blocks)]
+async def ids(blocks: AsyncIterator[News]) -> list[str]:
+    return [revocation.session_id for revocation in (await anext(blocks)).revocations]
 
 
 @pytest.fixture
@@ -93,8 +93,8 @@ async def test_many_come_in_blocks(feed: Feed) -> None:
     """No message has more than a thousand."""
     feed.end(*map(str, range(BLOCK + 1)))
     async with aclosing(feed.watch()) as watch:
-        assert len(await anext(watch)) == BLOCK
-        assert len(await anext(watch)) == 1
+        assert len(await ids(watch)) == BLOCK
+        assert len(await ids(watch)) == 1
 
 
 async def test_a_watcher_that_is_too_slow_is_ended(clock: ManualClock) -> None:
@@ -146,4 +146,54 @@ async def test_a_closed_feed_ends_every_watch(feed: Feed) -> None:
         await asyncio.sleep(0)
         feed.close()
         assert await waiting is None
-    assert [block async for block in feed.watch()] == [()]
+    assert [news.revocations async for news in feed.watch()] == [()]
+
+
+async def test_a_watch_stands_only_where_all_that_ended_elsewhere_is_known(
+    feed: Feed, clock: ManualClock
+) -> None:
+    """Before the first beat, and long after the last, blocks say that there may be more."""
+    async with aclosing(feed.watch()) as watch:
+        assert (await anext(watch)).more
+        feed.beat(1)
+        assert not (await anext(watch)).more
+    async with aclosing(feed.watch()) as soon:
+        assert not (await anext(soon)).more
+    clock.advance(HEARTBEAT_S)
+    async with aclosing(feed.watch()) as late:
+        assert (await anext(late)).more
+        feed.end("one")
+        told = await anext(late)
+        assert ([one.session_id for one in told.revocations], told.more) == (["one"], True)
+
+
+async def test_of_many_in_force_only_the_last_block_says_that_it_stands(feed: Feed) -> None:
+    """Until then a watcher does not know all of them."""
+    feed.beat(1)
+    feed.end(*map(str, range(BLOCK + 1)))
+    async with aclosing(feed.watch()) as watch:
+        assert [(await anext(watch)).more for _ in range(2)] == [True, False]
+
+
+async def test_watchers_get_a_sign_of_life_when_it_is_time(feed: Feed, clock: ManualClock) -> None:
+    """Not with every beat; an empty message is enough."""
+    feed.beat(1)
+    async with aclosing(feed.watch()) as watch:
+        await anext(watch)
+        waiting = asyncio.ensure_future(anext(watch))
+        clock.advance(HEARTBEAT_S - 0.01)
+        feed.beat(1)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        clock.advance(0.01)
+        feed.beat(1)
+        assert not (await waiting).revocations
+
+
+async def test_a_new_epoch_is_told_at_once(feed: Feed) -> None:
+    """Whenever the last sign of life was."""
+    feed.beat(1)
+    async with aclosing(feed.watch()) as watch:
+        assert (await anext(watch)).epoch == 1
+        feed.beat(2)
+        assert (await anext(watch)).epoch == 2

@@ -102,17 +102,18 @@ async def test_revocations_are_known_again_after_a_restart(
 ) -> None:
     """A centre that starts applies and streams those in force before it serves."""
     await add("rm001")
-    grant = await centre.sign_on.sign_on("rm001", PASSWORD)
-    principal = parts.verifier.user(grant.access_token)
-    await centre.sign_on.sign_out(principal, everywhere=False)
+    async with prepared(centre, parts):
+        grant = await centre.sign_on.sign_on("rm001", PASSWORD)
+        principal = parts.verifier.user(grant.access_token)
+        await centre.sign_on.sign_out(principal, everywhere=False)
     parts.verifier._ended.clear()
     restarted = assemble(parts, cheap)
     async with restarted.passwords, prepared(restarted, parts):
         with pytest.raises(MeshError) as refused:
             parts.verifier.user(grant.access_token)
         assert refused.value.reason is MeshReason.SESSION_ENDED
-        block = await anext(restarted.feed.watch())
-        assert [revocation.session_id for revocation in block] == [principal.session_id]
+        news = await anext(restarted.feed.watch())
+        assert [revocation.session_id for revocation in news.revocations] == [principal.session_id]
 
 
 async def test_an_end_is_told_of_even_if_nobody_waits_for_the_disk(

@@ -1,0 +1,65 @@
+"""Holds calls to the news of ended rights: without it nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from mesh.call import Call, Handler
+from mesh.contract import Method
+from mesh.errors import MeshError, MeshReason
+from mesh.tokens import TokenVerifier
+
+
+class FreshnessInterceptor:
+    """Refuses a user's writes while no news comes in, and ends streams whose user's right did.
+
+    Reads go on, and so do calls that a service makes for itself: its right is not the
+    identity centre's to end. A stream is looked at whenever it answers, for it may have
+    begun long ago.
+    """
+
+    def __init__(self, verifier: TokenVerifier) -> None:
+        self._verifier = verifier
+
+    def bind(self, method: Method, call_next: Handler) -> Handler:
+        if method.policy.anonymous:
+            return call_next
+        if method.server_streaming:
+            return self._stream(call_next, reads=method.read_only)
+        return call_next if method.read_only else self._write(call_next)
+
+    def _write(self, call_next: Handler) -> Handler:
+        pulse = self._verifier.pulse
+
+        async def write(call: Call, request: Any) -> Any:
+            if call.context.principal is not None and pulse.is_silent:
+                raise MeshError(MeshReason.RIGHTS_UNCERTAIN)
+            return await call_next(call, request)
+
+        return write
+
+    def _stream(self, call_next: Handler, *, reads: bool) -> Handler:
+        async def stream(call: Call, request: Any) -> Any:
+            self._check(call, reads=reads)
+            answers = await call_next(call, request)
+            return answers if call.context.principal is None else held(call, answers)
+
+        async def held(call: Call, answers: AsyncIterator[Any]) -> AsyncIterator[Any]:
+            async for answer in answers:
+                self._check(call, reads=reads)
+                yield answer
+
+        return stream
+
+    def _check(self, call: Call, *, reads: bool) -> None:
+        """Refuse what the user may not go on with; a token may expire while its stream runs."""
+        if call.context.principal is None:
+            return
+        if not reads and self._verifier.pulse.is_silent:
+            raise MeshError(MeshReason.RIGHTS_UNCERTAIN)
+        try:
+            self._verifier.user(call.context.token)
+        except MeshError as error:
+            if error.reason is not MeshReason.TOKEN_EXPIRED:
+                raise
