@@ -105,8 +105,10 @@ class Service:
     draining: Callable[[], None] | None = None
 
 
-RIGHTS_OF_ALL: Final = frozenset({"trust.watch", "bus.publish", "bus.consume"})
-"""Permissions that every service holds: ended sessions and events."""
+RIGHTS_OF_ALL: Final = frozenset(
+    {"trust.watch", "bus.publish", "bus.consume", "registry.register", "registry.watch"}
+)
+"""Permissions that every service holds: ended sessions, events, and its place in the registry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,6 +128,20 @@ class Settings:
     sequencer_log: str = _setting(
         "sql", "where the logs of sequences are: sql (the sequencer's database) or redis"
     )
+    registry: str = _setting(
+        "",
+        "host:port of the registries, best first, separated by commas; "
+        "empty: the folder of this host",
+    )
+    registry_lease_s: float = _setting(
+        10.0, "seconds that a silent instance stays in the registry", low=1, high=300
+    )
+    registry_renew_s: float = _setting(
+        3.0, "seconds between two signs of life to the registry", low=0.1, high=100
+    )
+    registry_xds: str = _setting(
+        "local", "who may ask the registry by xDS: local (this host), any or none"
+    )
     replicas: int = _setting(1, "processes of each service under 'engine up'", low=1, high=16)
     demo_scale: str = _setting("S", "size of the demo bank: S (10,000), M or L")
     seed: int = _setting(20260101, "seed of the demo bank", low=0, high=2**63 - 1)
@@ -142,6 +156,16 @@ class Settings:
             raise SettingsError("ENGINE_BUS=redis needs ENGINE_REDIS_URL")
         if self.sequencer_log == "redis" and not self.redis_url:
             raise SettingsError("ENGINE_SEQUENCER_LOG=redis needs ENGINE_REDIS_URL")
+        if "," in self.registry and not self.redis_url:
+            raise SettingsError(
+                "ENGINE_REGISTRY names several registries: they share one table in Redis, "
+                "set ENGINE_REDIS_URL"
+            )
+        if self.registry_renew_s > self.registry_lease_s / 2:
+            raise SettingsError(
+                "ENGINE_REGISTRY_RENEW_S must be at most half of ENGINE_REGISTRY_LEASE_S: "
+                "one lost message must not take an instance out"
+            )
         if len({bool(self.lane_certificate), bool(self.lane_key), bool(self.lane_ca)}) > 1:
             raise SettingsError(
                 "ENGINE_LANE_CERTIFICATE, ENGINE_LANE_KEY and ENGINE_LANE_CA go together"
@@ -268,6 +292,7 @@ _CHOICES = {
     "demo_scale": ("S", "M", "L"),
     "bus": ("embedded", "redis"),
     "sequencer_log": ("sql", "redis"),
+    "registry_xds": ("local", "any", "none"),
 }
 _BOOLEANS = {
     "1": True,

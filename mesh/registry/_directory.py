@@ -100,6 +100,10 @@ class DirectoryRegistry:
     def route(self, service: str) -> Route:
         return self._look().routes.get(service) or Route(service=service)
 
+    def routes(self) -> Mapping[str, Route]:
+        """All routes by service."""
+        return self._look().routes
+
     async def set_route(self, route: Route) -> None:
         path = self._folder / f"{route.service}{ROUTE}"
         if route.rules or route.splits:
