@@ -13,11 +13,13 @@ import argon2
 import grpc
 import pytest
 
+from centers.identity import following
 from centers.identity.app import BLUEPRINT, build
 from engine.identity.v1 import identity_pb2 as pb
 from engine.identity.v1 import identity_pb2_grpc
 from engine.mesh.v1 import trust_pb2, trust_pb2_grpc
 from mesh import Blueprint, ErrorView, MeshError, MeshReason
+from mesh.channel import Channel
 from mesh.testing import Mesh
 from mesh.tokens import TokenVerifier
 from mesh.trust import TrustFeed
@@ -155,3 +157,42 @@ async def test_suspension_reaches_other_processes(demo: Mesh) -> None:
         await identity(demo, admin).UpdateUser(request)
         await until(lambda: answer(verifier, token) is MeshReason.SESSION_ENDED)
         assert answer(verifier, admin) == "admin"
+
+
+async def test_a_change_of_roles_reaches_other_processes(demo: Mesh) -> None:
+    """The token with the rights of before ends everywhere; the next one has the new rights."""
+    token, admin = await sign_on(demo, "rm001"), await sign_on(demo, "admin")
+    async with fed(demo) as verifier:
+        await until(lambda: answer(verifier, token) == "rm001")
+        request = pb.UpdateUserRequest(username="rm001", roles=pb.RoleSet(roles=["compliance"]))
+        await identity(demo, admin).UpdateUser(request)
+        await until(lambda: answer(verifier, token) is MeshReason.SESSION_ENDED)
+        assert verifier.user(await sign_on(demo, "rm001")).roles == ("compliance",)
+
+
+async def test_another_catalogue_of_roles_ends_all_tokens_of_the_old_one(
+    demo: Mesh, blueprint: Blueprint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newer process of the centre begins an epoch; the older one's tokens are worth nothing."""
+    token = await sign_on(demo, "rm001")
+    async with fed(demo) as verifier:
+        await until(lambda: answer(verifier, token) == "rm001")
+        monkeypatch.setattr(following, "catalogue_version", lambda: "another")
+        newer = await demo.start(blueprint, replica=9, demo=True)
+        await until(lambda: answer(verifier, token) is MeshReason.RIGHTS_CHANGED)
+        channel = Channel("identity", [f"unix:{newer.entry.socket}"])
+        async with channel:
+            request = pb.CreateSessionRequest(username="rm001", password=PASSWORD)
+            stub = identity_pb2_grpc.IdentityServiceStub(channel)
+            fresh = (await stub.CreateSession(request)).grant.access_token
+        assert verifier.user(fresh).subject == "rm001"
+
+
+async def test_a_start_with_the_same_catalogue_begins_no_epoch(
+    demo: Mesh, blueprint: Blueprint
+) -> None:
+    """A further process, or a restart, ends nobody's token."""
+    token = await sign_on(demo, "rm001")
+    await demo.start(blueprint, replica=9, demo=True)
+    async with fed(demo) as verifier:
+        await until(lambda: answer(verifier, token) == "rm001")
