@@ -13,7 +13,22 @@ from typing import Annotated
 
 import typer
 
-from cli import bank, bench, call, db, demo, doctor, events, lane, seq, stubs, token, trace
+from cli import (
+    bank,
+    bench,
+    call,
+    db,
+    demo,
+    doctor,
+    events,
+    lane,
+    mesh,
+    new,
+    seq,
+    stubs,
+    token,
+    trace,
+)
 from cli.connect import load_settings, use_settings_file
 from cli.output import fail, print_table
 
@@ -32,10 +47,12 @@ app = typer.Typer(
 app.add_typer(seq.app, name="seq")
 app.add_typer(events.app, name="events")
 app.add_typer(lane.app, name="lane")
+app.add_typer(mesh.app, name="mesh")
 app.add_typer(bank.app, name="bank")
 app.add_typer(db.app, name="db")
 app.add_typer(bench.app, name="bench")
 app.add_typer(stubs.app, name="stubs")
+app.add_typer(new.app, name="new")
 app.add_typer(token.app, name="token")
 app.add_typer(demo.app, name="demo")
 app.command("call")(call.call)
@@ -87,12 +104,31 @@ def up(
 def serve(
     name: Annotated[str, typer.Argument(help="Name of the service: 'customer'.")],
     *,
-    replica: Annotated[int, typer.Option(help="Its number on this host.", min=1, max=16)] = 1,
+    workers: Annotated[
+        int,
+        typer.Option(
+            help="Run so many processes of it under a supervisor; 0: this process itself serves.",
+            min=0,
+            max=32,
+        ),
+    ] = 0,
+    version_label: Annotated[
+        str, typer.Option(help="The version that it registers as; else that of the program.")
+    ] = "",
 ) -> None:
-    """Run one service in this process, until Ctrl-C."""
+    """Run one service, until Ctrl-C: in this process, or in several under a supervisor.
+
+    It joins what runs on the same ENGINE_VAR. Workers are started again when they die, and
+    replaced one by one by 'engine mesh restart'.
+
+    Examples: engine serve customer --workers 4
+
+              engine serve customer --workers 1 --version-label 0.2.0-rc1
+    """
     from cli import compose
     from cli import serve as single
     from cli.child import CONFIGURATION_ERROR
+    from cli.processes import workers as several
     from mesh.settings import SettingsError
     from mesh.storage import StorageError
     from mesh.tokens import write_trust
@@ -100,11 +136,17 @@ def serve(
     settings = load_settings()
     services = compose.blueprints(demo=settings.demo)
     if name not in services:
-        fail(f"there is no service '{name}'", f"Choose one of {', '.join(services)}.", code=2)
+        fail(f"there is no service '{name}'", several.near(name, services), code=2)
+    settings = several.with_shared_port(services[name], settings)
+    place = single.Place(version=single.label(version_label))
     write_trust(settings.key_dir, compose.rights(services))
-    place = single.Place(replica=replica)
     try:
-        single.run(services[name], settings, place, lambda entry: print(entry.address, flush=True))
+        if workers:
+            several.run(services[name], settings, place, workers)
+        else:
+            single.run(
+                services[name], settings, place, lambda entry: print(entry.address, flush=True)
+            )
     except (OSError, SettingsError, StorageError) as error:
         fail(str(error), code=CONFIGURATION_ERROR)
 

@@ -58,6 +58,7 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
         "trace",
         "token",
         "stubs",
+        "new",
     ],
 )
 def test_every_command_explains_itself(engine: Engine, command: str) -> None:

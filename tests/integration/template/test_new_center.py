@@ -1,0 +1,93 @@
+"""A new centre passes the checks of the whole project at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+LEFT = shutil.ignore_patterns(
+    *(".git", ".venv", "build", "dist", "var", "*.pyc", "__pycache__"), ".*_cache", ".hypothesis"
+)
+CHECKS = (
+    "tests/unit/test_architecture_page.py",
+    "tests/unit/centers/identity/test_catalogue.py",
+    "tests/unit/centers/identity/test_roles.py",
+    "tests/unit/cli/test_compose.py",
+    "tests/conformance/test_audit_contract.py",
+    "tests/integration/test_migrations_services.py",
+)
+"""Tests that look at every centre, whatever it is called."""
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+class Copy:
+    """A copy of the project, whose modules go before those of the one under test."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        generated = root / "build" / "gen"
+        self._environ: Mapping[str, str] = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(root), str(generated)]),
+        }
+
+    def python(self, *arguments: str) -> None:
+        """Run Python there; it must succeed."""
+        self.run(sys.executable, *arguments)
+
+    def tool(self, name: str, *arguments: str) -> None:
+        """Run a program of the environment there; it must succeed."""
+        self.run(str(Path(sys.executable).with_name(name)), *arguments)
+
+    def run(self, *command: str) -> None:
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=dict(self._environ),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Copy:
+    shutil.copytree(ROOT, tmp_path / "engine", ignore=LEFT)
+    return Copy(tmp_path / "engine")
+
+
+NEW = "from cli.main import main; main()"
+
+
+@pytest.mark.parametrize(
+    ("center", "resource"),
+    [("loyalty", "card"), ("zeal", "aa"), ("averylongnameofacent", "anextraordinarything")],
+)
+def test_new_centre_has_the_house_style(project: Copy, center: str, resource: str) -> None:
+    """Whatever the names: they sort before or after ours, and lines are as long as may be."""
+    project.python("-c", NEW, "new", "center", center, "--resource", resource)
+    project.tool("ruff", "check", "--no-cache", ".")
+    project.tool("ruff", "format", "--no-cache", "--check", ".")
+    project.python("build_hook.py", "image")
+    project.tool("buf", "lint", "build/image.binpb", "--config", "buf.yaml")
+
+
+def test_new_centre_passes_all_checks_at_once(project: Copy) -> None:
+    """Types, layers, its own tests, and those of the project that look at every centre."""
+    project.python("-c", NEW, "new", "center", "loyalty", "--resource", "card")
+    project.python("build_hook.py", "generate")
+    tests = ("tests/unit/centers/loyalty", "tests/integration/test_loyalty_service.py")
+    project.python("-m", "mypy", "centers/loyalty", *tests)
+    project.tool("lint-imports", "--no-logo", "--no-cache")
+    project.python(
+        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not real"), *tests, *CHECKS
+    )
