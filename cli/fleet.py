@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -20,11 +19,13 @@ def programs(settings: Settings, services: Mapping[str, Blueprint]) -> list[Prog
     """The processes: `ENGINE_REPLICAS` of each service, one of what may run only once."""
     return [
         Program(
-            replica_name(name, place.replica),
+            replica_name(name, number),
             partial(serve.run, services[name], settings, place),
             tuple(_names_after(services[name], settings, services)),
+            service=name,
+            overlaps=not services[name].single,
         )
-        for name, place in _places(settings, services)
+        for name, number, place in _places(settings, services)
     ]
 
 
@@ -37,14 +38,21 @@ def with_own_ports(settings: Settings) -> Settings:
     Raises:
         SettingsError: the host is not this machine's, or the gateways' port is taken.
     """
-    if not is_free(settings.host, 0):
+    if not serve.is_free(settings.host, 0):
         raise SettingsError(f"ENGINE_HOST={settings.host} is not an address of this machine")
-    if not is_free(settings.host, settings.metrics_port):
-        settings = replace(settings, metrics_port=0)
-    if settings.replicas == 1:
-        return settings
-    # Gateways that share a port would join another program's without an error.
-    port = _bound(settings.host, settings.gateway_port)
+    metrics = serve.bound(settings.host, settings.metrics_port)
+    metrics = metrics or serve.bound(settings.host, 0) or 0
+    return with_own_gateway_port(replace(settings, metrics_port=metrics))
+
+
+def with_own_gateway_port(settings: Settings) -> Settings:
+    """The settings with the port of all gateways, picked now where the system is to pick it.
+
+    Raises:
+        SettingsError: it is taken.
+    """
+    # Gateways share their port, and would join another program's without an error.
+    port = serve.bound(settings.host, settings.gateway_port)
     if port is None:
         raise SettingsError(
             f"ENGINE_GATEWAY_PORT={settings.gateway_port}: cannot listen on "
@@ -58,24 +66,22 @@ def replicas(blueprint: Blueprint, settings: Settings) -> int:
     return 1 if blueprint.single else settings.replicas
 
 
-def is_free(host: str, port: int) -> bool:
-    """Whether something can listen there now; port 0 always can."""
-    return _bound(host, port) is not None
-
-
 def _places(
     settings: Settings, services: Mapping[str, Blueprint]
-) -> Iterator[tuple[str, serve.Place]]:
-    """Every process in the order of the services; a port that is taken becomes a free one."""
+) -> Iterator[tuple[str, int, serve.Place]]:
+    """Every process in the order of the services, with its number and its ports.
+
+    It has two, a block apart, so that what replaces it finds a known one free.
+    """
     processes = [
         (name, number)
         for name, blueprint in services.items()
         for number in range(1, replicas(blueprint, settings) + 1)
     ]
     for offset, (name, number) in enumerate(processes):
-        port = settings.port_base + offset if settings.port_base else 0
-        free = is_free(settings.host, port)
-        yield name, serve.Place(port=port if free else 0, replica=number)
+        first = settings.port_base + offset
+        ports = (first, first + len(processes)) if settings.port_base else ()
+        yield name, number, serve.Place(ports=ports)
 
 
 def _names_after(
@@ -90,15 +96,3 @@ def _names_after(
         if name in services:
             for number in range(1, replicas(services[name], settings) + 1):
                 yield replica_name(name, number)
-
-
-def _bound(host: str, port: int) -> int | None:
-    """The port that can be bound there now; None when none can."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return None
-        found: int = probe.getsockname()[1]
-        return found

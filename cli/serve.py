@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 import uvloop
 
 import observability
+from cli.output import fail
+from cli.processes.seat import seat
 from mesh import log
 from mesh.app import App
 from mesh.registry import DirectoryRegistry, Entry, Registry
@@ -19,18 +24,21 @@ from mesh.service import Blueprint
 from mesh.settings import Settings
 from mesh.tokens import ServiceKey
 
+_LABEL: Final = re.compile(r"[\w.+-]{1,64}", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where a process of a service goes.
 
     Args:
-        port: its TCP port; 0 picks one.
-        replica: its number among the processes of the service on this host.
+        ports: the TCP ports that it may take, best first; where none of them is free, and
+            without any, the system picks one. Two let one process replace another.
+        version: what its entry says that it is; empty: the version of the program.
     """
 
-    port: int = 0
-    replica: int = 1
+    ports: tuple[int, ...] = ()
+    version: str = ""
 
 
 @asynccontextmanager
@@ -42,15 +50,63 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
 def run(
     blueprint: Blueprint, settings: Settings, place: Place, ready: Callable[[Entry], None]
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then drain. `ready` is told the entry once it serves."""
+    """Serve until SIGTERM or SIGINT, then drain. `ready` is told the entry once it serves.
+
+    Raises:
+        SeatError: no further process of the service may run here.
+        OSError, SettingsError, StorageError: it cannot serve as configured.
+    """
     log.configure(settings, blueprint.name)
     gc.freeze()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(blueprint, settings, place, ready))
+    with (
+        seat(settings.run_dir, blueprint.name, only_one=blueprint.single) as number,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        runner.run(_serve(blueprint, settings, _Seated(place=place, number=number), ready))
+
+
+def label(text: str) -> str:
+    """A version that somebody chose; ends the program when it cannot be one."""
+    if text and not _LABEL.fullmatch(text):
+        fail(
+            f"--version-label {text!r} cannot be a version",
+            "Use up to 64 letters, digits, '.', '-', '_' and '+'.",
+            code=2,
+        )
+    return text
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether something can listen there now; port 0 always can."""
+    return bound(host, port) is not None
+
+
+def bound(host: str, port: int) -> int | None:
+    """The port that can be bound there now; None when none can."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return None
+        found: int = probe.getsockname()[1]
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seated:
+    """A place, with the number of the process that took it."""
+
+    place: Place
+    number: int
+
+    def port(self, host: str) -> int:
+        """The first of its ports that is free now; 0 when none is."""
+        return next((port for port in self.place.ports if is_free(host, port)), 0)
 
 
 async def _serve(
-    blueprint: Blueprint, settings: Settings, place: Place, ready: Callable[[Entry], None]
+    blueprint: Blueprint, settings: Settings, seated: _Seated, ready: Callable[[Entry], None]
 ) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -67,8 +123,9 @@ async def _serve(
                 settings,
                 registry,
                 telemetry=telemetry,
-                port=place.port,
-                replica=place.replica,
+                port=seated.port(settings.host),
+                replica=seated.number,
+                version=seated.place.version,
             )
         )
         ready(app.entry)

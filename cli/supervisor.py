@@ -1,4 +1,4 @@
-"""Starts programs by fork, restarts what dies, stops them in order.
+"""Starts programs by fork, restarts what dies, replaces what it is told to, stops them in order.
 
 The supervisor is the zygote: it has imported everything and created nothing of
 gRPC, no thread and no loop, so that a forked child serves at once and shares
@@ -8,98 +8,91 @@ child dies.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import selectors
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
-import typer
+from cli.child import log_to, rotate, tail
+from cli.processes.control import Control
+from cli.processes.orders import Orders
+from cli.processes.process import Process, drained, fork, say
+from cli.processes.rolling import Roller
+from cli.processes.slot import Fall, Program, Slot
+from mesh.registry import Entry
 
-from cli.child import CONFIGURATION_ERROR, SIGNALS, become_child, log_to, rotate, tail
-from mesh.registry import Entry, State
-from mesh.settings import SettingsError
-from mesh.storage import StorageError
+__all__ = ["Program", "StartError", "Supervisor"]
 
-FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.1, 5.0
 STOP_POLL_S = 0.01
-STEADY_S = 30.0
-"""A child that ran this long starts again without back-off."""
+TICK_S = 0.5
 
 
 class StartError(Exception):
     """A program could not start; the text has the end of its log."""
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
-    """What a child runs: `run(ready)` serves until SIGTERM and calls `ready` once it serves."""
-
-    name: str
-    run: Callable[[Callable[[Entry], None]], None]
-    after: tuple[str, ...] = ()
-    """Programs that must serve before it starts, and until it has ended."""
-
-
-@dataclass(slots=True)
-class _Child:
-    program: Program
-    pid: int = 0
-    pipe: int = -1
-    started_at: float = 0.0
-    start_at: float = 0.0
-    backoff_s: float = FIRST_BACKOFF_S
-    restarts: int = 0
-    entry: Entry | None = None
-    heard: bytes = field(default=b"", repr=False)
-
-
 class Supervisor:
-    """Runs `programs`; logs of each go to `log_dir/NAME.log`.
+    """Runs `programs`.
 
-    `on_restart` is told each restart: name, exit code, and the seconds until it starts again.
+    Args:
+        programs: what it runs.
+        log_dir: where each logs to `NAME.log`; None: to this process's own output.
+        on_restart: told of each process that ended by itself and is started again.
+        run_dir: where it takes orders (`cli.processes.control`); None: it takes none.
+        grace_s: seconds that a process which is replaced has to end.
     """
 
     def __init__(
         self,
         programs: Iterable[Program],
-        log_dir: Path,
-        on_restart: Callable[[str, int, float], None] = lambda *_: None,
+        log_dir: Path | None,
+        on_restart: Callable[[Fall], None] = lambda _: None,
+        *,
+        run_dir: Path | None = None,
+        grace_s: float = 10.0,
     ) -> None:
-        self._children = {program.name: _Child(program) for program in programs}
+        self._slots = {program.name: Slot(program) for program in programs}
         self._log_dir = log_dir
+        self._run_dir = run_dir
         self._on_restart = on_restart
+        self._orders = Orders(self._slots, Roller(yard=self, clock=time.monotonic, grace_s=grace_s))
         self._selector = selectors.DefaultSelector()
+        self._control: Control | None = None
         self._stopping = False
         self._hurry = False
         self._wake_read, self._wake_write = os.pipe()
 
     def __enter__(self) -> Self:
-        self._log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._log_dir is not None:
+            self._log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for end in (self._wake_read, self._wake_write):
             os.set_blocking(end, False)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._stop_asked)
-        self._selector.register(self._wake_read, selectors.EVENT_READ)
+        self._selector.register(
+            self._wake_read, selectors.EVENT_READ, lambda: drained(self._wake_read)
+        )
+        if self._run_dir is not None:
+            self._control = Control(self._run_dir, self._selector, self._orders.answer)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop(grace_s=0)
         signal.set_wakeup_fd(-1)
+        if self._control is not None:
+            self._control.close()
         self._selector.close()
 
     @property
     def entries(self) -> Mapping[str, Entry | None]:
         """Where each program serves; None while it does not."""
-        return {name: child.entry for name, child in self._children.items()}
+        return {name: slot.entry for name, slot in self._slots.items()}
 
     @property
     def stopping(self) -> bool:
@@ -113,43 +106,41 @@ class Supervisor:
             StartError: one ended, or did not serve in time.
         """
         limit = time.monotonic() + timeout_s
-        while not self._stopping and any(c.entry is None for c in self._children.values()):
-            for child in self._children.values():
-                if not child.pid and self._may_start(child):
-                    self._fork(child)
-            self._wait(0.5)
+        while not self._stopping and any(s.entry is None for s in self._slots.values()):
+            for slot in self._slots.values():
+                if slot.process is None and not slot.is_held and self._may_start(slot):
+                    slot.process = self.begin(slot)
+            self._wait(TICK_S)
+            self._go_on()
             self._refuse_dead()
             if time.monotonic() > limit:
-                late = ", ".join(n for n, c in self._children.items() if c.entry is None)
+                late = ", ".join(n for n, s in self._slots.items() if s.entry is None)
                 raise StartError(f"not serving after {timeout_s:g} s: {late}")
 
     def watch(self) -> None:
-        """Restart what dies until a signal asks to stop."""
+        """Restart what dies and do what is ordered, until a signal asks to stop."""
         while not self._stopping:
-            self.tick(0.5)
+            self.tick(TICK_S)
 
     def tick(self, timeout_s: float) -> None:
         """One round of watching: wait for something to happen and act on it."""
         self._wait(timeout_s)
-        for name in self._children:
-            rotate(self._log(name))
+        for name in self._slots:
+            if self._log_dir is not None:
+                rotate(self._log_dir / f"{name}.log")
         now = time.monotonic()
-        for child in self._children.values():
-            if child.pid and (code := self._ended(child)) is not None:
-                self._schedule(child, code, now)
-            elif not child.pid and now >= child.start_at and not self._stopping:
-                self._fork(child)
+        for slot in self._slots.values():
+            self._mend(slot, now)
+        self._go_on()
 
     def run_once(self, name: str, work: Callable[[], None]) -> int:
         """Run `work` in a child with this process's terminal; returns its exit code."""
-        pid = self._fork_bare(name, work)
-        while True:
-            done, status = os.waitpid(pid, os.WNOHANG)
-            if done:
-                return os.waitstatus_to_exitcode(status)
+        child = Process(fork(name, work, self._leave), time.monotonic())
+        while (code := child.ended()) is None:
             if self._stopping:
-                os.kill(pid, signal.SIGTERM)
+                child.send(signal.SIGTERM)
             self.tick(0.1)
+        return code
 
     def stop(self, grace_s: float) -> None:
         """End all children, each as soon as those that come after it have ended.
@@ -158,126 +149,102 @@ class Supervisor:
         meanwhile ends them at once.
         """
         self._stopping = True
-        limits: dict[str, float] = {}
-        while left := [child for child in self._children.values() if child.pid]:
-            needed = {name for child in left for name in child.program.after}
-            for child in left:
-                name = child.program.name
-                if name not in needed and name not in limits:
-                    limits[name] = time.monotonic() + grace_s
-                    os.kill(child.pid, signal.SIGTERM)
-                if self._hurry or time.monotonic() >= limits.get(name, math.inf):
-                    os.kill(child.pid, signal.SIGKILL)
+        limits: dict[Process, float] = {}
+        while left := [(slot, child) for slot in self._slots.values() for child in slot.living]:
+            needed = {name for slot, _ in left for name in slot.program.after}
+            for slot, child in left:
+                if slot.program.name not in needed and child not in limits:
+                    limits[child] = time.monotonic() + grace_s
+                    child.send(signal.SIGTERM)
+                if self._hurry or time.monotonic() >= limits.get(child, math.inf):
+                    child.send(signal.SIGKILL)
             time.sleep(STOP_POLL_S)
-            for child in left:
+            for _, child in left:
                 self._ended(child)
+
+    # What rolling restarts need.
+
+    def begin(self, slot: Slot) -> Process:
+        """Fork a process for the slot's program."""
+        read, write = os.pipe()
+        name = slot.program.name
+
+        def work() -> None:
+            os.close(read)
+            if self._log_dir is not None:
+                log_to(self._log_dir / f"{name}.log")
+            slot.program.run(lambda entry: say(write, entry))
+
+        child = Process(fork(name, work, self._leave), time.monotonic(), pipe=read)
+        os.close(write)
+        os.set_blocking(read, False)
+        self._selector.register(read, selectors.EVENT_READ, lambda: self._hear(child))
+        return child
+
+    def why(self, slot: Slot) -> str:
+        """The end of the log of the slot's processes; empty when it is this process's own."""
+        return tail(self._log_dir / f"{slot.program.name}.log") if self._log_dir else ""
+
+    # The rest.
+
+    def _go_on(self) -> None:
+        """Go on with what was ordered."""
+        if self._control is not None and not self._stopping:
+            self._control.go_on()
 
     def _stop_asked(self, *_: object) -> None:
         self._hurry = self._stopping
         self._stopping = True
 
-    def _may_start(self, child: _Child) -> bool:
-        before = (self._children.get(name) for name in child.program.after)
+    def _may_start(self, slot: Slot) -> bool:
+        before = (self._slots.get(name) for name in slot.program.after)
         return all(other is None or other.entry is not None for other in before)
 
-    def _fork(self, child: _Child) -> None:
-        read, write = os.pipe()
-
-        def ready(entry: Entry) -> None:
-            os.write(write, json.dumps(asdict(entry)).encode() + b"\n")
-
-        def work() -> None:
-            os.close(read)
-            log_to(self._log(child.program.name))
-            child.program.run(ready)
-
-        child.pid = self._fork_bare(child.program.name, work)
-        os.close(write)
-        os.set_blocking(read, False)
-        child.pipe, child.heard, child.entry = read, b"", None
-        child.started_at = time.monotonic()
-        self._selector.register(read, selectors.EVENT_READ, child)
-
-    def _fork_bare(self, name: str, work: Callable[[], None]) -> int:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        parent = os.getpid()
-        # A signal that came before the child has its own handlers would be lost in it.
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        pid = os.fork()
-        if pid:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            return pid
-        code = 1
-        try:
-            become_child(parent)
-            work()
-            code = 0
-        except SystemExit as exit_:
-            code = exit_.code if isinstance(exit_.code, int) else 1
-        except typer.Exit as exit_:
-            code = exit_.exit_code
-        except (OSError, SettingsError, StorageError) as error:
-            print(f"{name}: {error}", file=sys.stderr)
-            code = CONFIGURATION_ERROR
-        except BaseException:  # noqa: BLE001 - a child must never return into the supervisor
-            sys.excepthook(*sys.exc_info())
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+    def _leave(self) -> None:
+        """Let go of what is the supervisor's, in a child."""
+        if self._control is not None:
+            self._control.leave()
+        for key in list(self._selector.get_map().values()):
+            if key.fileobj != self._wake_read and isinstance(key.fileobj, int):
+                os.close(key.fileobj)
+        self._selector.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
 
     def _wait(self, timeout_s: float) -> None:
         for key, _ in self._selector.select(timeout_s):
-            if key.data is None:
-                _drain(self._wake_read)
-            else:
-                self._hear(key.data)
+            key.data()
 
-    def _hear(self, child: _Child) -> None:
-        chunk = _drain(child.pipe)
-        child.heard += chunk
-        if b"\n" in child.heard:
-            fields = json.loads(child.heard.partition(b"\n")[0])
-            child.entry = Entry(**{**fields, "state": State(fields["state"])})
-        if not chunk or child.entry:
+    def _hear(self, child: Process) -> None:
+        if not child.hear():
             self._close_pipe(child)
 
-    def _close_pipe(self, child: _Child) -> None:
+    def _close_pipe(self, child: Process) -> None:
         if child.pipe >= 0:
             self._selector.unregister(child.pipe)
             os.close(child.pipe)
             child.pipe = -1
 
-    def _ended(self, child: _Child) -> int | None:
+    def _ended(self, child: Process) -> int | None:
         """The exit code of a child that ended (negative: the signal), else None."""
-        done, status = os.waitpid(child.pid, os.WNOHANG)
-        if not done:
-            return None
-        self._close_pipe(child)
-        child.pid, child.entry = 0, None
-        return os.waitstatus_to_exitcode(status)
+        code = child.ended()
+        if code is not None:
+            self._close_pipe(child)
+        return code
 
-    def _schedule(self, child: _Child, code: int, now: float) -> None:
-        if now - child.started_at >= STEADY_S:
-            child.backoff_s = FIRST_BACKOFF_S
-        child.start_at = now + child.backoff_s
-        child.restarts += 1
-        if not self._stopping:
-            self._on_restart(child.program.name, code, child.backoff_s)
-        child.backoff_s = min(child.backoff_s * 2, LAST_BACKOFF_S)
+    def _mend(self, slot: Slot, now: float) -> None:
+        """Start again what ended by itself, when it is time."""
+        for child in slot.living:
+            self._ended(child)
+        if slot.is_held or self._stopping:
+            return
+        if slot.process is None:
+            if now >= slot.start_at:
+                slot.process = self.begin(slot)
+        elif (code := slot.process.code) is not None:
+            self._on_restart(slot.fell(code, now))
 
     def _refuse_dead(self) -> None:
-        for name, child in self._children.items():
-            if child.pid and (code := self._ended(child)) is not None:
-                raise StartError(f"{name} ended with code {code}\n{tail(self._log(name))}")
-
-    def _log(self, name: str) -> Path:
-        return self._log_dir / f"{name}.log"
-
-
-def _drain(descriptor: int) -> bytes:
-    try:
-        return os.read(descriptor, 65536)
-    except BlockingIOError:
-        return b""
+        for name, slot in self._slots.items():
+            if slot.process is not None and (code := self._ended(slot.process)) is not None:
+                raise StartError(f"{name} ended with code {code}\n{self.why(slot)}".rstrip())

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import fcntl
-import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from shutil import which
@@ -17,12 +14,11 @@ from typing import TextIO
 from cli import compose, fleet
 from cli.demo_bank import ensure_demo_bank
 from cli.output import fail, print_table
-from cli.supervisor import StartError, Supervisor
+from cli.processes.foreground import supervise
+from cli.supervisor import Supervisor
 from mesh.registry import Entry
 from mesh.settings import Settings, SettingsError
 from mesh.tokens import write_trust
-
-SUPERVISOR_GRACE_S = 5.0
 
 
 def run(settings: Settings, *, load: bool = True) -> None:
@@ -36,45 +32,15 @@ def run(settings: Settings, *, load: bool = True) -> None:
     services = compose.blueprints(demo=settings.demo)
     compose.import_for_services(settings)
     write_trust(settings.key_dir, compose.rights(services))
-    programs = fleet.programs(settings, services)
-    with (
-        lock,
-        _foreground(),
-        Supervisor(programs, settings.var / "log", _say_restart) as supervisor,
-    ):
-        try:
-            supervisor.start()
-        except StartError as error:
-            supervisor.stop(SUPERVISOR_GRACE_S)
-            fail(str(error), f"The whole log is in {settings.var / 'log'}.")
-        if load and settings.demo and not supervisor.stopping:
+
+    def started(supervisor: Supervisor) -> None:
+        if load and settings.demo:
             _load(supervisor, settings)
         if not supervisor.stopping:
             _welcome(supervisor, settings, time.monotonic() - began)
-        supervisor.watch()
-        print("\nDraining … (Ctrl-C again ends at once)", flush=True)
-        supervisor.stop(settings.drain_s + SUPERVISOR_GRACE_S)
-        print("Stopped.", flush=True)
 
-
-@contextmanager
-def _foreground() -> Iterator[None]:
-    """Take Ctrl-C alone for the length of the block, when started by `make` on a terminal.
-
-    The terminal sends it to the whole foreground group; `make` would die of it and
-    report a failure though the platform stops well.
-    """
-    if not sys.stdin.isatty() or os.getpgrp() == os.getpid():
-        yield
-        return
-    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a background group may not set the group
-    terminal, before = sys.stdin.fileno(), os.getpgrp()
-    os.setpgid(0, 0)
-    os.tcsetpgrp(terminal, os.getpgrp())
-    try:
-        yield
-    finally:
-        os.tcsetpgrp(terminal, before)
+    with lock:
+        supervise(fleet.programs(settings, services), settings, settings.var / "log", started)
 
 
 def _one_at_a_time(settings: Settings) -> TextIO:
@@ -89,11 +55,6 @@ def _one_at_a_time(settings: Settings) -> TextIO:
             "Stop it, or set ENGINE_VAR to another folder.",
         )
     return lock
-
-
-def _say_restart(name: str, code: int, backoff_s: float) -> None:
-    how = f"signal {-code}" if code < 0 else f"code {code}"
-    print(f"{name} ended with {how}; starting it again in {backoff_s:g} s", flush=True)
 
 
 def _load(supervisor: Supervisor, settings: Settings) -> None:

@@ -41,7 +41,7 @@ class Gateway:
             refuse,
             host=settings.host,
             port=settings.gateway_port,
-            share_port=settings.replicas > 1,
+            share_port=True,  # with other gateways, and with the one that takes its place
             limits=_limits(settings),
             drain_s=settings.drain_s,
         )

@@ -66,6 +66,7 @@ class App:
         port: TCP port to listen on; 0 picks one.
         replica: number of this process among those of the service on this host, from 1;
             it tells their sockets apart.
+        version: what its entry says that it is; empty: the version of the program.
         keys: public keys of users' tokens, when no identity centre feeds them.
     """
 
@@ -79,6 +80,7 @@ class App:
         clock: Clock | None = None,
         port: int = 0,
         replica: int = 1,
+        version: str = "",
         keys: list[dict[str, str]] | None = None,
     ) -> None:
         self._blueprint = blueprint
@@ -88,6 +90,7 @@ class App:
         self._clock = clock or SystemClock()
         self._port = port
         self._replica = replica
+        self._version = version or _version()
         self._keys = keys
         self._stack = AsyncExitStack()
         self._consumers = AsyncExitStack()
@@ -282,7 +285,7 @@ class App:
             lanes=(f"unix:{self._lane()}", *self._tls_lanes()),
             host_id=host_id(),
             pid=os.getpid(),
-            version=_version(),
+            version=self._version,
             http=http,
         )
 

@@ -73,7 +73,8 @@ def lines(child: subprocess.Popen[str], count: int) -> list[list[str]]:
 
 WATCH = """
     programs = [Program("b", serve("b"), after=("a",)), Program("a", serve("a"))]
-    with Supervisor(programs, LOGS, lambda *what: say("restart", *what)) as supervisor:
+    fell = lambda fall: say("restart", fall.name, fall.code)
+    with Supervisor(programs, LOGS, fell) as supervisor:
         supervisor.start()
         say("all", *(e.service for e in supervisor.entries.values()))
         supervisor.watch()
@@ -140,7 +141,7 @@ def test_what_is_killed_is_started_again(start: Start) -> None:
     first, second, _ = lines(child, 3)
     os.kill(int(first[2]), signal.SIGKILL)
     restart, again = lines(child, 2)
-    assert restart[:3] == ["restart", "a", "-9"]
+    assert restart == ["restart", "a", "-9"]
     assert again[:2] == ["serves", "a"]
     assert again[2] != first[2]
     assert alive(int(second[2]))

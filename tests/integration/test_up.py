@@ -87,7 +87,7 @@ def test_a_taken_port_is_named_with_its_setting(var: Path) -> None:
             text=True,
             check=False,
         )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert f"ENGINE_GATEWAY_PORT={port}: cannot listen" in done.stderr
     assert "Traceback" not in done.stderr
     status = subprocess.run([ENGINE, "status"], env=environ(var), capture_output=True, check=False)
