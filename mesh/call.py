@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from asyncio import Task
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import grpc
@@ -60,7 +61,7 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
 class Handler(Protocol):
     """Answers a call: a response message, or an async iterator of them for server streams."""
 
-    async def __call__(self, call: Call, request: Any) -> Any:
+    def __call__(self, call: Call, request: Any) -> Awaitable[Any]:
         """`request` is a message, or an async iterator of messages for client streams."""
 
 
@@ -69,3 +70,43 @@ class Interceptor(Protocol):
 
     def bind(self, method: Method, call_next: Handler) -> Handler:
         """The handler for `method` that does this step and then calls `call_next`."""
+
+
+Check = Callable[[Call, Any], None]
+"""Looks at a call and its request, and raises when it may not go on."""
+
+
+class Guard(ABC):
+    """A step that looks at a call before it goes on, and never at how it ends.
+
+    Guards that follow each other are one coroutine: one for each costs a call as much as
+    what they look at.
+    """
+
+    @abstractmethod
+    def check(self, method: Method) -> Check | None:
+        """What this step does for `method`; None: nothing."""
+
+    def bind(self, method: Method, call_next: Handler) -> Handler:
+        """The handler for `method` that does this step and then calls `call_next`."""
+        check = self.check(method)
+        if check is None:
+            return call_next
+        if isinstance(call_next, _Guarded):
+            return _Guarded((check, *call_next.checks), call_next.call_next)
+        return _Guarded((check,), call_next)
+
+
+class _Guarded:
+    """A handler behind checks."""
+
+    __slots__ = ("call_next", "checks")
+
+    def __init__(self, checks: tuple[Check, ...], call_next: Handler) -> None:
+        self.checks = checks
+        self.call_next = call_next
+
+    async def __call__(self, call: Call, request: Any) -> Any:
+        for check in self.checks:
+            check(call, request)
+        return await self.call_next(call, request)

@@ -106,7 +106,7 @@ class Unary:
                     outgoing.due(timeout),
                     shared=shared,
                     own=own,
-                    trace=b"" if trace is None else trace.to_bytes(),
+                    trace=b"" if trace is None else trace.raw,
                 )
                 call.wait_for_ready = wait_for_ready
                 if channel.has_others:

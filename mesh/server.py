@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from types import TracebackType
-from typing import Any, Self, TypeGuard
+from typing import Any, Protocol, Self, TypeGuard
 
 import grpc
 from google.protobuf import message_factory
@@ -42,6 +42,13 @@ _OPTIONS = (
 RawContext = grpc.aio.ServicerContext[Any, Any]
 
 
+class ServerTls(Protocol):
+    """What a server shows, and whom it believes (`mesh.tls.Credentials`)."""
+
+    def server_credentials(self) -> grpc.ServerCredentials:
+        """For a port; they follow the files that they are from."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lanes:
     """Where a server takes lanes over sockets.
@@ -72,6 +79,8 @@ class Server:
         max_in_flight: calls run at once; further ones get RESOURCE_EXHAUSTED.
         handlers: generic handlers outside our contracts.
         lanes: where lanes are taken over sockets, and who may say hello.
+        tls: what is shown at addresses of TCP, where clients must show a certificate of the
+            same authority; None: neither does.
 
     Raises:
         ContractError: on construction, when a method cannot be served as written.
@@ -88,7 +97,9 @@ class Server:
         drain_s: float = 10.0,
         handlers: Sequence[grpc.GenericRpcHandler] = (),
         lanes: Lanes = NO_LANES,
+        tls: ServerTls | None = None,
     ) -> None:
+        self._tls = tls
         self._lanes = lanes
         self._services = tuple(servicer.descriptor.full_name for servicer in servicers)
         self._dispatch = Dispatch(servicers, interceptors)
@@ -144,7 +155,9 @@ class Server:
 
     def _bind(self, address: str) -> int:
         try:
-            return self._server.add_insecure_port(address)
+            if self._tls is None or address.startswith("unix:"):
+                return self._server.add_insecure_port(address)
+            return self._server.add_secure_port(address, self._tls.server_credentials())
         except RuntimeError as error:
             raise OSError(
                 f"cannot listen on {address}: it is in use, or not an address of this machine "
@@ -169,8 +182,9 @@ class Dispatch(grpc.GenericRpcHandler):
 def _bind(method: Method, implementation: object, interceptors: Sequence[Interceptor]) -> Handler:
     serve = getattr(implementation, method.name)
 
-    async def last(call: Call, request: Any) -> Any:
-        return await serve(request, call.transport)
+    def last(call: Call, request: Any) -> Awaitable[Any]:
+        answer: Awaitable[Any] = serve(request, call.transport)
+        return answer
 
     async def last_stream(call: Call, request: Any) -> Any:
         return serve(request, call.transport)

@@ -8,10 +8,9 @@ exports and is never called per call.
 from __future__ import annotations
 
 import random
-import struct
 from bisect import bisect_left
 from collections.abc import Callable
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
 from types import TracebackType
@@ -22,10 +21,11 @@ import msgspec
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the latency histogram, in seconds."""
 
-_BINARY: Final = struct.Struct(">QQQB")
-TRACE_BYTES: Final = _BINARY.size
-_pack, _unpack = _BINARY.pack, _BINARY.unpack
-_LOW_HALF: Final = 2**64 - 1
+TRACE_BYTES: Final = 25
+_FLAGS_AT: Final = TRACE_BYTES - 1
+_NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
+_NOT_ZERO: Final = 1 << 64 | 1
+"""In the bits of a trace id and a span id: neither may be nothing but zeros."""
 _NO_VERSION: Final = b"\xff"
 _ENDS: Final = ("", "-")
 
@@ -39,16 +39,26 @@ class SpanKind(Enum):
 
 
 class TraceContext(msgspec.Struct, frozen=True, gc=False):
-    """Where in which trace we are (W3C Trace Context)."""
+    """Where in which trace we are (W3C Trace Context).
 
-    trace_id: int
-    span_id: int
+    `raw` has the trace id (16 bytes, big-endian), the span id (8) and the flags (1): so
+    lanes carry it.
+    """
+
+    raw: bytes
     sampled: bool
+
+    @classmethod
+    def of(cls, trace_id: int, span_id: int, *, sampled: bool) -> Self:
+        """The context with these ids."""
+        ids = trace_id << 64 | span_id
+        return cls((ids << 8 | sampled).to_bytes(TRACE_BYTES, "big"), sampled)
 
     @classmethod
     def root(cls, *, sampled: bool) -> Self:
         """The start of a new trace."""
-        return cls(random.getrandbits(128) or 1, random.getrandbits(64) or 1, sampled)
+        bits = random.getrandbits(192) | _NOT_ZERO
+        return cls((bits << 8 | sampled).to_bytes(TRACE_BYTES, "big"), sampled)
 
     @classmethod
     def parse(cls, header: str) -> Self | None:
@@ -64,27 +74,39 @@ class TraceContext(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Self | None:
-        """Read what `to_bytes` wrote; None when `raw` is no such thing."""
-        if len(raw) != TRACE_BYTES:
+        """Read `raw` of another; None when it is no such thing. Flags that we do not know go."""
+        if len(raw) != TRACE_BYTES or raw[:16] == _NO_TRACE or raw[16:24] == _NO_SPAN:
             return None
-        high, low, span_id, flags = _unpack(raw)
-        trace_id = high << 64 | low
-        return cls(trace_id, span_id, flags & 1 == 1) if trace_id and span_id else None
+        flags = raw[_FLAGS_AT]
+        if flags > 1:
+            raw = raw[:_FLAGS_AT] + (b"\1" if flags & 1 else b"\0")
+        return cls(raw, flags & 1 == 1)
 
-    def to_bytes(self) -> bytes:
-        """The 25 bytes of a lane: trace id (16, big-endian), span id (8), flags (1)."""
-        trace_id = self.trace_id
-        return _pack(trace_id >> 64, trace_id & _LOW_HALF, self.span_id, self.sampled)
+    def child(self) -> TraceContext:
+        """The context of a new step in the same trace."""
+        span_id = (random.getrandbits(64) | 1).to_bytes(8, "big")
+        return TraceContext(self.raw[:16] + span_id + self.raw[_FLAGS_AT:], self.sampled)
+
+    @property
+    def trace_id(self) -> int:
+        """Of the trace; 128 bits."""
+        return int.from_bytes(self.raw[:16], "big")
+
+    @property
+    def span_id(self) -> int:
+        """Of the step; 64 bits."""
+        return int.from_bytes(self.raw[16:24], "big")
 
     @property
     def header(self) -> str:
         """The `traceparent` header."""
-        return f"00-{self.trace_id:032x}-{self.span_id:016x}-{int(self.sampled):02x}"
+        text = self.raw.hex()
+        return f"00-{text[:32]}-{text[32:48]}-{text[48:]}"
 
     @property
     def trace_hex(self) -> str:
         """The trace id as 32 hexadecimal digits."""
-        return f"{self.trace_id:032x}"
+        return self.raw[:16].hex()
 
 
 class Span(Protocol):
@@ -130,14 +152,9 @@ def current_trace() -> TraceContext | None:
     return _current.get()
 
 
-def enter_trace(context: TraceContext) -> Token[TraceContext | None]:
-    """Make `context` the current one of this task, without a span: `leave_trace` ends it."""
-    return _current.set(context)
-
-
-def leave_trace(token: Token[TraceContext | None]) -> None:
-    """Make that trace context the current one which was so before `enter_trace`."""
-    _current.reset(token)
+def enter_trace(context: TraceContext) -> None:
+    """Make `context` the current one for the rest of this task, without a span."""
+    _current.set(context)
 
 
 class NullSpan:

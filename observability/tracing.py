@@ -8,7 +8,6 @@ sampled span keeps plain values; the exporting thread makes the SDK's object.
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -38,7 +37,10 @@ _KINDS: Final = {
     SpanKind.CLIENT: OtelKind.CLIENT,
 }
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
-_LOW_HALF: Final = 2**64 - 1
+
+
+_ALL: Final = b"\xff" * 9
+"""Comes after every half of an id."""
 
 
 class _NewTrace(TraceContext, frozen=True):
@@ -55,13 +57,14 @@ class OtelTracer:
 
     def __init__(self, ended: Callable[[RecordedSpan], None], *, ratio: float) -> None:
         self._ended = ended
-        self._sampled_below = round(ratio * 2**64)
+        least = round(ratio * 2**64)  # of the ids' lower halves, the first that is not sampled
+        self._sampled_below = least.to_bytes(8, "big") if least < 2**64 else _ALL
 
     def root(self) -> TraceContext:
-        trace_id = random.getrandbits(128) or 1
-        sampled = trace_id & _LOW_HALF < self._sampled_below
-        kind = _NewTrace if sampled else TraceContext
-        return kind(trace_id, random.getrandbits(64) or 1, sampled)
+        context = TraceContext.root(sampled=False)
+        if context.raw[8:16] < self._sampled_below:
+            return _NewTrace.of(context.trace_id, context.span_id, sampled=True)
+        return context
 
     def span(self, name: str, kind: SpanKind, parent: TraceContext) -> Span:
         if not parent.sampled:
@@ -91,7 +94,7 @@ class RecordedSpan(NullSpan):
         parent: TraceContext,
         ended: Callable[[RecordedSpan], None],
     ) -> None:
-        super().__init__(TraceContext(parent.trace_id, random.getrandbits(64) or 1, sampled=True))
+        super().__init__(parent.child())
         self._name = name
         self._kind = kind
         self._parent = parent

@@ -33,6 +33,7 @@ from mesh.clock import SystemClock
 from mesh.interceptors import chain
 from mesh.interceptors.identity import IdentityInterceptor
 from mesh.interceptors.policy import PolicyInterceptor
+from mesh.interceptors.scope import ScopeInterceptor
 from mesh.interceptors.telemetry import TelemetryInterceptor
 from mesh.interceptors.validation import ValidationInterceptor
 from mesh.lane import server
@@ -57,7 +58,12 @@ NO_RIGHTS: Final = "no rights"
 _LEFT_OUT: Final[Mapping[str, tuple[type[Any], ...]]] = {
     FULL: (),
     NO_TELEMETRY: (TelemetryInterceptor,),
-    NO_RIGHTS: (IdentityInterceptor, PolicyInterceptor, ValidationInterceptor),
+    NO_RIGHTS: (
+        IdentityInterceptor,
+        PolicyInterceptor,
+        ValidationInterceptor,
+        ScopeInterceptor,
+    ),
 }
 
 
@@ -161,7 +167,7 @@ async def _chained(
 
 
 def _lanes(kind: str, folder: Path) -> Lanes:
-    tls = certificate_in(folder).server_context()
+    tls = certificate_in(folder).load().server
     return Lanes(ports=((f"unix:{folder}/{kind}.lane", None), (ANYWHERE, tls)))
 
 

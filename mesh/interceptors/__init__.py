@@ -12,6 +12,7 @@ from mesh.interceptors.freshness import FreshnessInterceptor
 from mesh.interceptors.idempotency import IdempotencyInterceptor
 from mesh.interceptors.identity import IdentityInterceptor
 from mesh.interceptors.policy import PolicyInterceptor
+from mesh.interceptors.scope import ScopeInterceptor
 from mesh.interceptors.telemetry import TelemetryInterceptor
 from mesh.interceptors.validation import ValidationInterceptor
 from mesh.service import Service
@@ -40,12 +41,13 @@ def chain(
         IdentityInterceptor(verifier),
         # Outside all that may refuse a caller who is known: refusals are recorded too.
         AuditInterceptor(audit),
-        # A broken rule must not tell strangers about the contract, but scope needs
         # Before the rights are looked at: they may be over.
         FreshnessInterceptor(verifier),
+        # A broken rule must not tell strangers about the contract, but scope needs
         # a request that keeps its rules: rights first, then rules, then scope.
         PolicyInterceptor(),
-        ValidationInterceptor(service.scope_resolver),
+        ValidationInterceptor(),
+        ScopeInterceptor(service.scope_resolver),
         # Within scope: who may not see a row does not learn who wrote it.
         CheckerInterceptor(service.author_resolver),
         # Innermost: only calls that would take effect are looked up or kept.

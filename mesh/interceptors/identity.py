@@ -11,9 +11,9 @@ from google.protobuf.message import DecodeError
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.mesh.v1 import context_pb2
+from engine.mesh.v1 import context_pb2, policy_pb2
 from mesh import context as wire
-from mesh.call import Call, Handler
+from mesh.call import Call, Check, Guard
 from mesh.context import RequestContext, enter
 from mesh.contract import Method
 from mesh.errors import MeshError, MeshReason
@@ -33,13 +33,16 @@ class _Known(Struct):
     """What is the same in every call with the same proofs, until one of them ends."""
 
     context: RequestContext
+    widest: wire.Scope
     is_service: bool
     expires: float
     generation: int
 
 
-class IdentityInterceptor:
+class IdentityInterceptor(Guard):
     """Verifies the proofs that a call carries and makes them its request context.
+
+    Its scope is the narrower of the method's and the user's.
 
     A wrong proof is refused even where none is needed; only anonymous methods
     ignore a user's token. Whom a service acts for, and which chain its call belongs
@@ -51,13 +54,12 @@ class IdentityInterceptor:
         self._verifier = verifier
         self._known: dict[_Proofs, _Known] = {}
 
-    def bind(self, method: Method, call_next: Handler) -> Handler:
+    def check(self, method: Method) -> Check:
         verifier, now, known = self._verifier, self._verifier.now, self._known
-        anonymous = method.policy.anonymous
+        anonymous, widest = method.policy.anonymous, method.policy.scope
 
-        async def identified(call: Call, request: Any) -> Any:
+        def identified(call: Call, request: Any) -> None:  # noqa: ARG001 - of every check
             get = call.metadata.get
-            request_id = get(wire.REQUEST_ID, "")
             caller = get(wire.CALLER)
             proofs = (
                 None if anonymous else get(wire.AUTHORIZATION),
@@ -69,14 +71,15 @@ class IdentityInterceptor:
             found = known.get(proofs)
             if found is None or found.generation != verifier.generation or found.expires <= now():
                 found = self._establish(call, proofs, anonymous=anonymous)
+            request_id = get(wire.REQUEST_ID, "")
             call.context = replace(
                 found.context,
                 chain=_chain(get(wire.CHAIN)) if found.is_service else _NO_CHAIN,
                 request_id=request_id if isinstance(request_id, str) else "",
                 deadline=call.deadline,
+                scope=min(widest, found.widest),
             )
             enter(call.context)
-            return await call_next(call, request)
 
         return identified
 
@@ -97,7 +100,13 @@ class IdentityInterceptor:
             chain=_NO_CHAIN,
             business_date=_business_date(call),
         )
-        known = _Known(context, caller is not None, min(caller_until, user_until), generation)
+        known = _Known(
+            context,
+            policy_pb2.SCOPE_UNSPECIFIED if principal is None else principal.data_scope,
+            caller is not None,
+            min(caller_until, user_until),
+            generation,
+        )
         if len(self._known) >= MAX_KNOWN:
             self._known.clear()
         self._known[proofs] = known

@@ -6,19 +6,17 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
-from msgspec.structs import replace
-
 from engine.mesh.v1 import policy_pb2
 from mesh import context as wire
-from mesh.call import Call, Handler
-from mesh.context import RequestContext, enter
+from mesh.call import Call, Check, Guard
+from mesh.context import RequestContext
 from mesh.contract import Method
 from mesh.errors import MeshError, MeshReason
 from mesh.tokens import WILDCARD
 
 
-class PolicyInterceptor:
-    """Enforces permission, internal, purpose, claims, and fixes the effective scope.
+class PolicyInterceptor(Guard):
+    """Enforces permission, internal, purpose and claims.
 
     Right = what the end user may do ∩ what the calling service may do. A service
     that acts for itself needs the right alone; a client outside the mesh has no
@@ -26,23 +24,16 @@ class PolicyInterceptor:
     bound: each field of a message costs a call as much as a step of the decision.
     """
 
-    def bind(self, method: Method, call_next: Handler) -> Handler:
+    def check(self, method: Method) -> Check | None:
         policy = method.policy
         if policy.anonymous:
-            return call_next
-        check, bindings, widest = _check_of(policy), tuple(policy.claims), policy.scope
+            return None
+        may_call, bindings = _check_of(policy), tuple(policy.claims)
 
-        async def permitted(call: Call, request: Any) -> Any:
-            context = call.context
-            check(context)
+        def permitted(call: Call, request: Any) -> None:
+            may_call(call.context)
             for binding in bindings:
-                _bind_claim(binding, context, request)
-            if widest:
-                assert context.principal is not None
-                scope = min(widest, context.principal.data_scope)
-                call.context = replace(context, scope=scope)
-                enter(call.context)
-            return await call_next(call, request)
+                _bind_claim(binding, call.context, request)
 
         return permitted
 

@@ -9,7 +9,7 @@ from typing import Any
 from mesh.call import Call, Handler
 from mesh.contract import Method
 from mesh.interceptors.errors import StatusError
-from mesh.telemetry import CallStats, Meters, SpanKind, Telemetry, enter_trace, leave_trace
+from mesh.telemetry import CallStats, Meters, SpanKind, Telemetry, enter_trace
 
 
 class TelemetryInterceptor:
@@ -24,27 +24,23 @@ class TelemetryInterceptor:
         traced = self._traced(method, call_next)
 
         async def unary(call: Call, request: Any) -> Any:
-            started, code = perf_counter(), ""
+            started, code = perf_counter(), "OK"
             trace = call.trace
             if trace is None:
                 trace = call.trace = root()
             try:
                 if trace.sampled:
-                    response = await traced(call, request)
-                else:
-                    token = enter_trace(trace)
-                    try:
-                        response = await call_next(call, request)
-                    finally:
-                        leave_trace(token)
+                    return await traced(call, request)
+                enter_trace(trace)  # for the rest of the task, which serves this call alone
+                return await call_next(call, request)
             except StatusError as error:
                 code = error.code.name
                 raise
-            else:
-                code = "OK"
-                return response
+            except BaseException:
+                code = _cancelled(call)
+                raise
             finally:
-                observe(started, code or _cancelled(call))
+                observe(started, code)
 
         return self._streaming(method, call_next) if method.server_streaming else unary
 

@@ -1,70 +1,54 @@
-"""Checks the request against the contract's field rules, then that its row is in reach."""
+"""Checks the request against the contract's field rules."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
-from operator import attrgetter
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import protovalidate
 from google.protobuf import message_factory
 
-from mesh.call import Call, Handler
-from mesh.contract import ContractError, Method
+from mesh.call import Call, Check, Guard, Handler
+from mesh.contract import Method
 from mesh.errors import MeshError, MeshReason, Violation
-from mesh.service import ScopeResolver
+from mesh.interceptors import _bounds
 
 _validator = protovalidate.Validator()
 
 
-class ValidationInterceptor:
+class ValidationInterceptor(Guard):
     """Refuses requests that break `buf.validate` rules, naming each field.
 
-    Where the policy names a `scope_field`, a row outside the effective scope
-    answers OUT_OF_SCOPE, exactly as a row that does not exist. The rules are read when a
-    method is bound: that takes ten milliseconds, which the first caller would wait for.
+    The rules are read when a method is bound: that takes ten milliseconds, which the first
+    caller would wait for.
     """
 
-    def __init__(self, scope_resolver: ScopeResolver | Mapping[str, ScopeResolver] | None) -> None:
-        self._in_scope = scope_resolver
-
-    def bind(self, method: Method, call_next: Handler) -> Handler:
-        checked = self._with_scope(method, call_next)
+    def check(self, method: Method) -> Check:
         collect = _validator.collect_violations
         collect(message_factory.GetMessageClass(method.input)())
+        keeps_all = _bounds.keeper(method.input)
 
-        async def valid(call: Call, request: Any) -> Any:
+        def valid(call: Call, request: Any) -> None:  # noqa: ARG001 - of every check
             if violations := collect(request):
                 raise _refusal(violations)
-            return await checked(call, request)
+
+        if keeps_all is None:
+            return valid
+
+        def quickly_valid(call: Call, request: Any) -> None:
+            if not keeps_all(request):
+                valid(call, request)
+
+        return quickly_valid
+
+    def bind(self, method: Method, call_next: Handler) -> Handler:
+        if not method.client_streaming:
+            return super().bind(method, call_next)
 
         async def valid_stream(call: Call, request: Any) -> Any:
-            return await checked(call, _each_checked(request))
+            return await call_next(call, _each_checked(request))
 
-        return valid_stream if method.client_streaming else valid
-
-    def _with_scope(self, method: Method, call_next: Handler) -> Handler:
-        policy, in_scope = method.policy, self._in_scope
-        if not policy.scope_field:
-            return call_next
-        if isinstance(in_scope, Mapping):
-            in_scope = in_scope.get(policy.scope_field)
-        if in_scope is None:
-            raise ContractError(
-                f"{method.path} has the scope_field {policy.scope_field}: "
-                "give the Service a scope_resolver for it"
-            )
-        row_of = attrgetter(policy.scope_field)
-
-        async def in_reach(call: Call, request: Any) -> Any:
-            principal = call.context.principal
-            if principal is None or not await in_scope(
-                principal, call.context.scope, row_of(request)
-            ):
-                raise MeshError(MeshReason.OUT_OF_SCOPE)
-            return await call_next(call, request)
-
-        return in_reach
+        return valid_stream
 
 
 def check(message: Any) -> None:

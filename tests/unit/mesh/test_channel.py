@@ -229,7 +229,7 @@ async def test_a_call_carries_the_current_request(echoes: list[tuple[str, Echo]]
     address, echo = echoes[0]
     context = RequestContext(token="t", purpose="service", business_date="2026-01-02")
     context.chain.task_id = 5
-    trace = TraceContext(1, 2, sampled=True)
+    trace = TraceContext.of(1, 2, sampled=True)
     async with Channel("t", lambda: [address], lambda: ((wire.CALLER, "me"),)) as channel:
         with wire.using(context), NullSpan(trace):
             await channel.unary_unary("/t.T/Do")(b"", metadata=(("x-mine", "1"),))

@@ -21,8 +21,8 @@ from mesh.telemetry import NullSpan, Span, SpanKind, Telemetry, TraceContext, cu
 CUSTOMERS = customer_pb2.DESCRIPTOR.services_by_name["CustomerService"]
 UNARY = contract.method(CUSTOMERS.methods_by_name["GetCustomer"])
 STREAM = replace(UNARY, server_streaming=True)
-SAMPLED = TraceContext(1, 2, sampled=True)
-UNSAMPLED = TraceContext(1, 2, sampled=False)
+SAMPLED = TraceContext.of(1, 2, sampled=True)
+UNSAMPLED = TraceContext.of(1, 2, sampled=False)
 
 
 class Recorded(NullSpan):
@@ -52,7 +52,7 @@ class Desk:
         self.seen: list[TraceContext | None] = []
 
     def root(self) -> TraceContext:
-        return TraceContext(7, 8, sampled=False)
+        return TraceContext.of(7, 8, sampled=False)
 
     def span(self, name: str, kind: SpanKind, parent: TraceContext) -> Span:
         assert kind is SpanKind.SERVER
@@ -111,7 +111,7 @@ def made(method: contract.Method, trace: TraceContext | None, left_s: float = 5)
 
 
 def below(parent: TraceContext) -> TraceContext:
-    return TraceContext(parent.trace_id, parent.span_id + 1, parent.sampled)
+    return TraceContext.of(parent.trace_id, parent.span_id + 1, sampled=parent.sampled)
 
 
 def refusal() -> StatusError:
@@ -162,11 +162,11 @@ async def test_a_call_of_a_sampled_trace_has_a_span() -> None:
 
 
 async def test_a_call_of_another_trace_has_no_span_and_stands_in_it_all_the_same() -> None:
-    """Its log lines and the calls it makes name the trace; after it nothing is left."""
+    """Its log lines and the calls it makes name the trace, for as long as its task runs."""
     desk = Desk()
-    await desk.call(UNSAMPLED)
+    await asyncio.create_task(desk.call(UNSAMPLED))
     with pytest.raises(StatusError):
-        await desk.call(UNSAMPLED, refusal())
+        await asyncio.create_task(desk.call(UNSAMPLED, refusal()))
     assert desk.seen == [UNSAMPLED, UNSAMPLED]
     assert current_trace() is None
     assert not desk.spans

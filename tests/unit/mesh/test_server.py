@@ -21,7 +21,7 @@ from mesh.telemetry import TraceContext
 
 CUSTOMERS: ServiceDescriptor = customer_pb2.DESCRIPTOR.services_by_name["CustomerService"]
 PATH = "/engine.customer.v1.CustomerService/GetCustomer"
-TRACE = TraceContext(1, 2, sampled=True)
+TRACE = TraceContext.of(1, 2, sampled=True)
 REQUEST = customer_pb2.GetCustomerRequest(customer_id=7).SerializeToString()
 
 

@@ -23,10 +23,10 @@ from mesh.telemetry import (
 )
 def test_a_trace_context_survives_its_header(trace_id: int, span_id: int, sampled: bool) -> None:
     """W3C traceparent, there and back; lanes carry the same in 25 bytes."""
-    context = TraceContext(trace_id, span_id, sampled)
+    context = TraceContext.of(trace_id, span_id, sampled=sampled)
     assert TraceContext.parse(context.header) == context
-    assert TraceContext.from_bytes(context.to_bytes()) == context
-    assert context.to_bytes().hex() == context.header.replace("-", "")[2:]
+    assert TraceContext.from_bytes(context.raw) == context
+    assert context.raw.hex() == context.header.replace("-", "")[2:]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_header_that_is_no_trace_context_is_ignored(header: str) -> None:
 def test_a_later_versions_header_is_read_as_far_as_it_is_known() -> None:
     """What follows the flags is for others; space around the header is none of it."""
     header = f" 01-{1:032x}-{2:016x}-03-more "
-    assert TraceContext.parse(header) == TraceContext(1, 2, sampled=True)
+    assert TraceContext.parse(header) == TraceContext.of(1, 2, sampled=True)
 
 
 @pytest.mark.parametrize("raw", [b"", b"\1" * 24, b"\1" * 26, bytes(16) + b"\1" * 9])
@@ -67,7 +67,7 @@ def test_bytes_that_are_no_trace_context_are_ignored(raw: bytes) -> None:
 def test_bytes_of_any_kind_raise_nothing(raw: bytes) -> None:
     """What a peer sends there is read or left."""
     read = TraceContext.from_bytes(raw)
-    assert read is None or read.to_bytes()[:24] == raw[:24]
+    assert read is None or read.raw[:24] == raw[:24]
 
 
 def test_a_null_span_is_current_within_its_block() -> None:

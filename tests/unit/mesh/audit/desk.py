@@ -30,7 +30,7 @@ CONTEXT = RequestContext(
     purpose="service",
     chain=context_pb2.ChainIds(task_id=5),
 )
-TRACE = TraceContext(1, 2, sampled=True)
+TRACE = TraceContext.of(1, 2, sampled=True)
 
 
 def method(name: str, **policy: Any) -> Method:

@@ -13,7 +13,7 @@ from mesh.telemetry import TraceContext
 
 CODE = grpc.StatusCode
 LANE = SimpleNamespace(peer="unix:", auth_context={"engine_caller": [b"gateway"]})
-TRACE = TraceContext(1, 2, sampled=True)
+TRACE = TraceContext.of(1, 2, sampled=True)
 
 
 def make(*, trace: bytes = b"", due: float = float("inf")) -> LaneContext:
@@ -32,7 +32,7 @@ def test_a_handler_sees_who_calls_and_with_what() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trace", "expected"), [(TRACE.to_bytes(), TRACE), (b"", None), (b"nonsense", None)]
+    ("trace", "expected"), [(TRACE.raw, TRACE), (b"", None), (b"nonsense", None)]
 )
 def test_a_trace_is_read_and_shown_as_metadata(trace: bytes, expected: Any) -> None:
     """It travels apart from it, and in fewer bytes."""

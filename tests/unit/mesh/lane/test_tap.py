@@ -39,7 +39,7 @@ async def test_a_call_and_its_reply_are_shown_with_method_and_payload() -> None:
     reply = customer_pb2.GetCustomerResponse(
         customer=customer_pb2.Customer(customer_id=7)
     ).SerializeToString()
-    seen.heard(call(5, request, timeout_us=250_000, trace=trace.to_bytes()))
+    seen.heard(call(5, request, timeout_us=250_000, trace=trace.raw))
     seen.told(replies=[(5, reply)])
     asked, answered = await seen.frames()
     assert shape([asked, answered]) == [("CALL", len(request)), ("REPLY", len(reply))]
