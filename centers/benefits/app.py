@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from centers.benefits.activities import Activities
+from centers.benefits.events import subscriptions
 from centers.benefits.grant_rows import Grants
 from centers.benefits.grants import Giving
-from centers.benefits.projection import Tasks, subscriptions
 from centers.benefits.rpc import BenefitsRpc
 from centers.benefits.scope import GrantScope
+from centers.benefits.task_rows import Tasks
 from engine.benefits.v1 import benefits_pb2
 from mesh.contract import Method
 from mesh.definitions import Definitions

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from centers.benefits import grant_rows, stock_rows, wire
 from centers.benefits.domain import Claim, Grant, State
 from centers.benefits.errors import BenefitsReason
-from centers.benefits.projection import WITHDRAWN, Task
+from centers.benefits.task_rows import WITHDRAWN, Task
 from engine.benefits.v1 import benefits_pb2
 from engine.mesh.v1.context_pb2 import ChainIds
 from mesh import audit

@@ -13,7 +13,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from centers.customer.domain import Customer, Extent, Reach, Statistics, undivided
-from centers.customer.selecting import assisting, selecting
+from centers.customer.selection_rows import assisting, selecting
 from centers.customer.service import Selection
 from centers.customer.tables import customer as customer_table
 from centers.customer.tables import customer_share

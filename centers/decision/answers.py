@@ -10,7 +10,7 @@ from centers.decision.decision_rows import Decided
 from centers.decision.domain import Explained, Fact, Trigger, Verdict
 from centers.decision.errors import DecisionReason
 from centers.decision.event_types import AMOUNT
-from centers.decision.launches import Launched
+from centers.decision.launch_rows import Launched
 from centers.decision.store import DecisionStore
 from centers.decision.tally import statistics
 from engine.decision.v1 import decision_pb2 as pb

@@ -10,7 +10,7 @@ from typing import Final
 from centers.decision.domain import Fact, Judgement, Measured, Trigger, Verdict, Wait
 from centers.decision.evaluation import Past, judge, screen
 from centers.decision.firing import fire
-from centers.decision.launches import Launched
+from centers.decision.launch_rows import Launched
 from centers.decision.rule import Rule
 from centers.decision.store import DecisionStore
 from centers.decision.tally import of_judgements

@@ -16,8 +16,8 @@ from centers.decision import intake
 from centers.decision.deciding import Deciding
 from centers.decision.domain import Event, Outcome, Reversal
 from centers.decision.errors import DecisionReason
-from centers.decision.launches import Launched
-from centers.decision.log import Entry
+from centers.decision.launch_rows import Launched
+from centers.decision.log_rows import Entry
 from centers.decision.reserve import Reserve
 from centers.decision.reversing import Reversing
 from centers.decision.store import DecisionStore

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from centers.decision.domain import Reversal, Trigger
 from centers.decision.firing import take_back
-from centers.decision.log import Entry
+from centers.decision.log_rows import Entry
 from centers.decision.store import DecisionStore
 from centers.decision.tally import REVERSED_LATER
 from centers.decision.waiting import Waiting

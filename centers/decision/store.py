@@ -6,9 +6,9 @@ from contextlib import AbstractAsyncContextManager
 
 from centers.decision.backtest_rows import BacktestRows
 from centers.decision.decision_rows import Decisions
-from centers.decision.histories import Histories
-from centers.decision.launches import Launches
-from centers.decision.log import EventLog
+from centers.decision.history_rows import Histories
+from centers.decision.launch_rows import Launches
+from centers.decision.log_rows import EventLog
 from centers.decision.trigger_rows import Triggers
 from centers.decision.wait_rows import Waits
 from mesh.storage import Store, Transaction

@@ -16,7 +16,7 @@ from centers.reach.contact_rows import (
     to_counted,
 )
 from centers.reach.preference_rows import OF_CUSTOMER, to_preferences
-from centers.reach.projection import task_with_hold
+from centers.reach.projection_rows import task_with_hold
 from centers.reach.telling import contact_changed
 from mesh.clock import to_micros
 from mesh.storage import Store

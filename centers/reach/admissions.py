@@ -25,7 +25,7 @@ from centers.reach.domain import (
 from centers.reach.errand import HOLDS_FOR, Errand, sending
 from centers.reach.errors import ReachReason
 from centers.reach.gates import Passage, Script
-from centers.reach.projection import Task
+from centers.reach.projection_rows import Task
 from centers.reach.rules import Rules
 from mesh.clock import Clock
 from mesh.errors import MeshError, Violation

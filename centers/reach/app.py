@@ -13,7 +13,7 @@ from centers.reach.contacts import ContactBook
 from centers.reach.dispatch import Dispatcher
 from centers.reach.errand_store import ErrandStore
 from centers.reach.events import Reactions
-from centers.reach.flights import Flights
+from centers.reach.flight_rows import Flights
 from centers.reach.gates import Gatekeeper
 from centers.reach.learning import LearningClient
 from centers.reach.materials import MaterialsClient
@@ -21,7 +21,7 @@ from centers.reach.policies import Policies
 from centers.reach.preference_rows import PreferenceStore
 from centers.reach.preferences import PreferenceBook
 from centers.reach.product import ProductClient
-from centers.reach.projection import Tasks
+from centers.reach.projection_rows import Tasks
 from centers.reach.rpc import ReachRpc
 from centers.reach.rules import built_in
 from engine.reach.v1 import reach_pb2

@@ -10,7 +10,7 @@ from centers.reach.admissions import Answer, Respond
 from centers.reach.contact_rows import BY_ID, NEWEST, NEWEST_AFTER, OF_CUSTOMER, to_contact
 from centers.reach.domain import Contact, Cursor, Report
 from centers.reach.errors import ReachReason
-from centers.reach.projection import learn_hold
+from centers.reach.projection_rows import learn_hold
 from mesh.errors import MeshError
 from mesh.storage import Store
 

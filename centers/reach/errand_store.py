@@ -38,7 +38,7 @@ from centers.reach.errand import (
 )
 from centers.reach.policy_wire import LONGEST
 from centers.reach.preference_rows import OF_CUSTOMER, to_preferences
-from centers.reach.projection import Barred, barred_among, task_with_hold
+from centers.reach.projection_rows import Barred, barred_among, task_with_hold
 from centers.reach.rules import Rules
 from centers.reach.telling import contact_changed
 from mesh import context

@@ -16,7 +16,7 @@ from centers.reach.contact_rows import (
 )
 from centers.reach.domain import Chain, Report
 from centers.reach.errand import DEAD_TASKS, RECALLED, SUSPENDED
-from centers.reach.projection import Barred, Task, learn_barred, learn_hold, learn_task
+from centers.reach.projection_rows import Barred, Task, learn_barred, learn_hold, learn_task
 from engine.action.v1 import action_pb2
 from engine.materials.v1 import materials_pb2
 from engine.mesh.v1.event_pb2 import Event

@@ -9,7 +9,7 @@ from centers.review.behavior_rows import BehaviorRows
 from centers.review.events import subscriptions
 from centers.review.rpc import ReviewRpc
 from centers.review.service import Behaviors, Review
-from centers.review.tally import Tallies
+from centers.review.tally_rows import Tallies
 from engine.review.v1 import review_pb2
 from mesh.service import Blueprint, Parts, Service, Servicer
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from centers.review.behavior_rows import BehaviorRows
 from centers.review.behaviors import Told, keys_of
-from centers.review.chain import (
+from centers.review.chain_rows import (
     CONTACTS,
     GRANTS,
     NO_PROGRESS,
@@ -18,7 +18,7 @@ from centers.review.chain import (
     mark,
     touch,
 )
-from centers.review.conversions import pair_opportunity, pair_result
+from centers.review.conversion_rows import pair_opportunity, pair_result
 from engine.action.v1 import action_pb2
 from engine.benefits.v1 import benefits_pb2
 from engine.mesh.v1.context_pb2 import ChainIds

@@ -10,7 +10,7 @@ from centers.review.effect import Effect, Plan, measure
 from centers.review.errors import ReviewReason
 from centers.review.funnel import Funnel, funnel
 from centers.review.statistics import Arm
-from centers.review.tally import Tally
+from centers.review.tally_rows import Tally
 from engine.action.v1 import action_pb2
 from mesh import seal
 from mesh.errors import MeshError

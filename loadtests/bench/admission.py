@@ -28,7 +28,7 @@ from centers.reach.admissions import Admissions, Ask
 from centers.reach.app import BLUEPRINT
 from centers.reach.domain import Chain, Channel, Check, ContactClass, Finding
 from centers.reach.gates import Passage, Rendered, Script
-from centers.reach.projection import OPEN_TASKS, Task, Tasks, learn_task
+from centers.reach.projection_rows import OPEN_TASKS, Task, Tasks, learn_task
 from centers.reach.rules import Rules, built_in
 from engine.reach.v1 import reach_pb2
 from loadtests.bench._figure import Direction, Figure

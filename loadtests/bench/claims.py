@@ -25,8 +25,8 @@ from centers.benefits import stock_rows
 from centers.benefits.app import BLUEPRINT
 from centers.benefits.domain import Claim, State, Stock, Terms
 from centers.benefits.grants import Giving
-from centers.benefits.projection import Tasks
 from centers.benefits.tables import grant
+from centers.benefits.task_rows import Tasks
 from engine.benefits.v1 import benefits_pb2
 from engine.mesh.v1.context_pb2 import ChainIds
 from loadtests.bench._figure import Direction, Figure

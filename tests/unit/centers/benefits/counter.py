@@ -14,8 +14,8 @@ from centers.benefits import stock_rows
 from centers.benefits.app import BLUEPRINT
 from centers.benefits.domain import Claim, Stock, Terms
 from centers.benefits.grants import Giving
-from centers.benefits.projection import Tasks
 from centers.benefits.tables import grant
+from centers.benefits.task_rows import Tasks
 from engine.benefits.v1 import benefits_pb2
 from engine.mesh.v1.context_pb2 import ChainIds
 from engine.mesh.v1.event_pb2 import Event

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from centers.benefits import grant_rows, projection
+from centers.benefits import events, grant_rows, task_rows
 from centers.benefits.domain import Stock, Terms
 from centers.benefits.errors import BenefitsReason
-from centers.benefits.projection import Task
+from centers.benefits.task_rows import Task
 from engine.action.v1 import action_pb2
 from engine.benefits.v1 import benefits_pb2
 from engine.mesh.v1.context_pb2 import ChainIds
@@ -35,7 +35,7 @@ def told(shop: Centre, state: int, *, age: timedelta = timedelta()) -> action_pb
 
 
 async def tell(shop: Centre, changed: action_pb2.TaskChanged) -> None:
-    effect = await projection.on_action(event(changed, key=1))
+    effect = await events.on_action(event(changed, key=1))
     assert effect is not None
     async with shop.store.transaction() as tx:
         await effect(tx)
@@ -194,7 +194,7 @@ async def test_a_task_is_about_its_own_customer(shop: Centre) -> None:
     await shop.open(issued=1)
     async with shop.store.transaction() as tx:
         task = Task(task_id=8, customer_id=2, state=1, chain=CHAIN, update_time=shop.clock.now())
-        await projection.learn(tx, task)
+        await task_rows.learn(tx, task)
     claim = shop.claim(1, chain=ChainIds(task_id=8))
     assert await refused(claim) is BenefitsReason.TASK_OF_ANOTHER_CUSTOMER
 
@@ -202,4 +202,4 @@ async def test_a_task_is_about_its_own_customer(shop: Centre) -> None:
 async def test_other_events_of_the_topic_are_left_alone() -> None:
     """Whatever else is told there."""
     other = event(product_pb2.ProductChanged(), topic="action")
-    assert await projection.on_action(other) is None
+    assert await events.on_action(other) is None

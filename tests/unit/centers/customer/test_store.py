@@ -34,7 +34,7 @@ from centers.customer.domain import (
 from centers.customer.errors import CustomerReason
 from centers.customer.filter import Condition
 from centers.customer.follow_up_rows import FollowUpStore
-from centers.customer.selecting import assisting, selecting
+from centers.customer.selection_rows import assisting, selecting
 from centers.customer.service import Customers, Selection
 from centers.customer.store import AT_ONCE, CustomerStore
 from engine.customer.v1 import customer_pb2

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from centers.decision.histories import Histories
+from centers.decision.history_rows import Histories
 from centers.decision.tables import business_event
 from mesh.storage import Store
 
@@ -41,7 +41,7 @@ async def test_a_history_longer_than_a_statement_may_read_is_read_in_parts(
     store: Store, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
     """No event is left out or comes twice, at the ends of the time and of parts alike."""
-    monkeypatch.setattr("centers.decision.histories.ROWS", rows)
+    monkeypatch.setattr("centers.decision.history_rows.ROWS", rows)
     expected = {
         1: [(SINCE, "a"), (SINCE, "b"), (UNTIL, "c")],
         3: [(20, f"d{n:02}") for n in range(12)] + [(21, "e")],

@@ -25,11 +25,11 @@ from centers.reach.dispatch import Dispatcher
 from centers.reach.domain import Chain, Channel, Contact, ContactClass, Report, State
 from centers.reach.errand_store import ErrandStore
 from centers.reach.events import Reactions
-from centers.reach.flights import Flights
+from centers.reach.flight_rows import Flights
 from centers.reach.gates import Passage, Rendered, Script
 from centers.reach.preference_rows import PreferenceStore
 from centers.reach.preferences import PreferenceBook, Statement
-from centers.reach.projection import Task, Tasks, learn_task
+from centers.reach.projection_rows import Task, Tasks, learn_task
 from centers.reach.rules import DEMO, Rules
 from engine.action.v1 import action_pb2
 from engine.mesh.v1.event_pb2 import Event

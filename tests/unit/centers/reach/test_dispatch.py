@@ -15,7 +15,7 @@ from centers.reach.domain import Channel, Check, ContactClass, Finding, Report, 
 from centers.reach.errors import ReachReason
 from centers.reach.preference import Said
 from centers.reach.preferences import PreferenceBook
-from centers.reach.projection import Barred, learn_barred
+from centers.reach.projection_rows import Barred, learn_barred
 from centers.reach.quiet import QuietHours
 from centers.reach.rules import BUILT_IN, DEMO
 from engine.reach.v1 import reach_pb2

@@ -14,7 +14,7 @@ from centers.review.errors import ReviewReason
 from centers.review.funnel import Funnel
 from centers.review.service import Review
 from centers.review.statistics import Arm
-from centers.review.tally import Tallies
+from centers.review.tally_rows import Tallies
 from engine.mesh.v1.event_pb2 import Event
 from mesh.errors import MeshError
 from mesh.events import event

@@ -8,7 +8,7 @@ import pytest
 
 from centers.review import wire
 from centers.review.service import Review
-from centers.review.tally import Tallies
+from centers.review.tally_rows import Tallies
 from engine.review.v1 import review_pb2
 from mesh.storage import Store
 from tests.unit.centers.review.conftest import hear

@@ -1,9 +1,9 @@
-"""What the benefits centre knows of tasks; it learns of them by events."""
+"""What the benefits centre knows of tasks; `events` tells it of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
@@ -11,12 +11,8 @@ import sqlalchemy as sa
 from centers.benefits.tables import task
 from engine.action.v1 import action_pb2
 from engine.mesh.v1.context_pb2 import ChainIds
-from engine.mesh.v1.event_pb2 import Event
 from mesh.clock import from_micros, to_micros
-from mesh.events import Effect, Subscription
 from mesh.storage import Row, Store, Transaction
-
-_CHANGED: Final = action_pb2.TaskChanged.DESCRIPTOR.full_name
 
 _ONE: Final = sa.select(task).where(task.c.task_id == sa.bindparam("of_task"))
 _CHANGE: Final = sa.update(task).where(task.c.task_id == sa.bindparam("of_task"))
@@ -51,28 +47,6 @@ class Tasks:
         return _to_task(rows[0]) if rows else None
 
 
-def subscriptions() -> list[Subscription]:
-    """What is consumed."""
-    return [Subscription(group="tasks", topic="action", react=on_action)]
-
-
-async def on_action(event: Event) -> Effect | None:
-    """Remember tasks with their chains.
-
-    A task that is cancelled because its event was taken back (X10) revokes no grant
-    here: the customer may have been told of it. Who decides so calls RevokeGrant.
-    New claims for such a task are refused.
-    """
-    if event.type != _CHANGED:
-        return None
-    learned = _told(action_pb2.TaskChanged.FromString(event.payload).task)
-
-    async def effect(tx: Transaction) -> None:
-        await learn(tx, learned)
-
-    return effect
-
-
 async def learn(tx: Transaction, learned: Task) -> None:
     """Remember a task, unless something newer is known of it."""
     place = {"of_task": learned.task_id}
@@ -93,18 +67,6 @@ async def learn(tx: Transaction, learned: Task) -> None:
         await tx.execute(_CHANGE, row | place)
     else:
         await tx.execute(_ADD, row)
-
-
-def _told(message: action_pb2.Task) -> Task:
-    chain = ChainIds(task_id=message.task_id, contact_id=message.contact_id)
-    chain.MergeFrom(message.chain)
-    return Task(
-        task_id=message.task_id,
-        customer_id=message.customer_id,
-        state=message.state,
-        chain=chain,
-        update_time=message.update_time.ToDatetime(tzinfo=UTC),
-    )
 
 
 def _to_task(row: Row) -> Task:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from centers.review import tables
-from centers.review.facts import NOBODY, Facts
+from centers.review.fact_rows import NOBODY, Facts
 from mesh.storage import Transaction
 
 PROGRESS: Final = ("tasked", "attempted", "reached", "interested")
