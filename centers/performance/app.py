@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from centers.performance.credits import Credits
+from centers.performance.credit_rows import Credits
 from centers.performance.customer import CustomerOwners
 from centers.performance.events import Reactions
 from centers.performance.late import LateCauses
 from centers.performance.recording import Recording
 from centers.performance.rpc import PerformanceRpc
 from centers.performance.scope import CreditScope
-from centers.performance.totals import Sums
+from centers.performance.total_rows import Sums
 from engine.performance.v1 import performance_pb2
 from mesh.ownership import Ownerships
 from mesh.service import Blueprint, Parts, Service, Servicer

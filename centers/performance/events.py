@@ -11,7 +11,7 @@ from datetime import UTC
 from functools import partial
 from typing import Final
 
-from centers.performance import history
+from centers.performance import history_rows
 from centers.performance.domain import Contact, Opportunity
 from centers.performance.late import LateCauses
 from engine.action.v1 import action_pb2
@@ -47,7 +47,7 @@ class Reactions:
         told = action_pb2.OpportunityChanged.FromString(event.payload).opportunity
         if told.arm != action_pb2.ARM_TREATED:
             return None
-        learn = partial(history.learn_opportunity, told=_to_opportunity(told))
+        learn = partial(history_rows.learn_opportunity, told=_to_opportunity(told))
         return await self._late.effect(told.customer_id, learn)
 
     async def on_reach(self, event: Event) -> Effect | None:
@@ -57,7 +57,7 @@ class Reactions:
         told = reach_pb2.ContactChanged.FromString(event.payload).contact
         if not told.reached or not told.chain.opportunity_id:
             return None
-        learn = partial(history.learn_contact, told=_to_contact(told))
+        learn = partial(history_rows.learn_contact, told=_to_contact(told))
         return await self._late.effect(told.customer_id, learn)
 
 
@@ -67,7 +67,7 @@ def _learn_task(task: action_pb2.Task) -> Effect | None:
         return None
 
     async def effect(tx: Transaction) -> None:
-        await history.learn_task(
+        await history_rows.learn_task(
             tx, task.task_id, customer_id=task.customer_id, opportunity_id=opportunity_id
         )
 

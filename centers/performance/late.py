@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
-from centers.performance import history, ledger_rows
+from centers.performance import history_rows, ledger_rows
 from centers.performance.domain import LATE, Result
 from centers.performance.entries import NOBODY, Knowledge, Sheet, Supply
 from centers.performance.recording import Ids, Owners, tell
@@ -48,7 +48,7 @@ class LateCauses:
             await learn(tx)
             results = await self._nobodys(tx, customer_id)
             if results:
-                known = await history.histories(tx, (customer_id,))
+                known = await history_rows.histories(tx, (customer_id,))
                 knowledge = Knowledge(histories=known, owners=owners)
                 await self._reattribute(tx, results, knowledge, ids)
 

@@ -12,7 +12,9 @@ import sqlalchemy as sa
 
 from centers.performance.domain import Chain, Credit, Fact, Metric, Result, Reversal
 from centers.performance.entries import Key, Sheet
+from centers.performance.scope import OWN, Reach
 from centers.performance.tables import credit, result, tombstone
+from engine.mesh.v1 import policy_pb2
 from mesh.clock import from_micros, to_micros
 from mesh.storage import Row, Statement, Transaction
 
@@ -245,3 +247,14 @@ def _grave_values(buried: Reversal) -> Mapping[str, Any]:
         "business_date": buried.business_date,
         "reason": buried.reason,
     }
+
+
+def within(reach: Reach) -> sa.ColumnElement[bool]:
+    """`Reach.holds`, for the database."""
+    if reach.is_all:
+        return sa.true()
+    if reach.scope == policy_pb2.SCOPE_BRANCH and reach.branch_id:
+        return sa.and_(_c.branch_id == reach.branch_id, _c.owner_id != 0)
+    if reach.scope in OWN and reach.staff_id:
+        return _c.owner_id == reach.staff_id
+    return sa.false()

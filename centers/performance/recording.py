@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
-from centers.performance import history, ledger_rows, wire
+from centers.performance import history_rows, ledger_rows, wire
 from centers.performance.domain import Fact, Result, Reversal
 from centers.performance.entries import Key, Knowledge, LedgerMoved, Sheet, Supply
 from centers.performance.errors import PerformanceReason
@@ -141,7 +141,7 @@ class Recording:
     ) -> None:
         buried = await ledger_rows.graves(tx, [fact.key for fact in fresh])
         customers = {fact.customer_id for fact in fresh if fact.counts}
-        known = await history.histories(tx, customers)
+        known = await history_rows.histories(tx, customers)
         knowledge = Knowledge(histories=known, owners=owners)
         for fact in fresh:
             grave = buried.get(fact.key)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from centers.performance import wire
-from centers.performance.credits import Credits, Filter
 from centers.performance.domain import Metric
 from centers.performance.explanation import explain
+from centers.performance.reading import Adder, Filter, Ledger, OwnerSum, Span
 from centers.performance.recording import Handed, Outcome, Recording
 from centers.performance.scope import Reach
-from centers.performance.totals import OwnerSum, Span, Sums
 from engine.performance.v1 import performance_pb2, performance_pb2_grpc
 from mesh import context
 from mesh.audit import note
@@ -18,10 +17,10 @@ from mesh.paging import PageRequest
 class PerformanceRpc(performance_pb2_grpc.PerformanceServiceServicer):
     """Serves `engine.performance.v1.PerformanceService`."""
 
-    def __init__(self, recording: Recording, sums: Sums, credits: Credits) -> None:  # noqa: A002 - the ledger's own word
+    def __init__(self, recording: Recording, sums: Adder, ledger: Ledger) -> None:
         self._recording = recording
         self._sums = sums
-        self._credits = credits
+        self._ledger = ledger
 
     async def RecordResults(
         self, request: performance_pb2.RecordResultsRequest, _: object
@@ -63,7 +62,7 @@ class PerformanceRpc(performance_pb2_grpc.PerformanceServiceServicer):
             size=request.page_size,
             token=request.page_token,
         )
-        page = await self._credits.page(wanted, Reach.of(context.current()), listing)
+        page = await self._ledger.page(wanted, Reach.of(context.current()), listing)
         return performance_pb2.ListCreditsResponse(
             credits=map(wire.credit, page.entries), next_page_token=page.next_token
         )
@@ -71,7 +70,7 @@ class PerformanceRpc(performance_pb2_grpc.PerformanceServiceServicer):
     async def ExplainNumber(
         self, request: performance_pb2.ExplainNumberRequest, _: object
     ) -> performance_pb2.ExplainNumberResponse:
-        entry, result, entries = await self._credits.story(request.credit_id)
+        entry, result, entries = await self._ledger.story(request.credit_id)
         chain = wire.chain(entry.chain, entry.credit_id)
         note(customer_id=entry.customer_id, chain=chain)
         return performance_pb2.ExplainNumberResponse(

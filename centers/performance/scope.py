@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import sqlalchemy as sa
+from typing import Any, Final, Protocol
 
 from centers.performance.domain import Credit
-from centers.performance.tables import credit
 from engine.mesh.v1 import policy_pb2
 from mesh.context import Principal, RequestContext, Scope
 
-_OWN = frozenset({policy_pb2.SCOPE_OWN_BOOK, policy_pb2.SCOPE_SELF})
+OWN: Final = frozenset({policy_pb2.SCOPE_OWN_BOOK, policy_pb2.SCOPE_SELF})
+"""Scopes in which somebody sees what he got himself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,17 +45,7 @@ class Reach:
             return False
         if self.scope == policy_pb2.SCOPE_BRANCH:
             return self.branch_id != 0 and entry.branch_id == self.branch_id
-        return self.scope in _OWN and self.staff_id != 0 and entry.owner_id == self.staff_id
-
-    def condition(self) -> sa.ColumnElement[bool]:
-        """`holds`, for the database."""
-        if self.is_all:
-            return sa.true()
-        if self.scope == policy_pb2.SCOPE_BRANCH and self.branch_id:
-            return sa.and_(credit.c.branch_id == self.branch_id, credit.c.owner_id != 0)
-        if self.scope in _OWN and self.staff_id:
-            return credit.c.owner_id == self.staff_id
-        return sa.false()
+        return self.scope in OWN and self.staff_id != 0 and entry.owner_id == self.staff_id
 
 
 class EntrySource(Protocol):

@@ -13,15 +13,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from centers.performance.app import BLUEPRINT
-from centers.performance.credits import Credits
+from centers.performance.credit_rows import Credits
 from centers.performance.domain import Credit, Fact, Metric, Reversal
 from centers.performance.events import Reactions
 from centers.performance.late import LateCauses
 from centers.performance.ledger_rows import to_credit
+from centers.performance.reading import Span, Totals
 from centers.performance.recording import Handed, Outcome, Recording
 from centers.performance.scope import Reach
 from centers.performance.tables import credit
-from centers.performance.totals import Span, Sums, Totals
+from centers.performance.total_rows import Sums
 from engine.action.v1 import action_pb2
 from engine.mesh.v1 import ownership_pb2, policy_pb2
 from engine.mesh.v1.context_pb2 import ChainIds

@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from centers.performance.domain import Fact, Metric
+from centers.performance.reading import Span
 from centers.performance.scope import Reach
-from centers.performance.totals import Span, Sums
+from centers.performance.total_rows import Sums
 from engine.mesh.v1 import policy_pb2
 from tests.unit.centers.performance.book import BANK, INFLOW, LOAN, Centre, centre, reversal
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 
-from centers.performance.domain import Metric
+from centers.performance.ledger_rows import within
+from centers.performance.reading import OwnerSum, Span, Totals
 from centers.performance.scope import Reach
 from centers.performance.tables import credit, result
 from mesh.storage import Row, Statement, Store
@@ -37,53 +37,6 @@ _c: Final = credit.c
 _r: Final = result.c
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """What is summed: a metric over business dates, and a scene's version or 0 for all."""
-
-    metric: Metric
-    start: str
-    end: str
-    scene_version: int = 0
-
-    def credits(self) -> sa.ColumnElement[bool]:
-        """The entries of the span."""
-        return self._within(credit, _c.business_date)
-
-    def results(self, day: sa.Column[Any]) -> sa.ColumnElement[bool]:
-        """The results that count, by one of their two dates."""
-        return sa.and_(self._within(result, day), _r.counts == 1)
-
-    def _within(self, table: sa.Table, day: sa.Column[Any]) -> sa.ColumnElement[bool]:
-        terms = [table.c.metric == int(self.metric)]
-        if self.start or self.end:  # without dates other indexes are better
-            terms.append(day.between(self.start, self.end or LAST_DAY))
-        if self.scene_version:
-            terms.append(table.c.scene_version == self.scene_version)
-        return sa.and_(*terms)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnerSum:
-    """What one owner got at one branch; `results` without those taken back."""
-
-    owner_id: int
-    branch_id: int
-    amount_fen: int
-    results: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
-    """The sums of a span within somebody's reach."""
-
-    total_fen: int
-    unallocated_fen: int
-    owners: Sequence[OwnerSum]
-    results: int
-    split_customers: int
-
-
 class Sums:
     """Adds up results and credits."""
 
@@ -91,7 +44,6 @@ class Sums:
         self._store = store
 
     async def totals(self, span: Span, reach: Reach) -> Totals:
-        """The sums; for the whole bank the total is that of the results themselves."""
         rows = await self._rows(_sums(span, reach))
         owners = [_owner(row) for row in rows if row.part == _OWNER]
         (whole,) = (row for row in rows if row.part == _WHOLE)
@@ -116,6 +68,25 @@ def _sums(span: Span, reach: Reach) -> Statement:
     return sa.union_all(_owners(span, reach), whole, _split(span, reach))
 
 
+def _entries_of(span: Span) -> sa.ColumnElement[bool]:
+    """The entries of the span."""
+    return _in_span(span, credit, _c.business_date)
+
+
+def _results_of(span: Span, day: sa.Column[Any]) -> sa.ColumnElement[bool]:
+    """The results that count, by one of their two dates."""
+    return sa.and_(_in_span(span, result, day), _r.counts == 1)
+
+
+def _in_span(span: Span, table: sa.Table, day: sa.Column[Any]) -> sa.ColumnElement[bool]:
+    terms = [table.c.metric == int(span.metric)]
+    if span.start or span.end:  # without dates other indexes are better
+        terms.append(day.between(span.start, span.end or LAST_DAY))
+    if span.scene_version:
+        terms.append(table.c.scene_version == span.scene_version)
+    return sa.and_(*terms)
+
+
 def _part(part: int, amount: sa.ColumnElement[Any], results: sa.ColumnElement[Any]) -> _Columns:
     """The columns of a row that is about no owner."""
     nobody, nowhere = _NONE.label("owner_id"), _NONE.label("branch_id")
@@ -128,7 +99,7 @@ def _owners(span: Span, reach: Reach) -> sa.Select[Any]:
     columns = _part(_OWNER, amount, results)
     return (
         sa.select(columns[0], _c.owner_id, _c.branch_id, *columns[3:])
-        .where(span.credits(), reach.condition())
+        .where(_entries_of(span), within(reach))
         .group_by(_c.owner_id, _c.branch_id)
         .having(sa.or_(amount != 0, results != 0))
     )
@@ -138,10 +109,10 @@ def _bank(span: Span) -> sa.Select[Any]:
     """Results of the span without those that were taken back within it."""
     moved = sa.union_all(
         sa.select(_r.amount_fen.label("amount"), sa.literal_column("1").label("sign")).where(
-            span.results(_r.business_date)
+            _results_of(span, _r.business_date)
         ),
         sa.select(-_r.amount_fen, sa.literal_column("-1")).where(
-            span.results(_r.reverse_date), _r.reversed == sa.literal_column("1")
+            _results_of(span, _r.reverse_date), _r.reversed == sa.literal_column("1")
         ),
     ).subquery()
     amount, sign = moved.c.amount, moved.c.sign
@@ -153,7 +124,7 @@ def _results(span: Span, reach: Reach) -> sa.Select[Any]:
     """Results that entries within reach come from, without those taken back."""
     standing = (
         sa.select(_c.result_id)
-        .where(span.credits(), reach.condition())
+        .where(_entries_of(span), within(reach))
         .group_by(_c.result_id)
         .having(sa.func.sum(_c.sign) > 0)
         .subquery()
@@ -165,11 +136,11 @@ def _split(span: Span, reach: Reach) -> sa.Select[Any]:
     """Customers of whom a result that stands has several owners."""
     customers = sa.func.count(_r.customer_id.distinct())
     split = sa.select(*_part(_SPLIT, _NONE, customers)).where(
-        span.results(_r.business_date), _r.reversed == 0, _r.owners > sa.literal_column("1")
+        _results_of(span, _r.business_date), _r.reversed == 0, _r.owners > sa.literal_column("1")
     )
     if reach.is_all:
         return split
-    return split.where(sa.exists().where(_c.result_id == _r.result_id, reach.condition()))
+    return split.where(sa.exists().where(_c.result_id == _r.result_id, within(reach)))
 
 
 def _rank(owner: OwnerSum) -> tuple[int, int, int]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
 
-from centers.performance.domain import Credit, Metric, Result
+from centers.performance.domain import Credit, Result
 from centers.performance.errors import PerformanceReason
-from centers.performance.ledger_rows import entries_of, to_credit, to_result
+from centers.performance.ledger_rows import entries_of, to_credit, to_result, within
+from centers.performance.reading import Filter
 from centers.performance.scope import Reach
 from centers.performance.tables import credit, result
 from mesh.errors import MeshError
@@ -19,15 +19,6 @@ from mesh.storage import Store
 _c: Final = credit.c
 _ONE: Final = sa.select(credit).where(_c.credit_id == sa.bindparam("of_credit"))
 _RESULT: Final = sa.select(result).where(result.c.result_id == sa.bindparam("of_result"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
-    """Which entries are listed; an owner or customer of 0 means all."""
-
-    metric: Metric
-    owner_id: int
-    customer_id: int
 
 
 class Credits:
@@ -42,11 +33,6 @@ class Credits:
         return to_credit(rows[0]) if rows else None
 
     async def story(self, credit_id: int) -> tuple[Credit, Result, list[Credit]]:
-        """An entry, the result that it comes from, and all entries of that.
-
-        Raises:
-            MeshError: CREDIT_NOT_FOUND.
-        """
         entry = await self.find(credit_id)
         if entry is None:
             raise MeshError(PerformanceReason.CREDIT_NOT_FOUND)
@@ -55,12 +41,7 @@ class Credits:
         return entry, to_result(rows[0]), list(entries)
 
     async def page(self, wanted: Filter, reach: Reach, request: PageRequest) -> Page[Credit]:
-        """Entries within reach, newest first.
-
-        Raises:
-            MeshError: PAGE_TOKEN_INVALID.
-        """
-        terms = [_c.metric == int(wanted.metric), reach.condition()]
+        terms = [_c.metric == int(wanted.metric), within(reach)]
         if wanted.owner_id:
             terms.append(_c.owner_id == wanted.owner_id)
         if wanted.customer_id:
