@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 from google.api import httpbody_pb2
 
-from centers.identity import messages
+from centers.identity import wire
 from centers.identity.accounts import Accounts
 from centers.identity.bootstrap import Bootstrap
 from centers.identity.domain import AccountState, ServiceAccount, User
@@ -42,13 +42,13 @@ class IdentityRpc(identity_pb2_grpc.IdentityServiceServicer):
         self, request: identity_pb2.CreateSessionRequest, context: _Context
     ) -> identity_pb2.CreateSessionResponse:
         grant = await self._sign_on.sign_on(request.username, request.password)
-        return identity_pb2.CreateSessionResponse(grant=messages.grant_message(grant))
+        return identity_pb2.CreateSessionResponse(grant=wire.grant_message(grant))
 
     async def RefreshSession(
         self, request: identity_pb2.RefreshSessionRequest, context: _Context
     ) -> identity_pb2.RefreshSessionResponse:
         grant = await self._sign_on.refresh(request.refresh_token)
-        return identity_pb2.RefreshSessionResponse(grant=messages.grant_message(grant))
+        return identity_pb2.RefreshSessionResponse(grant=wire.grant_message(grant))
 
     async def DeleteSession(
         self, request: identity_pb2.DeleteSessionRequest, context: _Context
@@ -61,8 +61,8 @@ class IdentityRpc(identity_pb2_grpc.IdentityServiceServicer):
     ) -> identity_pb2.GetMeResponse:
         account = await self._accounts.caller(_caller())
         if isinstance(account, ServiceAccount):
-            return identity_pb2.GetMeResponse(user=messages.service_account_message(account))
-        return identity_pb2.GetMeResponse(user=messages.user_message(account))
+            return identity_pb2.GetMeResponse(user=wire.service_account_message(account))
+        return identity_pb2.GetMeResponse(user=wire.user_message(account))
 
     async def ChangePassword(
         self, request: identity_pb2.ChangePasswordRequest, context: _Context
@@ -74,7 +74,7 @@ class IdentityRpc(identity_pb2_grpc.IdentityServiceServicer):
         self, request: identity_pb2.IssueServiceTokenRequest, context: _Context
     ) -> identity_pb2.IssueServiceTokenResponse:
         grant = await self._sign_on.issue_service_token(request.client_id, request.client_secret)
-        return identity_pb2.IssueServiceTokenResponse(grant=messages.grant_message(grant))
+        return identity_pb2.IssueServiceTokenResponse(grant=wire.grant_message(grant))
 
     async def CreateUser(
         self, request: identity_pb2.CreateUserRequest, context: _Context
@@ -87,7 +87,7 @@ class IdentityRpc(identity_pb2_grpc.IdentityServiceServicer):
         self, request: identity_pb2.GetUserRequest, context: _Context
     ) -> identity_pb2.GetUserResponse:
         user = await self._accounts.user(request.username)
-        return identity_pb2.GetUserResponse(user=messages.user_message(user))
+        return identity_pb2.GetUserResponse(user=wire.user_message(user))
 
     async def ListUsers(
         self, request: identity_pb2.ListUsersRequest, context: _Context
@@ -96,19 +96,19 @@ class IdentityRpc(identity_pb2_grpc.IdentityServiceServicer):
         users = await self._accounts.users(asked.after_text(), asked.limit)
         page = asked.page(users, lambda user: user.username)
         return identity_pb2.ListUsersResponse(
-            users=map(messages.user_message, page.entries), next_page_token=page.next_token
+            users=map(wire.user_message, page.entries), next_page_token=page.next_token
         )
 
     async def UpdateUser(
         self, request: identity_pb2.UpdateUserRequest, context: _Context
     ) -> identity_pb2.UpdateUserResponse:
-        user = await self._accounts.update_user(request.username, messages.change_of(request))
-        return identity_pb2.UpdateUserResponse(user=messages.user_message(user))
+        user = await self._accounts.update_user(request.username, wire.change_of(request))
+        return identity_pb2.UpdateUserResponse(user=wire.user_message(user))
 
     async def ListRoles(
         self, request: identity_pb2.ListRolesRequest, context: _Context
     ) -> identity_pb2.ListRolesResponse:
-        roles = [messages.role_message(ROLES[name]) for name in sorted(ROLES)]
+        roles = [wire.role_message(ROLES[name]) for name in sorted(ROLES)]
         return identity_pb2.ListRolesResponse(roles=roles)
 
     async def CreateServiceAccount(
@@ -131,7 +131,7 @@ class IdentityRpc(identity_pb2_grpc.IdentityServiceServicer):
         user = await self._bootstrap.create_administrator(
             request.token, request.username, request.password
         )
-        return identity_pb2.BootstrapResponse(user=messages.user_message(user))
+        return identity_pb2.BootstrapResponse(user=wire.user_message(user))
 
     async def GetBootstrapPage(
         self, request: identity_pb2.GetBootstrapPageRequest, context: _Context
@@ -145,14 +145,14 @@ class IdentityRpc(identity_pb2_grpc.IdentityServiceServicer):
             roles=tuple(message.roles),
             staff_id=message.staff_id,
             branch_id=message.branch_id,
-            state=messages.state_of(message.state) or AccountState.ACTIVE,
+            state=wire.state_of(message.state) or AccountState.ACTIVE,
             demo=False,
             created=self._clock.now(),
         )
 
 
 def _created(user: User) -> identity_pb2.CreateUserResponse:
-    return identity_pb2.CreateUserResponse(user=messages.user_message(user))
+    return identity_pb2.CreateUserResponse(user=wire.user_message(user))
 
 
 def _caller() -> Principal:

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from centers.identity import messages
+from centers.identity import wire
 from centers.identity.keyring import Keyring
 from centers.identity.revocations import RevocationFeed
 from engine.mesh.v1 import trust_pb2, trust_pb2_grpc
@@ -34,7 +34,7 @@ class TrustRpc(trust_pb2_grpc.TrustServiceServicer):
     ) -> AsyncIterator[trust_pb2.WatchRevocationsResponse]:
         async for news in self._feed.watch():
             yield trust_pb2.WatchRevocationsResponse(
-                revocations=map(messages.revocation_message, news.revocations),
+                revocations=map(wire.revocation_message, news.revocations),
                 epoch=news.epoch,
                 more=news.more,
             )

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 
 from centers.ark.domain import Field, Record
 from centers.ark.errors import ArkReason
-from centers.ark.rpc import FIELDS
 from centers.ark.service import Ark, Asker
 from centers.ark.store import ArkStore
 from centers.ark.tables import access_log
+from centers.ark.wire import FIELDS
 from engine.ark.v1 import ark_pb2
 from engine.mesh.v1 import policy_pb2
 from mesh.clock import ManualClock

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from centers.identity import messages
+from centers.identity import wire
 from centers.identity.domain import AccountState, User, UserChange
 from engine.identity.v1 import identity_pb2
 from engine.mesh.v1 import policy_pb2
@@ -25,8 +25,8 @@ def test_every_state_has_a_number(state: AccountState) -> None:
         demo=False,
         created=datetime(2026, 1, 1, tzinfo=UTC),
     )
-    message = messages.user_message(user)
-    assert messages.state_of(message.state) is state
+    message = wire.user_message(user)
+    assert wire.state_of(message.state) is state
     assert list(message.permissions) == [
         "identity.self",
         "sequencer.lease",
@@ -40,8 +40,8 @@ def test_every_state_has_a_number(state: AccountState) -> None:
 def test_absent_fields_of_an_update_change_nothing() -> None:
     """Absent and zero are told apart."""
     absent = identity_pb2.UpdateUserRequest(username="rm001")
-    assert messages.change_of(absent) == UserChange()
+    assert wire.change_of(absent) == UserChange()
     zero = identity_pb2.UpdateUserRequest(
         username="rm001", roles=identity_pb2.RoleSet(), staff_id=0, branch_id=0
     )
-    assert messages.change_of(zero) == UserChange(roles=(), staff_id=0, branch_id=0)
+    assert wire.change_of(zero) == UserChange(roles=(), staff_id=0, branch_id=0)
