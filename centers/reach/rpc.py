@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from google.protobuf.message import Message
 
 from centers.reach import wire
 from centers.reach.admissions import Admissions, Ask, Ids, Respond
+from centers.reach.caller import dialled_by, refuse_exemption
 from centers.reach.contacts import ContactBook
 from centers.reach.domain import Channel, Contact, ContactClass
-from centers.reach.errors import ReachReason
 from centers.reach.gates import Script
 from centers.reach.policies import Policies
 from centers.reach.preference import Said
@@ -18,14 +18,6 @@ from centers.reach.preferences import PreferenceBook, Statement
 from centers.reach.quiet import QuietHours
 from engine.reach.v1 import reach_pb2, reach_pb2_grpc
 from mesh import audit, context
-from mesh.context import Principal
-from mesh.errors import MeshError
-
-ROBOT: Final = "outreach-robot"
-"""The role of programs that call; what they dial is a robot's call."""
-
-REGULATORY: Final = "reach.regulatory"
-"""The permission to contact customers past caps, quiet hours and refusals, as the law wants."""
 
 Request = reach_pb2.SendSmsRequest | reach_pb2.SendWecomRequest | reach_pb2.ClickToDialRequest
 Answer = TypeVar("Answer", bound=Message)
@@ -195,7 +187,7 @@ class ReachRpc(reach_pb2_grpc.ReachServiceServicer):
     async def _ask(self, request: Request, channel: Channel, respond: Respond[Answer]) -> Answer:
         serving = context.current()
         contact_class = wire.contact_class(request.contact_class)
-        _refuse_exemption(contact_class, serving.principal)
+        refuse_exemption(contact_class, serving.principal)
         contact_id = await self._ids.next()
         ask = Ask(
             contact_id=contact_id,
@@ -215,23 +207,6 @@ class ReachRpc(reach_pb2_grpc.ReachServiceServicer):
             return respond(made)
 
         return await self._admissions.ask(ask, noted)
-
-
-def dialled_by(principal: Principal | None) -> Channel:
-    """Whether a person calls, or a robot."""
-    is_robot = principal is not None and ROBOT in principal.roles
-    return Channel.AI_CALL if is_robot else Channel.CALL
-
-
-def _refuse_exemption(contact_class: ContactClass, principal: Principal | None) -> None:
-    """Refuse a class that no cap and no refusal holds for, unless that was permitted.
-
-    Raises:
-        MeshError: REGULATORY_NOT_PERMITTED.
-    """
-    permitted = principal is not None and REGULATORY in principal.permissions
-    if contact_class is ContactClass.REGULATORY and not permitted:
-        raise MeshError(ReachReason.REGULATORY_NOT_PERMITTED)
 
 
 def _statement(

@@ -10,10 +10,10 @@ import grpc
 import pytest
 
 from centers.reach.asking import gate
+from centers.reach.caller import dialled_by
 from centers.reach.domain import Channel
 from centers.reach.errors import ReachReason
 from centers.reach.gates import Gatekeeper, Passage, Rendered, Script, Suitability
-from centers.reach.rpc import dialled_by
 from mesh import context
 from mesh.context import Principal, RequestContext
 from mesh.errors import MeshError

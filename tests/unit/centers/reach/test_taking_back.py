@@ -10,10 +10,11 @@ from typing import Any
 import grpc
 import pytest
 
+from centers.reach.caller import REGULATORY
 from centers.reach.domain import Channel, ContactClass, State
 from centers.reach.errors import ReachReason
 from centers.reach.preference import Said
-from centers.reach.rpc import REGULATORY, ReachRpc
+from centers.reach.rpc import ReachRpc
 from centers.reach.rules import DEMO, Cap
 from engine.action.v1 import action_pb2
 from engine.materials.v1 import materials_pb2
