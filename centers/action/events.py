@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from centers.action import wire
 from centers.action.domain import Opportunity, Task
-from centers.action.run_rows import Run
+from centers.action.run import Run
 from centers.action.turn import Turn
 from engine.action.v1 import action_pb2
 from engine.mesh.v1.context_pb2 import ChainIds

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from centers.action.desk import Desk
 from centers.action.errors import ActionReason
-from centers.action.run_rows import Run
+from centers.action.run import Run
 from centers.action.scenes import SceneBook, SceneVersion
 from centers.action.turn import Turn, next_time, turn_to
 from engine.action.v1 import action_pb2

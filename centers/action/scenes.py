@@ -11,7 +11,8 @@ from google.protobuf.message import Message
 from centers.action.errors import ActionReason
 from centers.action.events import scene_changed
 from centers.action.materialization import Ids
-from centers.action.run_rows import Run, RunRows
+from centers.action.run import Run
+from centers.action.run_rows import RunRows
 from centers.action.turn import Turn
 from engine.action.v1 import action_pb2
 from engine.mesh.v1.context_pb2 import ChainIds

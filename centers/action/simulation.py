@@ -16,7 +16,7 @@ from centers.action.domain import TaskOwner
 from centers.action.errors import ActionReason
 from centers.action.holdout import WHOLE_BP
 from centers.action.materialization import Owners
-from centers.action.run_rows import Run
+from centers.action.run import Run
 from centers.action.scenes import SceneBook, SceneVersion
 from centers.action.strategy import Facts, Strategy
 from centers.action.task_rows import TaskRows

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from centers.action.run_rows import Run
+from centers.action.run import Run
 from engine.action.v1 import action_pb2
 
 _TICK: Final = timedelta(microseconds=1)

@@ -7,7 +7,7 @@ from datetime import datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from centers.action.domain import Opportunity, OwnerInterval, Task, TaskOwner
-from centers.action.run_rows import Run
+from centers.action.run import Run
 from centers.action.views import View
 from engine.action.v1 import action_pb2
 from mesh.clock import to_micros
