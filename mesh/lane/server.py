@@ -98,6 +98,8 @@ class ServerLane:
         self.caller = peer
         """Whose turn its calls take: the proven service, or else where the client is."""
         self.program = ""
+        self.sender = peer
+        """The process that sends them, as far as it says who it is."""
         self.heard_at = time.monotonic()
         """When the client was heard of last."""
         self.is_open = self.is_draining = self.is_closed = False
@@ -244,6 +246,7 @@ class ServerLane:
         if said.caller:
             self.caller = said.caller
             self.auth_context["engine_caller"] = [said.caller.encode()]
+        self.sender = f"{self.caller} {self.program}"
         self._control.append((Kind.CREDIT, self._host.window, ""))
         self._carrier.wake()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextvars import ContextVar
 
-from mesh.lane.turns import PER_ROUND, Turns
+from mesh.lane.turns import PER_ROUND, SHARED_S, WHILE_SHARED, Turns
 
 mark: ContextVar[str] = ContextVar("mark", default="")
 
@@ -14,7 +14,7 @@ class Calls:
     """Calls of one lane that wait; writes down when they are begun."""
 
     def __init__(self, caller: str, number: int, log: list[str]) -> None:
-        self.caller = caller
+        self.caller = self.sender = caller
         self.left = number
         self.log = log
         self.marks: set[str] = set()
@@ -103,3 +103,27 @@ async def test_calls_begin_with_nothing_of_those_before_them() -> None:
     mark.reset(token)
     await _round()
     assert calls.marks == {""}
+
+
+async def test_rounds_are_short_while_several_processes_send() -> None:
+    """Whoever calls seldom waits for the few calls that were begun before his."""
+    log: list[str] = []
+    now = 0.0
+    turns = Turns(lambda: now)
+    turns.ready(Calls("seldom", 1, log))
+    await _round()
+    turns.ready(Calls("often", 1_000, log))
+    await _round()
+    assert log.count("often") == WHILE_SHARED
+    now = SHARED_S
+    await _round()
+    assert log.count("often") == WHILE_SHARED + PER_ROUND
+
+
+async def test_a_lone_call_begins_at_once_though_others_wait() -> None:
+    """It is the only one of its lane, and would be among the next."""
+    log: list[str] = []
+    turns = Turns()
+    turns.ready(Calls("often", 1_000, log))
+    turns.alone(Calls("seldom", 1, log))
+    assert log == ["seldom"]
