@@ -28,7 +28,9 @@ def run(
     *,
     quick: Annotated[bool, typer.Option(help="At most 90 s a suite.")] = False,
     json: Annotated[bool, typer.Option(help="One JSON object a line.")] = False,
-    results: Annotated[Path | None, typer.Option(help="Also write a RESULTS.md here.")] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Keep the figures in this RESULTS.md too.")
+    ] = None,
 ) -> None:
     """Measure suites and say which bars hold.
 

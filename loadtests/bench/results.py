@@ -12,31 +12,44 @@ from pathlib import Path
 from loadtests.bench._figure import Direction, Figure
 
 _LIBRARIES = ("grpcio", "protobuf", "uvloop", "httptools", "sqlalchemy", "protovalidate")
+_SUITE = "## "
+_HEADING = """# Results
+
+Ratios are medians over alternating pairs; a bar holds when the worse quartile meets it and the
+peer moved by at most 25 %. Absolute figures are to be read beside the calibration loop of their
+suite; one that misses its bar while that loop moves by more than 25 % is noisy. `make bench`
+measures all suites, `engine bench run SUITE --results loadtests/RESULTS.md` one."""
 _VERDICT = {True: "holds", False: "**fails**", None: "–"}
 
 
 def write(path: Path, suites: Mapping[str, Sequence[Figure]]) -> None:
-    """Replace the file at `path` with the figures of this run."""
-    lines = ["# Results", "", *_heading(), ""]
-    for suite, figures in suites.items():
-        lines += [f"## {suite}", "", "| figure | median | quartiles | against | bar | |"]
-        lines += ["|---|---|---|---|---|---|", *map(_row, figures), ""]
-    path.write_text("\n".join(lines))
+    """Put the figures of this run in the place of those of the same suites.
+
+    The file keeps what it says of other suites, each with when and where it was measured.
+    """
+    kept = _sections(path.read_text()) if path.exists() else {}
+    sections = kept | {suite: _section(figures) for suite, figures in suites.items()}
+    text = [f"{_SUITE}{suite}\n\n{section}" for suite, section in sections.items()]
+    path.write_text("\n\n".join([_HEADING, *text]) + "\n")
 
 
-def _heading() -> list[str]:
+def _sections(text: str) -> dict[str, str]:
+    """What a file says of each suite."""
+    parts = [part.partition("\n") for part in f"\n{text}".split(f"\n{_SUITE}")[1:]]
+    return {suite.strip(): section.strip() for suite, _, section in parts}
+
+
+def _section(figures: Sequence[Figure]) -> str:
+    head = ["| figure | median | quartiles | against | bar | |", "|---|---|---|---|---|---|"]
+    return "\n".join([_measured(), "", *head, *map(_row, figures)])
+
+
+def _measured() -> str:
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
-    measured = (
-        f"Measured on {datetime.now(UTC):%Y-%m-%d} by `make bench`: Python "
-        f"{platform.python_version()}, {os.cpu_count()} cores ({_processor()}), {libraries}."
+    return (
+        f"Measured on {datetime.now(UTC):%Y-%m-%d}: Python {platform.python_version()}, "
+        f"{os.cpu_count()} cores ({_processor()}), {libraries}."
     )
-    rule = (
-        "Ratios are medians over alternating pairs; a bar holds when the worse quartile meets it "
-        "and the peer moved by at most 25 %. Absolute figures are to be read beside the "
-        "calibration loop of their suite; one that misses its bar while that loop moves by more "
-        "than 25 % is noisy."
-    )
-    return [measured, "", rule]
 
 
 def _processor() -> str:

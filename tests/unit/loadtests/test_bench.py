@@ -98,6 +98,17 @@ def test_results_show_failing_rows_as_such(tmp_path: Path) -> None:
     assert "| holds; worst 2 s |" in text
 
 
+def test_results_of_other_suites_are_kept(tmp_path: Path) -> None:
+    """One suite can be measured anew by itself, and stays where it was."""
+    results = tmp_path / "RESULTS.md"
+    write(results, {"mesh": [Figure(name="a", value=1, unit="s")], "gateway": []})
+    before = results.read_text()
+    write(results, {"gateway": []})
+    assert results.read_text() == before
+    write(results, {"mesh": [Figure(name="b", value=1, unit="s")]})
+    assert results.read_text() == before.replace("| a |", "| b |")
+
+
 def test_every_suite_is_a_module_with_figures() -> None:
     """A name in the list leads to something that can be run."""
     from importlib import import_module
