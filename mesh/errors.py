@@ -161,6 +161,12 @@ class MeshReason(Reason):
         "服务暂不可用",
         "Try again in a moment; the supervisor restarts what died.",
     )
+    CIRCUIT_OPEN = ReasonText(
+        grpc.StatusCode.UNAVAILABLE,
+        "Calls of this method fail too often: this one was not sent",
+        "该方法近期频繁失败，本次请求未发送",
+        "Wait for the time in Retry-After and try again; operators look at the service's errors.",
+    )
     REQUEST_ID_REUSED = ReasonText(
         grpc.StatusCode.ALREADY_EXISTS,
         "The request id was used before with another request",

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from mesh.lane.call import UnaryCall
+from mesh.attempt import ChannelCall
 from mesh.lane.frames import MAX_METADATA, MAX_PATH, MAX_REQUEST, size_of
 from mesh.peer import Peer
-from mesh.second_try import SecondTry
+from mesh.retried import Means, Retried
 from mesh.telemetry import current_trace
 
 if TYPE_CHECKING:
     from mesh.channel import Channel
+    from mesh.lane.client import ClientLane
 
 Serializers = tuple[Any, Any]
 """Of requests, and of responses; None: bytes as they are."""
@@ -30,11 +30,13 @@ class Ordinary:
         self._path = path
         self._serializers = serializers
 
-    def __call__(self, request: Any = None, **options: Any) -> Any:
-        target = self._channel.choose()
-        return (
-            self._channel.unavailable() if target is None else self.to(target, request, **options)
-        )
+    def __call__(self, request: Any = None, *, metadata: Any = None, **options: Any) -> Any:
+        channel = self._channel
+        channel.budget.calls += 1
+        target = channel.balancer.choose(self._path, metadata)
+        if target is None:
+            return channel.unavailable()
+        return self.to(target, request, metadata=metadata, **options)
 
     def to(
         self,
@@ -45,25 +47,24 @@ class Ordinary:
         metadata: Any = None,
         **options: Any,
     ) -> Any:
-        """A call to a chosen peer; when it is gone, one to another."""
+        """A call to a chosen peer; where a further try does no harm, it may go to others."""
         channel = self._channel
         given = () if request is None else (request,)
-        send = partial(self._send, given, metadata=channel.outgoing.pairs(metadata), **options)
-        limit = channel.outgoing.timeout_s(timeout)
-        call = send(target, timeout=limit)
-        if self._kind != "unary_unary" or not channel.has_others:
-            return call
-        until = time.monotonic() + limit
+        pairs = channel.outgoing.pairs(metadata)
+        send = partial(self._send, given, metadata=pairs, **options)
+        limit_s = channel.outgoing.timeout_s(timeout)
+        if self._kind != "unary_unary":
+            return send(target, limit_s)
+        means = Means(
+            channel.balancer,
+            channel.retries,
+            lambda path, avoid: channel.balancer.choose(path, metadata, avoid),
+        )
+        return Retried(self._path, target, send, limit_s, means)
 
-        def again() -> Any:
-            other = channel.choose(avoid=target)
-            left = until - time.monotonic()
-            return None if other in (None, target) or left <= 0 else send(other, timeout=left)
-
-        return SecondTry(call, self._path, again)
-
-    def _send(self, given: tuple[Any, ...], target: Peer, /, **options: Any) -> Any:
-        return target.bound(self._kind, self._path, self._serializers)(*given, **options)
+    def _send(self, given: tuple[Any, ...], target: Peer, limit_s: float, /, **options: Any) -> Any:
+        method = target.bound(self._kind, self._path, self._serializers)
+        return method(*given, timeout=limit_s, **options)
 
 
 class Unary:
@@ -75,6 +76,7 @@ class Unary:
         self._serialize, self._deserialize = serializers
         self._ordinary = Ordinary(channel, "unary_unary", path, serializers)
         self._serialized = Ordinary(channel, "unary_unary", path, (None, self._deserialize))
+        self._latencies = channel.hedger.latencies(path) if channel.hedger is not None else None
 
     def __call__(
         self,
@@ -87,7 +89,8 @@ class Unary:
         compression: grpc.Compression | None = None,
     ) -> Any:
         channel = self._channel
-        peer = channel.choose()
+        channel.budget.calls += 1
+        peer = channel.balancer.choose(self._path, metadata)
         if peer is None:
             return channel.unavailable()
         lane, ordinary = None, self._ordinary
@@ -99,7 +102,7 @@ class Unary:
             shared, own = outgoing.shared(), outgoing.own(metadata)
             if type(raw) is bytes and len(raw) <= MAX_REQUEST and _is_small(shared, own):
                 trace = current_trace()
-                call = UnaryCall(
+                call = ChannelCall(
                     self._path,
                     raw,
                     self._deserialize,
@@ -109,9 +112,7 @@ class Unary:
                     trace=b"" if trace is None else trace.raw,
                 )
                 call.wait_for_ready = wait_for_ready
-                if channel.has_others:
-                    call.observe = peer.observe
-                lane.submit(call)
+                self._submit(call, peer, lane)
                 return call
             request, ordinary = raw, self._serialized
         return ordinary.to(
@@ -123,6 +124,16 @@ class Unary:
             wait_for_ready=wait_for_ready,
             compression=compression,
         )
+
+    def _submit(self, call: ChannelCall, peer: Peer, lane: ClientLane) -> None:
+        channel = self._channel
+        call.peer, call.breaker = peer, peer.health.breaker(self._path)
+        call.rescue, call.story = channel.recovery, None
+        if channel.balancer.has_others:
+            call.observe = peer.observe
+        lane.submit(call)
+        if self._latencies is not None and channel.hedger is not None:
+            channel.hedger.watch(call, self._latencies)
 
 
 def _is_small(shared: Any, own: Any) -> bool:

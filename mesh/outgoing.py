@@ -50,6 +50,10 @@ class Outgoing:
             pairs.append((wire.TRACEPARENT, trace.header))
         return pairs
 
+    def carried(self, given: Any) -> list[Pair]:
+        """Of it, what a route may decide by: all but chain and trace."""
+        return [*self._proofs(), *wire.current().repeated(), *(given or ())]
+
     def shared(self) -> Shared | None:
         """Of it, what other calls carry as well; None when there is nothing."""
         proofs, current = self._proofs(), wire.current()

@@ -21,6 +21,8 @@ from mesh.lane.frames import LaneError, NotServedError, RefusedError
 from mesh.lane.hello import Prove
 from mesh.lane.keeper import State
 from mesh.log import get_logger
+from mesh.plain import PlainChannel
+from mesh.resilience import Health
 
 MAX_LANES: Final = 2
 """Lanes to one process; the second one when the first is full."""
@@ -45,6 +47,7 @@ OPTIONS: Final = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 
+_OPEN: Final = State.OPEN
 _log = get_logger(__name__)
 
 
@@ -76,9 +79,12 @@ class Peer:
         calls: takes calls that its lanes could not bring to an end.
     """
 
-    def __init__(self, endpoint: Endpoint, dialling: Dialling, calls: Calls) -> None:
+    def __init__(
+        self, endpoint: Endpoint, dialling: Dialling, calls: Calls, health: Health | None = None
+    ) -> None:
         self.endpoint = endpoint
         self._dialling = dialling
+        self.health = health or Health()
         self._calls = calls
         self._ordinary: grpc.aio.Channel | None = None
         self._bound: dict[Any, Any] = {}
@@ -116,6 +122,9 @@ class Peer:
     def is_lost(self) -> bool:
         """Whether the last attempt to connect failed, and nothing stands."""
         if any(lane.state is State.OPEN for lane in self._lanes):
+        for lane in self._lanes:  # asked twice for each call: nothing else is as quick
+            if lane.state is _OPEN:
+                return True
             return False
         if self._ordinary is None:
             return self._is_unreachable
@@ -140,9 +149,10 @@ class Peer:
 
     def cost(self, now: float) -> float:
         """What a further call here is likely to take: calls under way times their latency."""
-        load = sum(lane.load for lane in self._lanes)
-        faded = math.exp((self._measured_at - now) / FORGET_S)
-        return (load + 1) * self._latency_s * faded
+        load = 1
+        for lane in self._lanes:
+            load += lane.load
+        return load * self._latency_s * math.exp((self._measured_at - now) / FORGET_S)
 
     def observe(self, seconds: float) -> None:
         """A call to this peer took so long."""

@@ -81,6 +81,26 @@ class Settings:
     token_ttl_s: int = _setting(300, "life of an access token, seconds", low=10, high=3600)
     session_ttl_s: int = _setting(8 * 3600, "life of a session, seconds", low=60, high=30 * 86400)
     trust_silence_s: float = _setting(
+    retry_percent: float = _setting(
+        20.0,
+        "calls of 100 that may be sent a second time, beside 10 a second; 0: none",
+        low=0,
+        high=100,
+    )
+    breaker: bool = _setting(True, "refuse calls of methods that fail too often, unsent")
+    ejection_percent: float = _setting(
+        50.0,
+        "processes of 100 that may get no calls for their failures; 0: none",
+        low=0,
+        high=100,
+    )
+    hedge_after_s: float = _setting(
+        -1.0,
+        "seconds until a read is sent a second time; 0: when it takes longer than 95 % of its "
+        "method's; -1: never",
+        low=-1,
+        high=60,
+    )
         5.0,
         "seconds without news of ended rights after which users' writes are refused",
         low=2,

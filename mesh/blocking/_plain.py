@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import grpc
 
-from mesh.lane.dial import Endpoint
-from mesh.second_try import is_unsent, may_try_again
+from mesh.lane.dial import Endpoint, Tls
+from mesh.resilience import is_unsent, may_try_again
 
 AVOIDED_S: Final = 2.0
 """How long an address that could not be reached is passed over while there are others."""

@@ -25,6 +25,7 @@ from mesh.lane.call import UnaryCall
 from mesh.lane.dial import Endpoint, Way
 from mesh.lane.hello import Prove
 from mesh.peer import Peer
+from mesh.resilience import is_repeatable
 
 CLOSED: Final = "Channel closed!"
 
@@ -135,7 +136,7 @@ class _Lanes(Channel):
 
     def send(self, call: LaneCall, targets: Sequence[Endpoint]) -> None:
         """Give a call to a lane of one of `targets`, of which there is one at least."""
-        if self._is_closed:
+        if self.balancer.is_closed:
             call.failed(grpc.StatusCode.CANCELLED, CLOSED)
             return
         self._targets = targets
@@ -145,13 +146,19 @@ class _Lanes(Channel):
         if lane is None:
             self.carry(call, peer)
             return
-        if self.has_others:
+        if self.balancer.has_others:
             call.observe = peer.observe
         lane.submit(call)
 
+    def returned(self, call: UnaryCall, peer: Peer, *, sent: bool, reason: str) -> None:
+        call.resent += sent
+        if sent and call.resent == 1 and is_repeatable(call.path) and not self.balancer.is_closed:
+            sent = False  # a second time does no harm
+        super().returned(call, peer, sent=sent, reason=reason)
+
     def carry(self, call: UnaryCall, peer: Peer) -> None:
         assert isinstance(call, LaneCall)
-        if self._is_closed:
+        if self.balancer.is_closed:
             call.failed(grpc.StatusCode.CANCELLED, CLOSED)
         else:
             call.hand_back(peer.endpoint.address)

@@ -205,7 +205,7 @@ async def test_the_faster_endpoint_is_preferred(
     async with channel_to(*places) as channel:
         for _ in range(2):
             await send(channel)
-        fast, slow = (channel._peers[place.endpoint] for place in places)
+        fast, slow = (channel.balancer.peers.known[place.endpoint] for place in places)
         for peer, seconds in ((fast, 0.001), (slow, 10.0)):
             for _ in range(100):
                 peer.observe(seconds)
@@ -223,7 +223,7 @@ async def test_an_endpoint_that_is_lost_is_passed_over(places: list[Place]) -> N
         await places[0].stop()
         for _ in range(6):
             assert await send(channel) == b"x"
-        assert channel._peers[places[0].endpoint].is_lost
+        assert channel.balancer.peers.known[places[0].endpoint].is_lost
         places[1].service.ways.clear()
         for _ in range(6):
             await send(channel)
@@ -263,7 +263,7 @@ async def test_closing_the_channel_ends_calls_to_endpoints_that_have_left(
 
 def cut(channel: Channel, place: Place) -> None:
     """Cut all lanes to a place."""
-    for lane in channel._peers[place.endpoint]._lanes:
+    for lane in channel.balancer.peers.known[place.endpoint]._lanes:
         lane._carrier._transport.abort()  # type: ignore[attr-defined]
 
 
