@@ -21,7 +21,6 @@ from mesh.lane.frames import LaneError, NotServedError, RefusedError
 from mesh.lane.hello import Prove
 from mesh.lane.keeper import State
 from mesh.log import get_logger
-from mesh.plain import PlainChannel
 from mesh.resilience import Health
 
 MAX_LANES: Final = 2
@@ -77,14 +76,15 @@ class Peer:
         endpoint: where it is.
         dialling: how it may be reached.
         calls: takes calls that its lanes could not bring to an end.
+        health: what becomes of the calls to it.
     """
 
     def __init__(
         self, endpoint: Endpoint, dialling: Dialling, calls: Calls, health: Health | None = None
     ) -> None:
         self.endpoint = endpoint
-        self._dialling = dialling
         self.health = health or Health()
+        self._dialling = dialling
         self._calls = calls
         self._ordinary: grpc.aio.Channel | None = None
         self._bound: dict[Any, Any] = {}
@@ -122,9 +122,6 @@ class Peer:
     def is_lost(self) -> bool:
         """Whether the last attempt to connect failed, and nothing stands."""
         if any(lane.state is State.OPEN for lane in self._lanes):
-        for lane in self._lanes:  # asked twice for each call: nothing else is as quick
-            if lane.state is _OPEN:
-                return True
             return False
         if self._ordinary is None:
             return self._is_unreachable
@@ -133,6 +130,9 @@ class Peer:
     @property
     def is_wanted(self) -> bool:
         """Whether calls may go here; a lost peer is dialled again when it is time."""
+        for lane in self._lanes:  # asked twice for each call: nothing else is as quick
+            if lane.state is _OPEN:
+                return True
         if not self.is_lost:
             return True
         if not self._lanes and time.monotonic() >= self._dial_at:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import grpc
 
-from mesh.lane.dial import Endpoint, Tls
+from mesh.lane.dial import Endpoint
 from mesh.resilience import is_unsent, may_try_again
 
 AVOIDED_S: Final = 2.0
