@@ -75,12 +75,6 @@ class Settings:
     header_timeout_s: float = _setting(
         10.0, "seconds for an HTTP request to arrive", low=0.1, high=600
     )
-    drain_s: float = _setting(
-        10.0, "seconds for calls in flight to end when stopping", low=0, high=600
-    )
-    token_ttl_s: int = _setting(300, "life of an access token, seconds", low=10, high=3600)
-    session_ttl_s: int = _setting(8 * 3600, "life of a session, seconds", low=60, high=30 * 86400)
-    trust_silence_s: float = _setting(
     retry_percent: float = _setting(
         20.0,
         "calls of 100 that may be sent a second time, beside 10 a second; 0: none",
@@ -101,6 +95,12 @@ class Settings:
         low=-1,
         high=60,
     )
+    drain_s: float = _setting(
+        10.0, "seconds for calls in flight to end when stopping", low=0, high=600
+    )
+    token_ttl_s: int = _setting(300, "life of an access token, seconds", low=10, high=3600)
+    session_ttl_s: int = _setting(8 * 3600, "life of a session, seconds", low=60, high=30 * 86400)
+    trust_silence_s: float = _setting(
         5.0,
         "seconds without news of ended rights after which users' writes are refused",
         low=2,
