@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import grpc
+
 from engine.mesh.v1 import registry_pb2
 from mesh.registry._directory import DirectoryRegistry
 from mesh.registry.folder import FolderTable
 from mesh.registry.memory import MemoryTable
 from mesh.registry.rpc import RegistryRpc, Terms
 from mesh.registry.table import Table
+from mesh.registry.xds.handler import Ads, from_this_host
 from mesh.service import Blueprint, Parts, Service, Servicer
 
 CONTRACT: Final = registry_pb2.DESCRIPTOR.services_by_name["RegistryService"]
@@ -27,9 +30,19 @@ def build(parts: Parts) -> Service:
         servicers=[
             Servicer(descriptor=CONTRACT, implementation=RegistryRpc(table, source, terms)),
         ],
+        handlers=_handlers(table, parts),
         resources=[source],
         draining=table.close,
     )
+
+
+def _handlers(table: Table, parts: Parts) -> list[grpc.GenericRpcHandler]:
+    """The table by xDS, for those who may ask."""
+    who, meters = parts.settings.registry_xds, parts.telemetry.meters
+    if who == "none":
+        return []
+    may = from_this_host(parts.settings.host) if who == "local" else lambda _: True
+    return [Ads(table, may, meters)]
 
 
 def _source(table: Table, parts: Parts) -> Any:

@@ -46,6 +46,7 @@ class Table:
 
     def __init__(self, *, settled: bool = True) -> None:
         self._entries: dict[str, dict[str, Entry]] = {}
+        self._groups: dict[str, tuple[Entry, ...]] = {}
         self._routes: dict[str, Route] = {}
         self._watchers: set[Watcher] = set()
         self._snapshot = Snapshot(version=0, is_settled=settled, entries={}, routes={})
@@ -69,9 +70,17 @@ class Table:
         return self._snapshot
 
     def of(self, service: str) -> tuple[Entry, ...]:
-        """The instances of a service, in the order of their names, whatever their state."""
-        found = self._entries.get(service, {})
-        return tuple(found[name] for name in sorted(found))
+        """The instances of a service, in the order of their names, whatever their state.
+
+        The same object until one of them changes.
+        """
+        group = self._groups.get(service)
+        if group is None:
+            found = self._entries.get(service)
+            if found is None:  # what was asked for by a stranger's name is not kept
+                return ()
+            group = self._groups[service] = tuple(found[name] for name in sorted(found))
+        return group
 
     def get(self, key: Key) -> Entry | None:
         """One instance; None when it is not there."""
@@ -191,6 +200,7 @@ class Table:
         self.version += 1
         self._is_fresh = False
         for key in keys:
+            self._groups.pop(key[0], None)
             for watcher in self._watchers:
                 watcher.touch(key)
 

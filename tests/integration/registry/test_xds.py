@@ -1,0 +1,278 @@
+"""Stock gRPC clients find and call services by xDS, with the bootstrap as all they know."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from engine.mesh.v1 import trust_pb2
+from engine.xds.v1.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
+from mesh.app import App
+from mesh.errors import MeshError, MeshReason
+from mesh.registry import HeaderRule, Route, Split
+from mesh.registry.app import BLUEPRINT
+from mesh.registry.xds.handler import PATH
+from mesh.registry.xds.kinds import Kind
+from mesh.registry.xds.session import MAX_NAMES
+from mesh.service import Blueprint, Service, Servicer
+from mesh.testing import Mesh
+from tests.integration.registry.running import RunningRegistry
+
+ROOT = Path(__file__).parents[3]
+TRUST = trust_pb2.DESCRIPTOR.services_by_name["TrustService"]
+
+
+class Keys:
+    """Answers its own name; fails when it is told to."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.fails = False
+        self.calls = 0
+
+    async def GetKeySet(self, request: Any, context: Any) -> trust_pb2.GetKeySetResponse:
+        self.calls += 1
+        if self.fails:
+            raise MeshError(MeshReason.UNAVAILABLE)
+        return trust_pb2.GetKeySetResponse(keys=[trust_pb2.JsonWebKey(kid=self.name)])
+
+    async def WatchRevocations(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        raise NotImplementedError
+        yield
+
+
+@asynccontextmanager
+async def instance(
+    mesh: Mesh, keys: Keys, registry: Any, *, replica: int = 1, **entry: Any
+) -> AsyncIterator[App]:
+    """One process of `customer`, as far as clients can see."""
+    served = Servicer(descriptor=TRUST, implementation=keys)
+    blueprint = Blueprint(name="customer", build=lambda _: Service(servicers=[served]))
+    app = App(blueprint, mesh.settings, Renamed(registry, entry), replica=replica, keys=[])
+    async with app:
+        yield app
+
+
+class Renamed:
+    """A registry in which an instance says other things of itself."""
+
+    def __init__(self, registry: Any, fields: dict[str, Any]) -> None:
+        self._registry = registry
+        self._fields = fields
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._registry, name)
+
+    async def register(self, entry: Any) -> None:
+        await self._registry.register(replace(entry, **self._fields))
+
+
+class StockClient:
+    """The process of a client. It is not started by the loop, which forks as gRPC cannot bear."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    async def call(self, times: int, *headers: str) -> dict[str, int]:
+        """How often each instance answered, and how often calls failed."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"call {times} {' '.join(headers)}\n")
+        self._process.stdin.flush()
+        async with asyncio.timeout(60):
+            line = await asyncio.to_thread(self._process.stdout.readline)
+        found: dict[str, int] = json.loads(line)
+        return found
+
+    async def until(
+        self, holds: Callable[[dict[str, int]], bool], *headers: str, times: int = 10
+    ) -> None:
+        """Call until it holds for so many calls in a row."""
+        async with asyncio.timeout(60):
+            while not holds(await self.call(times, *headers)):  # noqa: ASYNC110 - clients have no events
+                await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def stock_client(
+    registry: str, target: str = "xds:///customer"
+) -> AsyncIterator[StockClient]:
+    """A client whose only configuration is where the registry is."""
+    bootstrap = {
+        "xds_servers": [
+            {
+                "server_uri": registry,
+                "channel_creds": [{"type": "insecure"}],
+                "server_features": ["xds_v3"],
+            }
+        ],
+        "node": {"id": "stock"},
+    }
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "build" / "gen")))
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.integration.registry.stock_client", target],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path, "GRPC_XDS_BOOTSTRAP_CONFIG": json.dumps(bootstrap)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield StockClient(process)
+        assert process.stdin is not None
+        process.stdin.close()
+        await asyncio.to_thread(process.wait)
+
+
+async def test_a_stock_client_finds_and_calls_a_service_of_the_folder(mesh: Mesh) -> None:
+    """As under `engine up`: nothing has a lease, and the registry shows the host's processes."""
+    mesh.trust("customer", ())
+    registry = await mesh.start(BLUEPRINT)
+    async with (
+        instance(mesh, Keys("a"), mesh.registry),
+        stock_client(registry.entry.address) as client,
+    ):
+        assert await client.call(5) == {"a": 5}
+        async with instance(mesh, Keys("b"), mesh.registry, replica=2):
+            await client.until(lambda seen: seen.keys() == {"a", "b"})
+        await client.until(lambda seen: seen == {"a": 10})
+
+
+async def test_a_client_that_came_before_the_first_instance_finds_it(
+    mesh: Mesh, registry: RunningRegistry
+) -> None:
+    """And when the last one leaves, its calls fail at once instead of waiting."""
+    async with stock_client(registry.address) as client:
+        assert await client.call(1) == {"UNAVAILABLE": 1}
+        async with (
+            registry.client("customer") as customer,
+            instance(mesh, Keys("a"), customer),
+        ):
+            await client.until(lambda seen: seen == {"a": 10})
+        await client.until(lambda seen: seen == {"UNAVAILABLE": 10})
+
+
+async def test_one_that_drains_gets_no_further_calls(mesh: Mesh, registry: RunningRegistry) -> None:
+    """Its calls go to the others, and none fails."""
+    leaving, staying = Keys("a"), Keys("b")
+    async with (
+        registry.client("customer") as customer,
+        instance(mesh, staying, customer, replica=2),
+        instance(mesh, leaving, customer) as app,
+        stock_client(registry.address) as client,
+    ):
+        await client.until(lambda seen: seen.keys() == {"a", "b"})
+        await app.drain()
+        await client.until(lambda seen: seen == {"b": 10})
+
+
+async def test_a_later_priority_is_called_when_the_first_one_is_gone(
+    mesh: Mesh, registry: RunningRegistry
+) -> None:
+    """Priorities may have gaps in the table, which clients would refuse."""
+    async with (
+        registry.client("customer") as customer,
+        instance(mesh, Keys("far"), customer, replica=2, priority=7),
+        stock_client(registry.address) as client,
+    ):
+        async with instance(mesh, Keys("near"), customer, priority=3):
+            await client.until(lambda seen: seen == {"near": 10})
+        await client.until(lambda seen: seen == {"far": 10})
+
+
+async def test_a_header_and_a_share_choose_the_version(
+    mesh: Mesh, registry: RunningRegistry
+) -> None:
+    """A canary: those who ask for it, and a part of the others. Without one all get the rest."""
+    rule = HeaderRule(header="x-canary", value="1", version="2")
+    async with (
+        registry.client("operator") as operator,
+        registry.client("customer") as customer,
+        instance(mesh, Keys("old"), customer, version="1"),
+        stock_client(registry.address) as client,
+    ):
+        async with instance(mesh, Keys("new"), customer, replica=2, version="2"):
+            splits = (Split(version="1", weight=100), Split(version="2", weight=0))
+            await operator.set_route(Route(service="customer", rules=(rule,), splits=splits))
+            await client.until(lambda seen: seen == {"old": 10})
+            await client.until(lambda seen: seen == {"new": 10}, "x-canary=1")
+            assert await client.call(10, "x-canary=2") == {"old": 10}
+            halves = (Split(version="1", weight=50), Split(version="2", weight=50))
+            await operator.set_route(Route(service="customer", splits=halves))
+            await client.until(lambda seen: seen.keys() == {"old", "new"})
+        await client.until(lambda seen: seen == {"old": 10})
+
+
+async def test_an_instance_that_fails_is_passed_over_for_a_while(
+    mesh: Mesh, registry: RunningRegistry
+) -> None:
+    """Though it is in the table, and answers."""
+    broken, good = Keys("broken"), Keys("good")
+    async with (
+        registry.client("customer") as customer,
+        instance(mesh, broken, customer),
+        instance(mesh, good, customer, replica=2),
+        stock_client(registry.address) as client,
+    ):
+        await client.until(lambda seen: seen.keys() == {"broken", "good"})
+        broken.fails = True
+        await client.until(lambda seen: seen == {"good": 40}, times=40)
+
+
+async def test_a_registry_that_goes_and_comes_back_takes_no_call_away(
+    mesh: Mesh, registry: RunningRegistry
+) -> None:
+    """Also when it has lost its table: it says nothing before it knows."""
+    async with (
+        registry.client("customer") as customer,
+        instance(mesh, Keys("a"), customer),
+        stock_client(registry.address) as client,
+    ):
+        await client.until(lambda seen: seen == {"a": 10})
+        await registry.stop()
+        assert await client.call(50) == {"a": 50}
+        await registry.start()
+        while customer.sessions < 2:
+            assert await client.call(20) == {"a": 20}
+        async with instance(mesh, Keys("b"), customer, replica=2):
+            await client.until(lambda seen: seen.keys() == {"a", "b"})
+
+
+async def test_names_beyond_the_bound_are_refused(registry: RunningRegistry) -> None:
+    """A stream may not make the registry keep what it likes."""
+    names = [f"s{number}" for number in range(MAX_NAMES + 1)]
+    async with grpc.aio.insecure_channel(registry.address) as channel:
+        stream = ads(channel)
+        await stream.write(DiscoveryRequest(type_url=Kind.LISTENER, resource_names=names))
+        with pytest.raises(grpc.aio.AioRpcError, match="at most") as error:
+            await stream.read()
+        assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_who_may_not_ask_is_told_what_to_set(mesh: Mesh) -> None:
+    """`none`: there is no such method; else only this host, or who shows a certificate."""
+    registry = RunningRegistry(mesh, registry_xds="none")
+    await registry.start()
+    async with grpc.aio.insecure_channel(registry.address) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await ads(channel).read()
+        assert error.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    await registry.stop()
+
+
+def ads(channel: grpc.aio.Channel) -> Any:
+    """A stream as a client opens it."""
+    method: Any = channel.stream_stream(
+        PATH, DiscoveryRequest.SerializeToString, DiscoveryResponse.FromString
+    )
+    return method(timeout=30)
