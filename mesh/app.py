@@ -26,14 +26,15 @@ from mesh.clock import Clock, SystemClock
 from mesh.events import Consumer, EventBus, Relay, RemoteBus, Subscription
 from mesh.host import host_id as host_id  # noqa: PLC0414 - many ask for it here
 from mesh.interceptors import chain
+from mesh.lane.dial import Tls
 from mesh.lane.rpc import LaneRpc
-from mesh.lane.tls import Certificate
 from mesh.registry import Entry, Registry, State
 from mesh.server import Lanes, Server
 from mesh.service import Blueprint, Parts, Service, Servicer
 from mesh.settings import Settings, SettingsError
 from mesh.storage import SQLiteStore, Store, address, migrations, open_store
-from mesh.telemetry import Telemetry
+from mesh.telemetry import Meters, Telemetry
+from mesh.tls import Certificate, Credentials
 from mesh.tokens import TRUST_FILE, ServiceKey, TokenVerifier
 from mesh.trust import TrustFeed
 
@@ -154,6 +155,7 @@ class App:
             handlers=service.handlers,
             lanes=Lanes(ports=self._lane_ports(), check=parts.verifier.has_signed),
         )
+            tls=self._tls,
         await self._stack.enter_async_context(self._server)
         host, meters = self._server.host, self._telemetry.meters
         meters.gauge("mesh.lanes_open", lambda: len(host.lanes))
@@ -175,6 +177,7 @@ class App:
         blueprint, settings = self._blueprint, self._settings
         store = await self._store()
         key = ServiceKey.load(settings.key_dir, blueprint.name)
+        self._tls = await self._credentials()
         verifier = TokenVerifier.load(settings.key_dir, self._clock)
         channels = self._channels(key)
         redis = await self._redis()
@@ -253,9 +256,22 @@ class App:
         )
 
     def _channels(self, key: ServiceKey) -> Channels:
-        certificate = Certificate.of(self._settings)
-        tls = certificate.client_context() if certificate is not None else None
-        channels = Channels(self._registry, key, tls)
+    async def _credentials(self) -> Credentials | None:
+        """What is shown to other hosts; None without a certificate, then only this one calls."""
+        certificate = Certificate.of(self._settings, self._blueprint.name)
+        if certificate is None:
+            return None
+        meters = self._telemetry.meters
+        credentials = Credentials(certificate, clock=self._clock, meters=meters)
+        return await self._stack.enter_async_context(credentials)
+
+        channels = Channels(
+            self._registry,
+            key,
+            self._tls,
+            resilience=Resilience.of(self._settings),
+            meters=self._telemetry.meters,
+        )
         self._stack.push_async_callback(channels.close)
         return channels
 
@@ -268,9 +284,8 @@ class App:
 
     def _lane_ports(self) -> list[tuple[str, ssl.SSLContext | None]]:
         ports: list[tuple[str, ssl.SSLContext | None]] = [(f"unix:{self._lane()}", None)]
-        certificate = Certificate.of(self._settings)
-        if certificate is not None:
-            ports.append((f"{self._settings.host}:0", certificate.server_context()))
+        if self._tls is not None:
+            ports.append((f"{self._settings.host}:0", self._tls.server_context()))
         return ports
 
     def _tls_lanes(self) -> list[str]:
@@ -294,7 +309,13 @@ class Channels:
     """The channels of one service to others, one for each name, opened when first asked for."""
 
     def __init__(
-        self, registry: Registry, key: ServiceKey, tls: ssl.SSLContext | None = None
+        self,
+        registry: Registry,
+        key: ServiceKey,
+        tls: Tls | None = None,
+        *,
+        resilience: Resilience | None = None,
+        meters: Meters | None = None,
     ) -> None:
         self._registry = registry
         self._key = key
@@ -305,7 +326,13 @@ class Channels:
         if service not in self._open:
             endpoints = registered(self._registry, service, host_id())
             self._open[service] = Channel(
-                service, endpoints, self._proofs, prove=self._key.sign, tls=self._tls
+                service,
+                endpoints,
+                self._proofs,
+                prove=self._key.sign,
+                tls=self._tls,
+                resilience=self._resilience,
+                counts=self._counts,
             )
         return self._open[service]
 

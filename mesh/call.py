@@ -32,6 +32,10 @@ class Asked(Protocol):
         """When he stops to wait, in seconds of `time.monotonic`; infinity: never."""
 
     @property
+    def proven(self) -> str:
+        """The service that the connection is proven to be of; empty when it proves none."""
+
+    @property
     def task(self) -> Task[Any] | None:
         """The task that serves the call; None when it has to be asked for."""
 
@@ -41,7 +45,7 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
 
     `metadata` has the entries as received, and is not to be changed. `context` is filled by the
     identity interceptor; handlers read it as `mesh.context.current()`.
-    `transport` is the servicer context that handlers are given; `task` as in `Asked`.
+    `transport` is the servicer context that handlers are given; `task` and `proven` as in `Asked`.
     """
 
     method: Method
@@ -50,6 +54,7 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     deadline: Deadline
     trace: TraceContext | None = None
     task: Task[Any] | None = None
+    proven: str = ""
     context: RequestContext = EMPTY
 
     def text(self, key: str) -> str:

@@ -21,6 +21,7 @@ from mesh.lane.frames import LaneError, NotServedError, RefusedError
 from mesh.lane.hello import Prove
 from mesh.lane.keeper import State
 from mesh.log import get_logger
+from mesh.plain import PlainChannel
 from mesh.resilience import Health
 
 MAX_LANES: Final = 2
@@ -86,8 +87,7 @@ class Peer:
         self.health = health or Health()
         self._dialling = dialling
         self._calls = calls
-        self._ordinary: grpc.aio.Channel | None = None
-        self._bound: dict[Any, Any] = {}
+        self._plain = PlainChannel(endpoint.address, dialling.options, dialling.way.tls)
         self._lanes: list[ClientLane] = []
         self._unclosed: set[ClientLane] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,20 +101,11 @@ class Peer:
     @property
     def ordinary(self) -> grpc.aio.Channel:
         """The plain gRPC channel, opened when first asked for."""
-        if self._ordinary is None:
-            self._ordinary = grpc.aio.insecure_channel(
-                self.endpoint.address, options=self._dialling.options
-            )
-        return self._ordinary
+        return self._plain.channel
 
     def bound(self, kind: str, path: str, serializers: tuple[Any, ...]) -> Any:
         """A method of the ordinary channel, bound once."""
-        key = (kind, path, serializers)
-        found = self._bound.get(key)
-        if found is None:
-            make = getattr(self.ordinary, kind)
-            found = self._bound[key] = make(path, *serializers, _registered_method=False)
-        return found
+        return self._plain.bound(kind, path, serializers)
 
     # Choosing.
 
@@ -123,9 +114,10 @@ class Peer:
         """Whether the last attempt to connect failed, and nothing stands."""
         if any(lane.state is State.OPEN for lane in self._lanes):
             return False
-        if self._ordinary is None:
+        opened = self._plain.opened
+        if opened is None:
             return self._is_unreachable
-        return self._ordinary.get_state() is ChannelConnectivity.TRANSIENT_FAILURE
+        return opened.get_state() is ChannelConnectivity.TRANSIENT_FAILURE
 
     @property
     def is_wanted(self) -> bool:
@@ -259,8 +251,7 @@ class Peer:
             await asyncio.wait(closing, timeout=grace_s)
         for lane in lanes:
             lane.abandon("the channel was closed")
-        if self._ordinary is not None:
-            await self._ordinary.close(grace_s)
+        await self._plain.close(grace_s)
 
 
 def _load(lane: ClientLane) -> tuple[bool, int]:

@@ -28,6 +28,7 @@ from mesh.lane.hello import Check
 from mesh.service import Servicer
 from mesh.telemetry import TraceContext
 
+from mesh.spiffe import service_in
 MAX_MESSAGE_BYTES = 16 << 20
 
 _OPTIONS = (
@@ -263,7 +264,7 @@ def _is_read(context: object) -> TypeGuard[Asked]:
 class _Read:
     """What gRPC's own context says, read into the shape that a lane's has."""
 
-    __slots__ = ("deadline_at", "metadata", "task", "trace")
+    __slots__ = ("deadline_at", "metadata", "proven", "task", "trace")
 
     def __init__(self, context: RawContext) -> None:
         left = context.time_remaining()
@@ -277,3 +278,5 @@ class _Read:
 async def _abort(context: RawContext, error: StatusError) -> None:
     trailing = ((STATUS_DETAILS_KEY, error.status.SerializeToString()),)
     await context.abort(status_code(error.status.code), error.status.message, trailing)
+        proven=asked.proven,
+        self.proven = service_in(context.auth_context())

@@ -6,6 +6,7 @@ the value (masked when secret) and the bound.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -64,11 +65,16 @@ class Settings:
     max_header_bytes: int = _setting(32 << 10, "largest HTTP request head", low=1024, high=1 << 20)
     max_connections: int = _setting(10_000, "open HTTP connections", low=1, high=1_000_000)
     max_in_flight: int = _setting(2_000, "calls that a service runs at once", low=1, high=1_000_000)
-    lane_certificate: str = _setting(
-        "", "file with this host's certificate, for lanes to other hosts over TLS; empty: none"
+    tls_certificate: str = _setting(
+        "",
+        "file with the certificate for gRPC and lanes between hosts, {service} in its path is the "
+        "service's name; empty: no TLS",
     )
-    lane_key: str = _setting("", "file with the private key of that certificate")
-    lane_ca: str = _setting("", "file with the CA that the certificates of all hosts are of")
+    tls_key: str = _setting("", "file with the private key of that certificate, as above")
+    tls_ca: str = _setting("", "file with the CA that the certificates of all hosts are of")
+    allow_plaintext: bool = _setting(
+        False, "listen on other addresses than this machine's own without TLS"
+    )
     idle_timeout_s: float = _setting(
         75.0, "seconds that an idle HTTP connection is kept", low=1, high=3600
     )
@@ -186,9 +192,15 @@ class Settings:
                 "ENGINE_REGISTRY_RENEW_S must be at most half of ENGINE_REGISTRY_LEASE_S: "
                 "one lost message must not take an instance out"
             )
-        if len({bool(self.lane_certificate), bool(self.lane_key), bool(self.lane_ca)}) > 1:
+        if len({bool(self.tls_certificate), bool(self.tls_key), bool(self.tls_ca)}) > 1:
             raise SettingsError(
-                "ENGINE_LANE_CERTIFICATE, ENGINE_LANE_KEY and ENGINE_LANE_CA go together"
+                "ENGINE_TLS_CERTIFICATE, ENGINE_TLS_KEY and ENGINE_TLS_CA go together"
+            )
+        if not (self.tls_certificate or self.allow_plaintext or is_loopback(self.host)):
+            raise SettingsError(
+                f"ENGINE_HOST={self.host} is reached from other hosts, and there is no TLS: set "
+                "ENGINE_TLS_CERTIFICATE, ENGINE_TLS_KEY and ENGINE_TLS_CA ('engine pki' makes "
+                "them), or ENGINE_ALLOW_PLAINTEXT=1 where the network itself is trusted"
             )
         if self.replicas > 1 and not self.database_url:
             raise SettingsError(
@@ -217,6 +229,16 @@ class Settings:
         if self.trace_sample >= 0:
             return self.trace_sample
         return 1.0 if self.demo else 0.01
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens at an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

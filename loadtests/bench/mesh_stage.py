@@ -29,7 +29,7 @@ from loadtests.bench.mesh_servers import (
     NO_TELEMETRY,
     Ready,
 )
-from loadtests.bench.mesh_tls import certificate_in
+from loadtests.bench.mesh_tls import LanesAlone, certificate_in
 from loadtests.bench.servers import REQUEST, collect_seldom, started
 from mesh.blocking import BlockingChannel
 from mesh.channel import Channel, Endpoint, no_proofs
@@ -86,7 +86,7 @@ class Ways:
 
     def __init__(self, mesh: Ready) -> None:
         self.mesh = mesh
-        self._tls = certificate_in(Path(mesh["folder"])).client_context()
+        self._tls = LanesAlone(certificate_in(Path(mesh["folder"])))
         self._key = ServiceKey.load(Path(mesh["folder"]), CALLER)
         self._user = (AUTHORIZATION, f"Bearer {mesh['token']}")
 

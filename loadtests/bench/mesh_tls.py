@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
+import grpc
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from grpc.experimental import insecure_channel_credentials
 
-from mesh.lane.tls import Certificate
+from mesh.tls import Certificate
 
 LOCALHOST: Final = "127.0.0.1"
 FILE: Final = "certificate.pem"
 VALID: Final = timedelta(days=1)
+
+
+class LanesAlone:
+    """Shows a certificate where lanes are opened, to a server whose plain port has no TLS."""
+
+    version = 0
+
+    def __init__(self, certificate: Certificate) -> None:
+        self._context = certificate.load().client
+
+    def client_context(self) -> ssl.SSLContext:
+        """For a lane."""
+        return self._context
+
+    def channel_credentials(self) -> grpc.ChannelCredentials:
+        """For an ordinary channel: none."""
+        credentials: grpc.ChannelCredentials = insecure_channel_credentials()  # type: ignore[no-untyped-call]
+        return credentials
 
 
 def certificate_in(folder: Path) -> Certificate:

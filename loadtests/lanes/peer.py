@@ -26,7 +26,7 @@ from loadtests.processes import Worker, serving
 from loadtests.servers import free_port
 from mesh import lane
 from mesh.lane import Endpoint
-from mesh.lane.tls import Certificate
+from mesh.tls import Certificate
 
 GRACE_S: Final = 5.0
 """How long calls under way may take when it ends in good order."""
@@ -146,7 +146,7 @@ async def serve(place: Place, note: Callable[[str, int], None]) -> None:
     server.add_generic_rpc_handlers((peer,))
     server.add_insecure_port(f"127.0.0.1:{place.port}")
     server.add_lane_port(place.unix)
-    server.add_lane_port(f"127.0.0.1:{place.tls_port}", place.certificate.server_context())
+    server.add_lane_port(f"127.0.0.1:{place.tls_port}", place.certificate.load().server)
     await server.start()
     peer.remember()
     serving()

@@ -22,6 +22,7 @@ import grpc
 import typer
 import uvloop
 
+from loadtests.bench.mesh_tls import LanesAlone
 from loadtests.lanes.asked import AWAY, COUNTS, CUT, LOSE, know_contract
 from loadtests.lanes.counts import counts
 from loadtests.lanes.peer import Place
@@ -79,7 +80,7 @@ class Soak:
 
     @asynccontextmanager
     async def _traffic(self, place: Place, carrier: str) -> AsyncIterator[Traffic]:
-        tls = place.certificate.client_context()
+        tls = LanesAlone(place.certificate)
 
         def open_channel() -> Channel:
             return Channel("soak", [place.endpoint], carriers=(carrier,), tls=tls)

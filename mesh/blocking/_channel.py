@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -15,7 +14,7 @@ from mesh.blocking._plain import Serializers
 from mesh.blocking._sender import Sender, Targets, Terms
 from mesh.blocking._unary import Unary
 from mesh.context import Metadata
-from mesh.lane.dial import TLS, UNIX, Way
+from mesh.lane.dial import TLS, UNIX, Tls, Way
 from mesh.lane.hello import Prove
 
 SOCKETS: Final = (UNIX, TLS)
@@ -42,7 +41,8 @@ class BlockingChannel(grpc.Channel):
         timeout_s: bound of calls that state none.
         service: its name, for messages.
         carriers: what lanes may be carried by, of "unix" and "tls"; none: no lanes.
-        tls: for lanes over TLS sockets; without it they are not used.
+        tls: what is shown to other hosts, over lanes and plain gRPC (`mesh.tls`); without it
+            lanes over TLS sockets are not used.
         prove: signs the hello of lanes with the key of the calling service.
     """
 
@@ -54,7 +54,7 @@ class BlockingChannel(grpc.Channel):
         timeout_s: float = 10.0,
         service: str = "service",
         carriers: Sequence[str] = SOCKETS,
-        tls: ssl.SSLContext | None = None,
+        tls: Tls | None = None,
         prove: Prove | None = None,
     ) -> None:
         usable = {*SOCKETS} if tls is not None else {UNIX}

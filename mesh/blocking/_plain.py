@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import grpc
 
-from mesh.lane.dial import Endpoint
+from mesh.lane.dial import Endpoint, Tls
 from mesh.resilience import is_unsent, may_try_again
 
 AVOIDED_S: Final = 2.0
@@ -31,9 +31,14 @@ Serializers = tuple[Any, Any]
 
 
 class Plain:
-    """The plain channels of one process, each opened when it is first used."""
+    """The plain channels of one process, each opened when it is first used.
 
-    def __init__(self) -> None:
+    `tls` is what other hosts are shown; calls that begin after it was renewed show the new one.
+    """
+
+    def __init__(self, tls: Tls | None = None) -> None:
+        self._tls = tls
+        self._version = 0
         self._lock = Lock()
         self._channels: dict[str, grpc.Channel] = {}
         self._bound: dict[Any, Any] = {}
@@ -52,6 +57,8 @@ class Plain:
 
     def bound(self, kind: str, path: str, serializers: Serializers, address: str) -> Any:
         """A method at an address, bound once."""
+        if self._tls is not None and self._tls.version != self._version:
+            self._renew(self._tls)
         key = (kind, path, serializers, address)
         found = self._bound.get(key)
         if found is None:
@@ -69,8 +76,20 @@ class Plain:
             if self._is_closed:
                 raise ValueError("Cannot invoke RPC on closed channel!")
             if address not in self._channels:
-                self._channels[address] = grpc.insecure_channel(address, options=OPTIONS)
+                self._channels[address] = self._open(address)
             return self._channels[address]
+
+    def _open(self, address: str) -> grpc.Channel:
+        if self._tls is None or address.startswith("unix:"):
+            return grpc.insecure_channel(address, options=OPTIONS)
+        return grpc.secure_channel(address, self._tls.channel_credentials(), options=OPTIONS)
+
+    def _renew(self, tls: Tls) -> None:
+        """Let go of the channels to other hosts; calls under way keep theirs until they end."""
+        with self._lock:
+            self._version = tls.version
+            self._channels = {at: it for at, it in self._channels.items() if at.startswith("unix:")}
+            self._bound = {key: it for key, it in self._bound.items() if key[3] in self._channels}
 
     def keep(self, targets: Sequence[Endpoint]) -> None:
         """Let go of the channels to all others; calls under way keep theirs until they end."""

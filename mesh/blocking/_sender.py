@@ -54,7 +54,7 @@ class Process:
 
     def __init__(self, terms: Terms) -> None:
         self._pid = os.getpid()
-        self.plain = Plain()
+        self.plain = Plain(terms.way.tls)
         self.thread = LaneThread(terms.way, terms.prove)
 
     def close(self) -> None:

@@ -67,6 +67,7 @@ class IdentityInterceptor(Guard):
                 get(wire.ON_BEHALF_OF) if caller else None,
                 get(wire.PURPOSE),
                 get(wire.BUSINESS_DATE),
+                call.proven,
             )
             found = known.get(proofs)
             if found is None or found.generation != verifier.generation or found.expires <= now():
@@ -114,7 +115,13 @@ class IdentityInterceptor(Guard):
 
     def _caller(self, call: Call) -> tuple[float, Caller | None]:
         token = call.text(wire.CALLER)
-        return self._verifier.caller_until(token) if token else (math.inf, None)
+        if not token:
+            return math.inf, None
+        found = self._verifier.caller_until(token)
+        if call.proven not in {"", found[1].service}:
+            text = f"The connection is of '{call.proven}', the proof of '{found[1].service}'"
+            raise MeshError(MeshReason.CALLER_REFUSED, text)
+        return found
 
 
 def _bearer(call: Call) -> str:

@@ -83,6 +83,12 @@ class LaneContext:
     @property
     def is_plain(self) -> bool:
         """Whether nothing but the reply has to be told."""
+    @property
+    def proven(self) -> str:
+        """The service that the lane is proven to be of; empty for any other client."""
+        proven: str = self.lane.proven
+        return proven
+
         return self._code is None and not self._trailing and not self._initial
 
     @property

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 import grpc
 
@@ -39,12 +39,26 @@ class Endpoint:
     lanes: tuple[str, ...] = ()
 
 
+class Tls(Protocol):
+    """What is shown to other hosts, and who is believed; asked for each connection."""
+
+    @property
+    def version(self) -> int:
+        """Another one after each renewal."""
+
+    def client_context(self) -> ssl.SSLContext:
+        """For a lane over a TLS socket."""
+
+    def channel_credentials(self) -> grpc.ChannelCredentials:
+        """For an ordinary channel."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """How an endpoint may be dialled: the carriers allowed, and TLS for those over TLS."""
+    """How an endpoint may be dialled: the carriers allowed, and TLS for other hosts."""
 
     carriers: tuple[str, ...] = CARRIERS
-    tls: ssl.SSLContext | None = None
+    tls: Tls | None = None
 
 
 def can_dial(endpoint: Endpoint, way: Way) -> bool:
@@ -89,7 +103,7 @@ def _attempts(
         if kind == UNIX and UNIX in way.carriers:
             yield address, partial(_connect_unix, lane, where)
         elif kind == TLS and TLS in way.carriers and way.tls is not None:
-            yield address, partial(_connect_tls, lane, where, way.tls)
+            yield address, partial(_connect_tls, lane, where, way.tls.client_context())
     if STREAM in way.carriers:
         yield endpoint.address, partial(_connect_stream, lane, ordinary)
 

@@ -77,10 +77,13 @@ def _proven(certificate: Mapping[str, Any]) -> dict[str, list[bytes]]:
         if key == "commonName"
     ]
     others = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
+    uris = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "URI"]
     if names:
         proven["x509_common_name"] = [name.encode() for name in names]
-    if others:
-        proven["x509_subject_alternative_name"] = [name.encode() for name in others]
+    if others or uris:
+        proven["x509_subject_alternative_name"] = [name.encode() for name in (*others, *uris)]
+    if len(uris) == 1 and uris[0].startswith("spiffe://"):
+        proven["peer_spiffe_id"] = [uris[0].encode()]
     return proven
 
 

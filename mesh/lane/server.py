@@ -37,6 +37,7 @@ from mesh.lane.frames import (
 )
 from mesh.lane.outbox import MAX_UNSENT, Outbox
 from mesh.lane.serving import CANCELLED, LATE, Host, Method, Running
+from mesh.spiffe import service_in
 
 MAX_CONTROL: Final = 64
 """Control frames that may wait to be sent."""
@@ -97,6 +98,8 @@ class ServerLane:
         self.auth_context: dict[str, Sequence[bytes]] = dict(auth_context or {})
         self.caller = peer
         """Whose turn its calls take: the proven service, or else where the client is."""
+        self.proven = service_in(self.auth_context)
+        """The service that the connection is of: by its certificate, or its hello."""
         self.program = ""
         self.sender = peer
         """The process that sends them, as far as it says who it is."""
@@ -244,7 +247,9 @@ class ServerLane:
         self.is_open = True
         self.program = said.program[:64]
         if said.caller:
-            self.caller = said.caller
+        if said.caller and self.proven not in {"", said.caller}:
+            raise LaneError(f"the certificate is of '{self.proven}', the hello of '{said.caller}'")
+            self.caller = self.proven = said.caller
             self.auth_context["engine_caller"] = [said.caller.encode()]
         self.sender = f"{self.caller} {self.program}"
         self._control.append((Kind.CREDIT, self._host.window, ""))

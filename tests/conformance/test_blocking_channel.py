@@ -14,6 +14,7 @@ import grpc
 import pytest
 import pytest_asyncio
 
+from loadtests.bench.mesh_tls import LanesAlone
 from mesh.blocking import SOCKETS, BlockingChannel
 from mesh.lane import Endpoint
 from tests.conformance.calls.contract import messages, stubs
@@ -84,7 +85,7 @@ def _channel(way: str, client: Client) -> grpc.Channel:
     if way == REFERENCE:
         return grpc.insecure_channel(address)
     folder = Path(lanes[0].partition(":")[2]).parent
-    tls = certificate(folder).client_context()
+    tls = LanesAlone(certificate(folder))
     return BlockingChannel(Endpoint(address, lanes), carriers=(way,), tls=tls)
 
 

@@ -23,7 +23,7 @@ from typing import Any, Final
 import grpc
 import uvloop
 
-from loadtests.bench.mesh_tls import certificate_in
+from loadtests.bench.mesh_tls import LanesAlone, certificate_in
 from loadtests.lanes.asked import AGAIN, ONCE, Asked, know_contract
 from loadtests.lanes.counts import counts
 from mesh.channel import Channel
@@ -182,7 +182,7 @@ async def call(name: str, folder: Path, carrier: str) -> None:
         "fault",
         endpoints(folder),
         carriers=(carrier,),
-        tls=certificate_in(folder).client_context(),
+        tls=LanesAlone(certificate_in(folder)),
     )
     with History(folder / f"{name}.jsonl", process=name) as history:
         caller = Caller(channel, history, f"{name}{os.getpid()}")

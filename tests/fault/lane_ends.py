@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import grpc
 
+from loadtests.bench.mesh_tls import LanesAlone
 from loadtests.lanes.asked import AGAIN, COUNTS, ONCE, Asked, know_contract
 from loadtests.lanes.peer import Place, runs
 from loadtests.processes import Worker
@@ -133,7 +134,7 @@ async def _connected(
     place: Place,
     link: Link | None = None,
 ) -> Client:
-    tls = place.certificate.client_context()
+    tls = LanesAlone(place.certificate)
     channel = Channel("fault", endpoints, carriers=(carrier,), tls=tls)
     await stack.enter_async_context(channel)
     client = Client(channel, link)

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import grpc
 
-from loadtests.bench.mesh_tls import write_certificate
+from loadtests.bench.mesh_tls import LanesAlone, write_certificate
 from mesh.channel import Channel
 from mesh.lane import CARRIERS, Endpoint
 from tests.conformance.calls.contract import messages, stubs
@@ -74,7 +74,7 @@ class Path:
             "conformance",
             [Endpoint(places.address, tuple(places.lanes))],
             carriers=self.carriers,
-            tls=certificate(folder).client_context(),
+            tls=LanesAlone(certificate(folder)),
         )
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 import grpc
 
 from mesh import lane
-from mesh.lane.tls import Certificate
+from mesh.tls import Certificate
 from tests.conformance.calls.contract import stubs
 from tests.conformance.calls.interop import add_interop
 from tests.conformance.calls.notes import Book, Notes
@@ -94,7 +94,7 @@ class Host:
         folder = Path(self._serving.folder)
         socket = f"unix:{folder / 'peer.lane'}"
         self._server.add_lane_port(socket)
-        self._server.add_lane_port(f"{HOST}:0", certificate(folder).server_context())
+        self._server.add_lane_port(f"{HOST}:0", certificate(folder).load().server)
         return (socket,)
 
     async def _start_control(self) -> int:

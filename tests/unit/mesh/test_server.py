@@ -28,9 +28,15 @@ REQUEST = customer_pb2.GetCustomerRequest(customer_id=7).SerializeToString()
 class Plain:
     """The part of grpc.aio's servicer context that is read."""
 
-    def __init__(self, left: float | None, *pairs: tuple[str, str | bytes]) -> None:
+    def __init__(
+        self, left: float | None, *pairs: tuple[str, str | bytes], identity: str = ""
+    ) -> None:
         self._left = left
         self._pairs = pairs
+        self._auth = {"peer_spiffe_id": [identity.encode()]} if identity else {}
+
+    def auth_context(self) -> Any:
+        return self._auth
 
     def time_remaining(self) -> float | None:
         return self._left
@@ -46,6 +52,7 @@ class Read:
         self.deadline_at = deadline_at
         self.metadata = metadata
         self.trace = TRACE
+        self.proven = "gateway"
         self.task = asyncio.current_task()
 
 
@@ -91,12 +98,15 @@ async def test_what_a_lane_has_read_is_taken_as_it_is() -> None:
     assert got.metadata is metadata
     assert got.trace is TRACE
     assert got.task is asyncio.current_task()
+    assert got.proven == "gateway"
     assert got.deadline.at == at
 
 
 async def test_grpcs_own_context_is_read() -> None:
-    """The same three, from what its methods answer."""
-    got = await call(Plain(1.0, ("x", "y"), ("traceparent", TRACE.header)))
+    """The same, from what its methods answer."""
+    pairs = (("x", "y"), ("traceparent", TRACE.header))
+    got = await call(Plain(1.0, *pairs, identity="spiffe://engine/gateway"))
+    assert got.proven == "gateway"
     assert got.text("x") == "y"
     assert got.trace == TRACE
     assert 0 < got.deadline.remaining_s() <= 1

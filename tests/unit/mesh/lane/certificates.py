@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
+import grpc
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from mesh.lane.tls import Certificate
+from mesh.lane.socket import ALPN
+from mesh.tls import Certificate
 
 
 class Authority:
@@ -39,12 +41,31 @@ class Authority:
 
     def server(self) -> ssl.SSLContext:
         """For the end that listens."""
-        return self.files.server_context()
+        return self.files.load().server
 
-    def client(self, shows: Authority | None = None) -> ssl.SSLContext:
+    def client(self, shows: Authority | None = None) -> Shown:
         """For the end that connects; it may show what another authority has signed."""
-        mine, shown = self.files, (shows or self).files
-        return Certificate(shown.certificate, shown.key, mine.ca).client_context()
+        return Shown(self.files, (shows or self).files)
+
+
+class Shown:
+    """A certificate that is shown, whether it fits the authority that is believed or not."""
+
+    version = 0
+
+    def __init__(self, believed: Certificate, shown: Certificate) -> None:
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._context.set_alpn_protocols([ALPN])
+        self._context.load_cert_chain(shown.certificate, shown.key)
+        self._context.load_verify_locations(believed.ca)
+        self._parts = [Path(path).read_bytes() for path in (believed.ca, shown.key)]
+        self._parts.append(Path(shown.certificate).read_bytes())
+
+    def client_context(self) -> ssl.SSLContext:
+        return self._context
+
+    def channel_credentials(self) -> grpc.ChannelCredentials:
+        return grpc.ssl_channel_credentials(*self._parts)
 
 
 def _name(text: str) -> x509.Name:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ import mesh.lane
 from mesh.lane import dial as dialling
 from mesh.lane import hello as opening
 from mesh.lane.client import ClientLane
-from mesh.lane.dial import CARRIERS, STREAM, TLS, UNIX, Endpoint, Way, can_dial, dial
+from mesh.lane.dial import CARRIERS, STREAM, TLS, UNIX, Endpoint, Tls, Way, can_dial, dial
 from mesh.lane.frames import LaneError, NotServedError, RefusedError
 from mesh.lane.keeper import State
 from tests.unit.mesh.lane.certificates import Authority
@@ -71,7 +70,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def dialled(
-    endpoint: Endpoint, *carriers: str, tls: ssl.SSLContext | None = None
+    endpoint: Endpoint, *carriers: str, tls: Tls | None = None
 ) -> AsyncIterator[ClientLane]:
     """A lane that is open."""
     lane = ClientLane(FakeKeeper())
