@@ -35,7 +35,8 @@ class SocketCarrier(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._context = Context()
         self._transport: asyncio.Transport
-        self._rest = b""
+        self._rest: bytes | bytearray = b""
+        self._wanted = 0
         self._is_set = False
         self._is_paused = False
         self._is_closing = False
@@ -63,11 +64,21 @@ class SocketCarrier(asyncio.Protocol):
         else:
             self._session.attach(self)
 
-    def data_received(self, data: bytes) -> None:
-        if self._rest:
-            data = self._rest + data
-        session, view, at, end = self._session, memoryview(data), 0, len(data)
+    def data_received(self, data: bytes | bytearray) -> None:
+        session = self._session
         assert session is not None
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._wanted:
+                session.heard()
+                return
+            data = self._rest
+        self._read(session, data)
+
+    def _read(self, session: Session, data: bytes | bytearray) -> None:
+        """Feed the session the batches in `data`; what is left waits for its other part."""
+        view, at, end, wanted = memoryview(data), 0, len(data), LENGTH
+        self._rest = b""
         try:
             session.heard()
             while end - at >= LENGTH and not self._is_closing:
@@ -75,6 +86,7 @@ class SocketCarrier(asyncio.Protocol):
                 if stop - at - LENGTH > session.max_batch:
                     raise LaneError(f"a batch of {stop - at - LENGTH} bytes is too long")  # noqa: TRY301
                 if stop > end:
+                    wanted = stop - at
                     break
                 session.feed(view[at + LENGTH : stop])
                 at = stop
@@ -82,7 +94,9 @@ class SocketCarrier(asyncio.Protocol):
             self._error = error
             session.fail(error)
             return
-        self._rest = data[at:] if at < end else b""
+        if at < end and not self._is_closing:
+            self._rest = bytearray(view[at:])  # grows in place, however small the next parts are
+            self._wanted = wanted
 
     def pause_writing(self) -> None:
         self._is_paused = True

@@ -36,8 +36,13 @@ class Session:
         self.ends: list[str] = []
         self.marks: set[str] = set()
         self.refuses = b""
-        self.max_batch = MAX_BATCH
+        self.looks = 0
         self.carrier: Any = None
+
+    @property
+    def max_batch(self) -> int:
+        self.looks += 1
+        return MAX_BATCH
 
     @property
     def pending(self) -> bool:
@@ -128,6 +133,33 @@ def test_batches_are_the_same_however_bytes_come(world: World, size: int) -> Non
     for at in range(0, len(data), size):
         world.within(carrier.data_received, data[at : at + size])
     assert session.fed == batches
+    assert not carrier._rest
+
+
+def test_a_batch_in_tiny_parts_is_copied_once(world: World) -> None:
+    """What a peer makes us do grows as the bytes that it sends, not as their square."""
+    session = Session()
+    carrier = connected(world, session, Transport())
+    data = framed(bytes(MAX_BATCH), b"small")
+    kept: Any = None
+    copied = 0
+    for at in range(0, len(data), 37):
+        world.within(carrier.data_received, data[at : at + 37])
+        if carrier._rest is not kept:
+            kept = carrier._rest
+            copied += len(kept)
+    assert [len(batch) for batch in session.fed] == [MAX_BATCH, len(b"small")]
+    assert copied < 200
+    assert session.looks <= 5
+
+
+def test_what_comes_after_closing_is_not_kept(world: World) -> None:
+    """A peer that goes on sending fills nothing."""
+    carrier = connected(world, Session(), Transport())
+    world.within(carrier.data_received, b"\xff")
+    world.within(carrier.close)
+    for _ in range(5):
+        world.within(carrier.data_received, bytes(1_000))
     assert not carrier._rest
 
 
