@@ -9,11 +9,9 @@ from typing import Final, Protocol
 import grpc
 
 from centers.reach.domain import Channel, Contact, Report, State
+from centers.reach.errand import PARTY_TIMEOUT_S
 from engine.simulator.v1 import simulator_pb2, simulator_pb2_grpc
 from engine.wecom.v1 import wecom_pb2, wecom_pb2_grpc
-
-TIMEOUT_S: Final = 0.7
-"""How long a party may take: less than stopping a scene may, which waits for it."""
 
 WECOM_STATES: Final[Mapping[int, State]] = {
     int(wecom_pb2.MESSAGE_TASK_STATE_CONFIRMED): State.SENT,
@@ -46,7 +44,7 @@ class Sms:
         request = simulator_pb2.SendMessageRequest(
             contact_id=contact.contact_id, customer_id=contact.customer_id, text=text
         )
-        await self._stub.SendMessage(request, timeout=TIMEOUT_S)
+        await self._stub.SendMessage(request, timeout=PARTY_TIMEOUT_S)
         return Report(state=State.SENT)
 
 
@@ -63,7 +61,7 @@ class Calls:
             customer_id=contact.customer_id,
             staff_id=contact.staff_id,
         )
-        await self._stub.Dial(request, timeout=TIMEOUT_S)
+        await self._stub.Dial(request, timeout=PARTY_TIMEOUT_S)
         return None
 
 
@@ -81,13 +79,13 @@ class Wecom:
             staff_id=contact.staff_id,
             text=text,
         )
-        await self._stub.CreateMessageTask(request, timeout=TIMEOUT_S)
+        await self._stub.CreateMessageTask(request, timeout=PARTY_TIMEOUT_S)
         return Report(state=State.AWAIT_STAFF_CONFIRM)
 
     async def withdraw(self, contact_id: int) -> Report | None:
         """What became of a message that must not go out; None when WeCom has not let go of it."""
         request = wecom_pb2.CancelMessageTaskRequest(contact_id=contact_id)
-        answer = await self._stub.CancelMessageTask(request, timeout=TIMEOUT_S)
+        answer = await self._stub.CancelMessageTask(request, timeout=PARTY_TIMEOUT_S)
         return told(answer.message_task)
 
 

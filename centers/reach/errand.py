@@ -26,6 +26,9 @@ GIVE_UP: Final = {
 }
 """How long an outside party that cannot be reached is tried; nobody waits long for a call."""
 
+PARTY_TIMEOUT_S: Final = 0.7
+"""How long an outside party may take: less than stopping a scene may, which waits for it."""
+
 HOLDS_FOR: Final = timedelta(days=2)
 """How long an admission holds: what could not go out within it must be asked for anew."""
 

@@ -10,12 +10,12 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from centers.reach.carrier import TIMEOUT_S
+from centers.reach.errand import PARTY_TIMEOUT_S
 from centers.reach.tables import errand
 from mesh.clock import Clock, to_micros
 from mesh.storage import Store
 
-LANDS_WITHIN_S: Final = TIMEOUT_S + 0.05
+LANDS_WITHIN_S: Final = PARTY_TIMEOUT_S + 0.05
 """After so long no party is asked any more about what was taken up before."""
 
 SKEW: Final = timedelta(seconds=0.25)
