@@ -49,15 +49,15 @@ def tree(root: Path) -> dict[str, bytes]:
     }
 
 
-def work(root: Path, center: str = "loyalty", resource: str = "card") -> Plan:
-    return plan(root, names(root, center, resource=resource, title="忠诚度中心"))
+def work(root: Path, center: str = "zebra", resource: str = "stripe") -> Plan:
+    return plan(root, names(root, center, resource=resource, title="斑马中心"))
 
 
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("Loyalty", "small letters"),
-        ("loyalty2", "small letters"),
+        ("Zebra", "small letters"),
+        ("zebra2", "small letters"),
         ("two_words", "small letters"),
         ("../up", "small letters"),
         ("x", "small letters"),
@@ -87,9 +87,9 @@ def test_what_it_keeps_is_refused_for_the_same_reasons(project: Path) -> None:
     """And its Chinese name must not end the string that it stands in."""
     for resource in ("class", "customer", "draft", "Card"):
         with pytest.raises(NameRefusedError):
-            names(project, "loyalty", resource=resource)
+            names(project, "zebra", resource=resource)
     with pytest.raises(NameRefusedError, match="title"):
-        names(project, "loyalty", title='"""')
+        names(project, "zebra", title='"""')
 
 
 def test_no_service_of_the_platform_is_a_free_name(project: Path) -> None:
@@ -102,11 +102,11 @@ def test_no_service_of_the_platform_is_a_free_name(project: Path) -> None:
 
 @pytest.mark.parametrize(
     ("one", "many"),
-    [("card", "cards"), ("policy", "policies"), ("survey", "surveys"), ("box", "boxes")],
+    [("stripe", "stripes"), ("policy", "policies"), ("survey", "surveys"), ("box", "boxes")],
 )
 def test_many_are_called_as_in_english(project: Path, one: str, many: str) -> None:
     """They name the path of the collection."""
-    assert names(project, "loyalty", resource=one).resources == many
+    assert names(project, "zebra", resource=one).resources == many
 
 
 def test_words_of_the_centre_stand_in_every_place(project: Path) -> None:
@@ -116,7 +116,7 @@ def test_words_of_the_centre_stand_in_every_place(project: Path) -> None:
         assert "sample" not in text.lower()
         assert "specimen" not in text.lower()
         assert "样例" not in text
-    assert '"""The loyalty centre 忠诚度中心: cards' in made.new["centers/loyalty/__init__.py"]
+    assert '"""The zebra centre 斑马中心: stripes' in made.new["centers/zebra/__init__.py"]
 
 
 def test_words_are_replaced_once(project: Path) -> None:
@@ -129,8 +129,8 @@ def test_a_role_gets_the_permissions_and_the_map_the_package(project: Path) -> N
     """One line each is added; nothing else changes."""
     changed = work(project).changed
     for path, lines in (
-        ("centers/identity/roles.py", ['"loyalty.read",', '"loyalty.write",']),
-        ("docs/architecture.md", ["| `centers.loyalty` | 忠诚度中心: cards"]),
+        ("centers/identity/roles.py", ['"zebra.read",', '"zebra.write",']),
+        ("docs/architecture.md", ["| `centers.zebra` | 斑马中心: stripes"]),
     ):
         before = (project / path).read_text().splitlines()
         added = [line.strip() for line in changed[path].splitlines() if line not in before]
@@ -171,22 +171,22 @@ def test_a_change_that_fails_takes_back_all_of_it(project: Path) -> None:
 
 def test_it_is_written_with_the_next_step(project: Path) -> None:
     """From any folder of the checkout; the same again is refused."""
-    done = engine(project / "docs", "loyalty", "--resource", "card", "--title", "忠诚度中心")
+    done = engine(project / "docs", "zebra", "--resource", "stripe", "--title", "斑马中心")
     assert done.returncode == 0, done.stderr
     assert "make generate lint test" in done.stdout
     made = tree(project)
-    assert made["protos/engine/loyalty/v1/loyalty.proto"].startswith(b'syntax = "proto3";')
-    again = engine(project, "loyalty", "--resource", "card")
+    assert made["protos/engine/zebra/v1/zebra.proto"].startswith(b'syntax = "proto3";')
+    again = engine(project, "zebra", "--resource", "stripe")
     assert again.returncode == 2
-    assert "centers/loyalty exists" in again.stderr
+    assert "centers/zebra exists" in again.stderr
     assert tree(project) == made
 
 
 def test_dry_run_writes_nothing(project: Path) -> None:
     """It lists what would be written."""
     before = tree(project)
-    done = engine(project, "loyalty", "--resource", "card", "--dry-run")
-    assert "centers/loyalty/app.py\tnew" in done.stdout
+    done = engine(project, "zebra", "--resource", "stripe", "--dry-run")
+    assert "centers/zebra/app.py\tnew" in done.stdout
     assert "docs/architecture.md\tchanged" in done.stdout
     assert "make" not in done.stdout
     assert tree(project) == before
@@ -194,6 +194,6 @@ def test_dry_run_writes_nothing(project: Path) -> None:
 
 def test_outside_a_checkout_it_says_where_to_go(tmp_path: Path) -> None:
     """With code 2, as every wrong call."""
-    done = engine(tmp_path, "loyalty")
+    done = engine(tmp_path, "zebra")
     assert done.returncode == 2
     assert "is in no checkout of Engine" in done.stderr
