@@ -29,6 +29,7 @@ from mesh.interceptors import chain
 from mesh.lane.dial import Tls
 from mesh.lane.rpc import LaneRpc
 from mesh.registry import Entry, Registry, State
+from mesh.resilience import Counts, Resilience
 from mesh.server import Lanes, Server
 from mesh.service import Blueprint, Parts, Service, Servicer
 from mesh.settings import Settings, SettingsError
@@ -154,8 +155,8 @@ class App:
             drain_s=self._settings.drain_s,
             handlers=service.handlers,
             lanes=Lanes(ports=self._lane_ports(), check=parts.verifier.has_signed),
-        )
             tls=self._tls,
+        )
         await self._stack.enter_async_context(self._server)
         host, meters = self._server.host, self._telemetry.meters
         meters.gauge("mesh.lanes_open", lambda: len(host.lanes))
@@ -176,8 +177,8 @@ class App:
     async def _parts(self) -> Parts:
         blueprint, settings = self._blueprint, self._settings
         store = await self._store()
-        key = ServiceKey.load(settings.key_dir, blueprint.name)
         self._tls = await self._credentials()
+        key = ServiceKey.load(settings.key_dir, blueprint.name)
         verifier = TokenVerifier.load(settings.key_dir, self._clock)
         channels = self._channels(key)
         redis = await self._redis()
@@ -255,7 +256,6 @@ class App:
             policy_version=policy_version(contracts, trust),
         )
 
-    def _channels(self, key: ServiceKey) -> Channels:
     async def _credentials(self) -> Credentials | None:
         """What is shown to other hosts; None without a certificate, then only this one calls."""
         certificate = Certificate.of(self._settings, self._blueprint.name)
@@ -265,6 +265,7 @@ class App:
         credentials = Credentials(certificate, clock=self._clock, meters=meters)
         return await self._stack.enter_async_context(credentials)
 
+    def _channels(self, key: ServiceKey) -> Channels:
         channels = Channels(
             self._registry,
             key,
@@ -320,7 +321,11 @@ class Channels:
         self._registry = registry
         self._key = key
         self._tls = tls
+        self._resilience = resilience
+        self._counts = Counts(meters)
         self._open: dict[str, Channel] = {}
+        if meters is not None:
+            meters.gauge("mesh.ejected", lambda: self.ejected)
 
     def __call__(self, service: str) -> grpc.aio.Channel:
         if service not in self._open:
@@ -335,6 +340,11 @@ class Channels:
                 counts=self._counts,
             )
         return self._open[service]
+
+    @property
+    def ejected(self) -> int:
+        """Endpoints that get no calls for their failures."""
+        return sum(channel.balancer.ejected for channel in self._open.values())
 
     async def close(self) -> None:
         """Close them all."""

@@ -26,9 +26,9 @@ from mesh.errors import STATUS_DETAILS_KEY, MeshError, MeshReason, status_code
 from mesh.interceptors.errors import StatusError
 from mesh.lane.hello import Check
 from mesh.service import Servicer
+from mesh.spiffe import service_in
 from mesh.telemetry import TraceContext
 
-from mesh.spiffe import service_in
 MAX_MESSAGE_BYTES = 16 << 20
 
 _OPTIONS = (
@@ -254,6 +254,7 @@ def _call(method: Method, context: RawContext) -> Call:
         deadline=Deadline(min(latest, asked.deadline_at)),
         trace=asked.trace,
         task=asked.task,
+        proven=asked.proven,
     )
 
 
@@ -273,10 +274,9 @@ class _Read:
         header = self.metadata.get(TRACEPARENT, "")
         self.trace = TraceContext.parse(header) if isinstance(header, str) else None
         self.task = None
+        self.proven = service_in(context.auth_context())
 
 
 async def _abort(context: RawContext, error: StatusError) -> None:
     trailing = ((STATUS_DETAILS_KEY, error.status.SerializeToString()),)
     await context.abort(status_code(error.status.code), error.status.message, trailing)
-        proven=asked.proven,
-        self.proven = service_in(context.auth_context())

@@ -244,11 +244,11 @@ class ServerLane:
     def _open(self, data: Buffer) -> None:
         said = opening.read(opening.ClientHello, data)
         opening.admit(self._hello, said, self._host.check)
+        if said.caller and self.proven not in {"", said.caller}:
+            raise LaneError(f"the certificate is of '{self.proven}', the hello of '{said.caller}'")
         self.is_open = True
         self.program = said.program[:64]
         if said.caller:
-        if said.caller and self.proven not in {"", said.caller}:
-            raise LaneError(f"the certificate is of '{self.proven}', the hello of '{said.caller}'")
             self.caller = self.proven = said.caller
             self.auth_context["engine_caller"] = [said.caller.encode()]
         self.sender = f"{self.caller} {self.program}"
