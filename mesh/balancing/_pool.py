@@ -40,24 +40,42 @@ class Pool:
 
     def choose(self, path: str, now: float, avoid: Peer | None = None) -> Peer | None:
         """The instance for a call of a method; None when none of them can be called."""
+        peers = self.peers
+        size = len(peers)
+        if size > 1:  # what almost every call comes to, without a further step
+            turn = self._turn = (self._turn + 1) % size
+            one, other = peers[turn], peers[turn - 1 - int(self._random() * (size - 1))]
+            if (
+                one.is_wanted
+                and other.is_wanted
+                and not (one.health.troubled or other.health.troubled)
+                and one is not avoid
+                and other is not avoid
+            ):
+                return other if other.cost(now) < one.cost(now) else one
+            self._turn -= 1
         self.refused = False
         return self.draw(path, now, avoid) or self._searched(path, now, avoid)
 
     def draw(self, path: str, now: float, avoid: Peer | None) -> Peer | None:
         """The better of two; None when a few draws found none that can be called."""
-        peers = self.peers
-        size = len(peers)
+        size = len(self.peers)
         for _ in range(TRIES):
             turn = self._turn = (self._turn + 1) % size
-            one = peers[turn]
-            takes_one = one is not avoid and self._takes(one, path, now)
-            if size > 1:
-                other = peers[turn - 1 - int(self._random() * (size - 1))]
-                if other is not avoid and self._takes(other, path, now):
-                    return other if not takes_one or other.cost(now) < one.cost(now) else one
-            if takes_one:
+            one = self._usable(turn, path, now, avoid)
+            if size == 1:
                 return one
+            other = self._usable(turn - 1 - int(self._random() * (size - 1)), path, now, avoid)
+            if one is None or other is None:
+                if one or other:
+                    return one or other
+            else:
+                return other if other.cost(now) < one.cost(now) else one
         return None
+
+    def _usable(self, place: int, path: str, now: float, avoid: Peer | None) -> Peer | None:
+        peer = self.peers[place]
+        return peer if peer is not avoid and self._takes(peer, path, now) else None
 
     def _takes(self, peer: Peer, path: str, now: float) -> bool:
         if not peer.is_wanted:
@@ -69,18 +87,15 @@ class Pool:
 
     def _searched(self, path: str, now: float, avoid: Peer | None) -> Peer | None:
         """Draw among those that could be called when all were looked at."""
-        if len(self.peers) <= TRIES:
-            return self._first(path, now, avoid)
+        if len(self.peers) <= TRIES:  # draws have looked at all of them, each in its turn
+            return None
         if now >= self._found_until:
             wanted = [peer for peer in self.peers if peer.is_wanted]
             self._found = Pool(wanted, self._random) if wanted else None
             self._found_until = now + KEPT_S
         if self._found is None:
             return None
+        self._found.refused = False
         chosen = self._found.draw(path, now, avoid)
         self.refused |= self._found.refused
         return chosen
-
-    def _first(self, path: str, now: float, avoid: Peer | None) -> Peer | None:
-        usable = (it for it in self.peers if it is not avoid and self._takes(it, path, now))
-        return next(usable, None)

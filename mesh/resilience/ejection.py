@@ -31,7 +31,8 @@ class Outliers:
             while there are others. 0: none.
         min_endpoints: with enough calls, to compare rates at all.
         min_calls: in an interval, for a rate to count.
-        deviations: so many standard deviations below the mean rate ejects.
+        deviations: so many standard deviations below the mean rate ejects,
+        gap: if it is at least so much below it: rates that are almost alike differ by chance.
     """
 
     in_a_row: int = 5
@@ -42,6 +43,7 @@ class Outliers:
     min_endpoints: int = 5
     min_calls: int = 100
     deviations: float = 1.9
+    gap: float = 0.05
 
 
 class Ejector:
@@ -111,7 +113,7 @@ class Ejector:
         if len(rates) < options.min_endpoints:
             return []
         values = [rate for rate, _ in rates]
-        bar = fmean(values) - options.deviations * pstdev(values)
+        bar = fmean(values) - max(options.gap, options.deviations * pstdev(values))
         rates.sort(key=lambda one: one[0])
         return [health for rate, health in rates if rate < bar]
 
