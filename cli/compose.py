@@ -16,7 +16,13 @@ from cli.names import LOADER, OPERATOR
 from mesh.service import RIGHTS_OF_ALL, Blueprint
 from mesh.settings import Settings
 
-PLATFORM = ("observability.ums.app", "mesh.bus.app", "sequencer.app", "gateway.app")
+PLATFORM = (
+    "observability.ums.app",
+    "mesh.bus.app",
+    "sequencer.app",
+    "gateway.app",
+    "mesh.registry.app",
+)
 _LOCAL_RIGHTS = {
     OPERATOR: frozenset(
         {
@@ -31,6 +37,8 @@ _LOCAL_RIGHTS = {
             "bus.replay",
             "lane.read",
             "lane.tap",
+            "registry.route",
+            "registry.watch",
             "simulator.plan",
         }
     ),
@@ -65,6 +73,8 @@ def import_for_services(settings: Settings) -> None:
         import_module("asyncmy")
     if settings.redis_url:
         import_module("mesh.redis.bus")
+    if settings.registry:
+        import_module("mesh.registry.client")
 
 
 def _apps(folder: ModuleType) -> list[str]:

@@ -9,6 +9,8 @@ from functools import partial
 from cli import serve
 from cli.supervisor import Program
 from mesh.app import replica_name
+from mesh.registry.addresses import NAME as REGISTRY
+from mesh.registry.addresses import addresses, own_port
 from mesh.service import Blueprint
 from mesh.settings import Settings, SettingsError
 
@@ -17,6 +19,8 @@ EDGE = "gateway"
 
 def programs(settings: Settings, services: Mapping[str, Blueprint]) -> list[Program]:
     """The processes: `ENGINE_REPLICAS` of each service, one of what may run only once."""
+    if addresses(settings) and own_port(settings) is None:  # the registry is on other hosts
+        services = {name: services[name] for name in services if name != REGISTRY}
     return [
         Program(
             replica_name(name, number),
@@ -89,10 +93,12 @@ def _names_after(
 ) -> Iterator[str]:
     """Every process that must serve before a service starts, and until it has stopped.
 
-    The edge comes last and goes first: while it answers, what it calls is there.
+    The edge comes last and goes first: while it answers, what it calls is there. A registry of
+    leases comes before all that register there.
     """
-    is_edge = blueprint.name == EDGE
-    for name in services.keys() - {EDGE} if is_edge else blueprint.after:
+    is_edge, leads = blueprint.name == EDGE, addresses(settings) and blueprint.name != REGISTRY
+    after = (*blueprint.after, REGISTRY) if leads else blueprint.after
+    for name in services.keys() - {EDGE} if is_edge else after:
         if name in services:
             for number in range(1, replicas(services[name], settings) + 1):
                 yield replica_name(name, number)

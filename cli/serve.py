@@ -15,11 +15,14 @@ from typing import Final
 import uvloop
 
 import observability
+from cli.names import OPERATOR
 from cli.output import fail
 from cli.processes.seat import seat
 from mesh import log
 from mesh.app import App
 from mesh.registry import DirectoryRegistry, Entry, Registry
+from mesh.registry.addresses import NAME as REGISTRY
+from mesh.registry.addresses import addresses, own_port
 from mesh.service import Blueprint
 from mesh.settings import Settings
 from mesh.tokens import ServiceKey
@@ -42,9 +45,25 @@ class Place:
 
 
 @asynccontextmanager
-async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
-    """The registry that the settings name, for processes and commands of this host."""
-    yield DirectoryRegistry(settings.run_dir)
+async def open_registry(
+    settings: Settings, key: ServiceKey | None = None
+) -> AsyncIterator[Registry]:
+    """The registry that the settings name, for processes and commands of this host.
+
+    Args:
+        settings: where it is.
+        key: proves who asks, for a registry of leases; the operator of this host by default.
+    """
+    folder, found = DirectoryRegistry(settings.run_dir), addresses(settings)
+    if not found:
+        yield folder
+        return
+    from mesh.registry.client import LeaseRegistry, Patience, opener
+
+    key = key or ServiceKey.load(settings.key_dir, OPERATOR)
+    patience = Patience(start_s=0) if key.service == REGISTRY else None  # it is not up yet
+    async with LeaseRegistry(found, opener(key), folder=folder, patience=patience) as registry:
+        yield registry
 
 
 def run(
@@ -105,6 +124,12 @@ class _Seated:
         return next((port for port in self.place.ports if is_free(host, port)), 0)
 
 
+def _port(blueprint: Blueprint, settings: Settings, seated: _Seated) -> int:
+    """The port of a process; a registry of leases listens where all look for it, or not at all."""
+    known = own_port(settings) if blueprint.name == REGISTRY else None
+    return known or seated.port(settings.host)
+
+
 async def _serve(
     blueprint: Blueprint, settings: Settings, seated: _Seated, ready: Callable[[Entry], None]
 ) -> None:
@@ -113,7 +138,7 @@ async def _serve(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     key = ServiceKey.load(settings.key_dir, blueprint.name)
     async with AsyncExitStack() as stack:
-        registry = await stack.enter_async_context(open_registry(settings))
+        registry = await stack.enter_async_context(open_registry(settings, key))
         telemetry = await stack.enter_async_context(
             observability.install(settings, blueprint.name, registry, key)
         )
@@ -123,7 +148,7 @@ async def _serve(
                 settings,
                 registry,
                 telemetry=telemetry,
-                port=seated.port(settings.host),
+                port=_port(blueprint, settings, seated),
                 replica=seated.number,
                 version=seated.place.version,
             )

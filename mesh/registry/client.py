@@ -18,12 +18,16 @@ import grpc
 from engine.mesh.v1 import registry_pb2 as pb
 from engine.mesh.v1.registry_pb2_grpc import RegistryServiceStub
 from mesh.background import Background
+from mesh.channel import Channel
+from mesh.context import CALLER
 from mesh.errors import MeshError, MeshReason
 from mesh.log import get_logger
 from mesh.registry._base import Entry, Registry, Route
+from mesh.registry.addresses import NAME
 from mesh.registry.copy import Copy
 from mesh.registry.tenant import Tenants
 from mesh.registry.wire import to_change, to_message
+from mesh.tokens import ServiceKey
 
 FIRST_BACKOFF_S: Final = 0.1
 LAST_BACKOFF_S: Final = 2.0
@@ -216,3 +220,16 @@ def _problem(errors: BaseExceptionGroup[Any]) -> str:
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
     return first.code().name if isinstance(first, grpc.aio.AioRpcError) else str(first)
+
+
+def opener(key: ServiceKey) -> Open:
+    """Opens channels that prove whose key it is.
+
+    No lane: one stream and few calls are not worth one, and a connection that is half open
+    shows by the stream.
+    """
+
+    def open_channel(address: str) -> grpc.aio.Channel:
+        return Channel(NAME, (address,), lambda: ((CALLER, key.token()),), carriers=())
+
+    return open_channel

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import grpc
+
 from mesh.app import App
-from mesh.channel import Channel
 from mesh.registry import DirectoryRegistry
 from mesh.registry.app import BLUEPRINT
-from mesh.registry.client import LeaseRegistry, Patience
+from mesh.registry.client import LeaseRegistry, Patience, opener
 from mesh.service import RIGHTS_OF_ALL
 from mesh.testing import Mesh
+from mesh.tokens import ServiceKey
 
 LEASE_S = 2.0
 QUICK = Patience(keepalive_s=0.1, silent_s=2.0, start_s=5.0)
@@ -24,7 +26,7 @@ class RunningRegistry:
 
     def __init__(self, mesh: Mesh, **settings: Any) -> None:
         known: dict[str, Any] = {
-            "registry": "here",
+            "registry": "127.0.0.1:1",  # not the folder; where it is, it finds out itself
             "registry_lease_s": LEASE_S,
             "registry_renew_s": 0.2,
             "redis_url": "",
@@ -56,14 +58,9 @@ class RunningRegistry:
             app, self._app = self._app, None
             await app.__aexit__(None, None, None)
 
-    def opener(self, caller: str) -> Callable[[str], Channel]:
+    def opener(self, caller: str) -> Callable[[str], grpc.aio.Channel]:
         """Opens channels that a service has proven."""
-
-        def open_channel(address: str) -> Channel:
-            proofs = self._mesh.proofs(caller=caller)
-            return Channel("registry", [address], proofs, carriers=())
-
-        return open_channel
+        return opener(ServiceKey.load(self._mesh.settings.key_dir, caller))
 
     def client(self, caller: str, *addresses: str, **options: Any) -> LeaseRegistry:
         """The registry as a service uses it; to be entered."""
