@@ -24,6 +24,7 @@ from cli import (
     lane,
     mesh,
     new,
+    pki,
     seq,
     stubs,
     token,
@@ -53,6 +54,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(bench.app, name="bench")
 app.add_typer(stubs.app, name="stubs")
 app.add_typer(new.app, name="new")
+app.add_typer(pki.app, name="pki")
 app.add_typer(token.app, name="token")
 app.add_typer(demo.app, name="demo")
 app.command("call")(call.call)

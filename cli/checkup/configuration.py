@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from cli.checkup.finding import Finding, graded, ok
-from mesh.settings import Settings
+from mesh.settings import Settings, is_loopback
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
@@ -22,10 +21,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
     )
     yield graded(
         "listening",
-        settings.host,
-        "Services speak without TLS: keep their ports and the metrics behind a firewall, "
-        "and put a proxy with TLS before the gateway.",
-        bad=not _is_local(settings.host),
+        f"{settings.host}, {_spoken(settings)}",
+        "Keep what is without TLS behind a firewall, and put a proxy with TLS before the gateway; "
+        "'engine pki' makes certificates for the services.",
+        bad=not is_loopback(settings.host),
     )
     yield graded(
         "replicas",
@@ -37,6 +36,12 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield from _database(settings)
     if settings.redis_url:
         yield from _redis(settings)
+
+
+def _spoken(settings: Settings) -> str:
+    if settings.tls_certificate:
+        return "services with TLS, gateway and metrics without"
+    return "without TLS"
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
@@ -51,7 +56,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
         "database TLS",
         f"verified by {settings.database_ca}" if settings.database_ca else "off",
         "Set ENGINE_DATABASE_CA: passwords and customers cross the network in clear text.",
-        bad=not settings.database_ca and not _is_local(host),
+        bad=not settings.database_ca and not is_loopback(host),
     )
 
 
@@ -63,7 +68,7 @@ def _redis(settings: Settings) -> Iterator[Finding]:
         "Set requirepass or an ACL user, and ENGINE_REDIS_PASSWORD_FILE to the file that has it.",
         bad=not settings.redis_password,
     )
-    local = all(_is_local(part.rpartition(":")[0] or part) for part in _hosts(url.netloc))
+    local = all(is_loopback(part.rpartition(":")[0] or part) for part in _hosts(url.netloc))
     if url.scheme.startswith("rediss"):
         yield ok("redis TLS", "on")
     else:
@@ -77,12 +82,3 @@ def _redis(settings: Settings) -> Iterator[Finding]:
 
 def _hosts(netloc: str) -> list[str]:
     return netloc.rpartition("@")[2].split(",")
-
-
-def _is_local(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

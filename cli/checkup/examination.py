@@ -10,7 +10,15 @@ from typing import Final
 from asyncmy.errors import MySQLError
 
 from cli import compose, fleet
-from cli.checkup import configuration, database, machine, processes, redis_server, schemas
+from cli.checkup import (
+    certificates,
+    configuration,
+    database,
+    machine,
+    processes,
+    redis_server,
+    schemas,
+)
 from cli.checkup.finding import Finding, fail
 from mesh.redis import RedisRefused, RedisUnavailable
 from mesh.settings import Settings, SettingsError
@@ -36,6 +44,7 @@ async def examine(settings: Settings, *, probe_s: float = PROBE_S) -> list[Findi
     probes: dict[str, Probe] = {
         "machine": _in_thread(partial(machine.examine, settings)),
         "settings": _in_thread(partial(configuration.examine, settings)),
+        "certificates": _in_thread(partial(certificates.examine, settings, services)),
         "processes": _in_thread(partial(processes.examine, settings, services)),
     }
     schema = _in_thread(partial(schemas.examine, settings, services))

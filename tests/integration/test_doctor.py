@@ -18,6 +18,7 @@ from cli import compose
 from cli.checkup import Finding, Verdict, examine
 from cli.checkup.clocks import compared
 from loadtests.servers import MariaDb, Redis, RedisCluster, free_port
+from mesh.pki import CA, Authority, Names
 from mesh.settings import Settings
 from mesh.storage import address, migrations
 
@@ -66,6 +67,30 @@ async def test_keys_that_others_can_read_are_told(var: Path) -> None:
     found = by_name(await examine(settings))["folder"]
     assert found.verdict is Verdict.FAIL
     assert found.advice == f"chmod go-rwx {key}"
+
+
+async def test_certificates_that_are_over_or_soon_will_be_are_told(
+    var: Path, tmp_path: Path
+) -> None:
+    """Of each service; one that all services share is looked at once."""
+    authority = Authority.create(tmp_path / "pki")
+    authority.issue(Names(name="host-1", hosts=("127.0.0.1",), shared=True))
+    shared = Settings(
+        var=var,
+        tls_certificate=str(authority.folder / "host-1.pem"),
+        tls_key=str(authority.folder / "host-1.key"),
+        tls_ca=str(authority.folder / CA),
+    )
+    assert by_name(await examine(shared))["certificate"].verdict is Verdict.OK
+    authority.issue(Names(name="customer", hosts=("127.0.0.1",)), days=1)
+    apart = replace(
+        shared,
+        tls_certificate=str(authority.folder / "{service}.pem"),
+        tls_key=str(authority.folder / "{service}.key"),
+    )
+    found = by_name(await examine(apart))
+    assert found["certificate of customer"].verdict is Verdict.WARN
+    assert found["certificate of ark"].verdict is Verdict.FAIL
 
 
 @pytest.mark.parametrize(

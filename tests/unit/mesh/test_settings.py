@@ -111,6 +111,10 @@ def test_the_demo_is_traced_wholly_unless_stated(settings: Settings, ratio: floa
         ({"ENGINE_BUS": "redis"}, "ENGINE_REDIS_URL"),
         ({"ENGINE_SEQUENCER_LOG": "redis"}, "ENGINE_REDIS_URL"),
         ({"ENGINE_REPLICAS": "2"}, "ENGINE_DATABASE_URL"),
+        ({"ENGINE_TLS_CERTIFICATE": "c", "ENGINE_TLS_KEY": "k"}, "ENGINE_TLS_CA go together"),
+        ({"ENGINE_HOST": "0.0.0.0"}, "ENGINE_TLS_CERTIFICATE"),
+        ({"ENGINE_HOST": "db1.bank.example"}, "ENGINE_ALLOW_PLAINTEXT=1"),
+        ({"ENGINE_HOST": "::"}, "engine pki"),
     ],
 )
 def test_settings_that_need_another_are_refused_without_it(
@@ -119,3 +123,24 @@ def test_settings_that_need_another_are_refused_without_it(
     """Several processes of a service cannot share a file, nor is anything kept in no Redis."""
     with pytest.raises(SettingsError, match=needs):
         load(environ)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"ENGINE_HOST": "127.0.0.2"},
+        {"ENGINE_HOST": "::1"},
+        {"ENGINE_HOST": "localhost"},
+        {"ENGINE_HOST": "10.0.0.5", "ENGINE_ALLOW_PLAINTEXT": "1"},
+        {
+            "ENGINE_HOST": "10.0.0.5",
+            "ENGINE_TLS_CERTIFICATE": "c",
+            "ENGINE_TLS_KEY": "k",
+            "ENGINE_TLS_CA": "a",
+        },
+    ],
+    ids=str,
+)
+def test_other_hosts_are_let_in_with_tls_or_where_that_was_said(environ: dict[str, str]) -> None:
+    """This machine's own addresses need neither."""
+    assert load(environ).host == environ["ENGINE_HOST"]
