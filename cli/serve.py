@@ -59,11 +59,15 @@ async def open_registry(
         yield folder
         return
     from mesh.registry.client import LeaseRegistry, Patience, opener
+    from mesh.tls import Certificate, Credentials
 
     key = key or ServiceKey.load(settings.key_dir, OPERATOR)
     patience = Patience(start_s=0) if key.service == REGISTRY else None  # it is not up yet
-    async with LeaseRegistry(found, opener(key), folder=folder, patience=patience) as registry:
-        yield registry
+    certificate = Certificate.of(settings, key.service)
+    async with AsyncExitStack() as stack:
+        tls = await stack.enter_async_context(Credentials(certificate)) if certificate else None
+        registry = LeaseRegistry(found, opener(key, tls), folder=folder, patience=patience)
+        yield await stack.enter_async_context(registry)
 
 
 def run(

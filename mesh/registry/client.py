@@ -21,6 +21,7 @@ from mesh.background import Background
 from mesh.channel import Channel
 from mesh.context import CALLER
 from mesh.errors import MeshError, MeshReason
+from mesh.lane.dial import Tls
 from mesh.log import get_logger
 from mesh.registry._base import Entry, Registry, Route
 from mesh.registry.addresses import NAME
@@ -105,7 +106,8 @@ class LeaseRegistry(Background):
             async with asyncio.timeout(self._patience.start_s):
                 await self._has_read.wait()
         except TimeoutError:
-            _log.warning("registry_not_reached", waited_s=self._patience.start_s)
+            if self._patience.start_s:
+                _log.warning("registry_not_reached", waited_s=self._patience.start_s)
         return self
 
     # What `Registry` asks for.
@@ -168,7 +170,9 @@ class LeaseRegistry(Background):
                 async with self._open(address) as channel:
                     await self._session(RegistryServiceStub(channel))
             except* (grpc.aio.AioRpcError, Silence, TimeoutError) as errors:
-                _log.warning("registry_lost", address=address, problem=_problem(errors))
+                # Each attempt that follows is not worth a line.
+                tell = _log.debug if backoff_s > FIRST_BACKOFF_S else _log.warning
+                tell("registry_lost", address=address, problem=_problem(errors))
             finally:
                 self._stub = None
             if self.sessions > before:
@@ -192,6 +196,7 @@ class LeaseRegistry(Background):
             if response.whole and self._stub is None:
                 self._stub = stub
                 self.sessions += 1
+                _log.info("registry_found", version=response.version, session=self.sessions)
                 self._has_read.set()
         raise Silence("the registry stops")
 
@@ -222,14 +227,14 @@ def _problem(errors: BaseExceptionGroup[Any]) -> str:
     return first.code().name if isinstance(first, grpc.aio.AioRpcError) else str(first)
 
 
-def opener(key: ServiceKey) -> Open:
-    """Opens channels that prove whose key it is.
+def opener(key: ServiceKey, tls: Tls | None = None) -> Open:
+    """Opens channels that prove whose key it is, with TLS where the registry asks for it.
 
     No lane: one stream and few calls are not worth one, and a connection that is half open
     shows by the stream.
     """
 
     def open_channel(address: str) -> grpc.aio.Channel:
-        return Channel(NAME, (address,), lambda: ((CALLER, key.token()),), carriers=())
+        return Channel(NAME, (address,), lambda: ((CALLER, key.token()),), carriers=(), tls=tls)
 
     return open_channel

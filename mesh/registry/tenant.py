@@ -124,7 +124,8 @@ class Tenants:
             async with asyncio.timeout(self._wait_s):
                 await tenant.answered.wait()
         except TimeoutError:
-            _log.warning("registry_not_told", of=tenant.entry.service, waited_s=self._wait_s)
+            if self._wait_s:
+                _log.warning("registry_not_told", of=tenant.entry.service, waited_s=self._wait_s)
 
     async def _pause(self, seconds: float) -> None:
         try:

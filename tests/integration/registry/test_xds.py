@@ -9,73 +9,23 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
-from engine.mesh.v1 import trust_pb2
 from engine.xds.v1.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
-from mesh.app import App
-from mesh.errors import MeshError, MeshReason
 from mesh.registry import HeaderRule, Route, Split
 from mesh.registry.app import BLUEPRINT
 from mesh.registry.xds.handler import PATH
 from mesh.registry.xds.kinds import Kind
 from mesh.registry.xds.session import MAX_NAMES
-from mesh.service import Blueprint, Service, Servicer
 from mesh.testing import Mesh
 from tests.integration.registry.running import RunningRegistry
+from tests.integration.registry.toy import Keys, instance
 
 ROOT = Path(__file__).parents[3]
-TRUST = trust_pb2.DESCRIPTOR.services_by_name["TrustService"]
-
-
-class Keys:
-    """Answers its own name; fails when it is told to."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.fails = False
-        self.calls = 0
-
-    async def GetKeySet(self, request: Any, context: Any) -> trust_pb2.GetKeySetResponse:
-        self.calls += 1
-        if self.fails:
-            raise MeshError(MeshReason.UNAVAILABLE)
-        return trust_pb2.GetKeySetResponse(keys=[trust_pb2.JsonWebKey(kid=self.name)])
-
-    async def WatchRevocations(self, request: Any, context: Any) -> AsyncIterator[Any]:
-        raise NotImplementedError
-        yield
-
-
-@asynccontextmanager
-async def instance(
-    mesh: Mesh, keys: Keys, registry: Any, *, replica: int = 1, **entry: Any
-) -> AsyncIterator[App]:
-    """One process of `customer`, as far as clients can see."""
-    served = Servicer(descriptor=TRUST, implementation=keys)
-    blueprint = Blueprint(name="customer", build=lambda _: Service(servicers=[served]))
-    app = App(blueprint, mesh.settings, Renamed(registry, entry), replica=replica, keys=[])
-    async with app:
-        yield app
-
-
-class Renamed:
-    """A registry in which an instance says other things of itself."""
-
-    def __init__(self, registry: Any, fields: dict[str, Any]) -> None:
-        self._registry = registry
-        self._fields = fields
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._registry, name)
-
-    async def register(self, entry: Any) -> None:
-        await self._registry.register(replace(entry, **self._fields))
 
 
 class StockClient:
