@@ -30,6 +30,7 @@ from mesh.lane.dial import Tls
 from mesh.lane.rpc import LaneRpc
 from mesh.registry import Entry, Registry, State
 from mesh.resilience import Counts, Resilience
+from mesh.resilience.shedding import Shedder
 from mesh.server import Lanes, Server
 from mesh.service import Blueprint, Parts, Service, Servicer
 from mesh.settings import Settings, SettingsError
@@ -147,11 +148,12 @@ class App:
         _make_way(self._socket())
         _make_way(self._lane())
         self._lanes = LaneRpc(lambda: self._server.host)
+        shedder = await self._stack.enter_async_context(self._shedder())
         self._server = Server(
             (*service.servicers, Servicer(descriptor=LANES, implementation=self._lanes)),
             chain(self._telemetry, parts.verifier, parts.key, service, self._audit(parts, service)),
             (f"{self._settings.host}:{self._port}", f"unix:{self._socket()}"),
-            max_in_flight=self._settings.max_in_flight,
+            shedder=shedder,
             drain_s=self._settings.drain_s,
             handlers=service.handlers,
             lanes=Lanes(ports=self._lane_ports(), check=parts.verifier.has_signed),
@@ -196,6 +198,10 @@ class App:
             bus=self._bus(channels, redis, verifier),
             redis=redis,
         )
+
+    def _shedder(self) -> Shedder:
+        settings, meters = self._settings, self._telemetry.meters
+        return Shedder(settings.max_in_flight, settings.shed_delay_s, meters=meters)
 
     async def _store(self) -> Store:
         """The store, open and at its revision; one that is never opened when there is none."""

@@ -18,6 +18,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from mesh import contract, lane
+from mesh.admission import Door
 from mesh.call import Asked, Call, Handler, Interceptor
 from mesh.context import TRACEPARENT
 from mesh.contract import Method
@@ -25,6 +26,7 @@ from mesh.deadline import Deadline
 from mesh.errors import STATUS_DETAILS_KEY, MeshError, MeshReason, status_code
 from mesh.interceptors.errors import StatusError
 from mesh.lane.hello import Check
+from mesh.resilience.shedding import Shedder
 from mesh.service import Servicer
 from mesh.spiffe import service_in
 from mesh.telemetry import TraceContext
@@ -82,6 +84,7 @@ class Server:
         lanes: where lanes are taken over sockets, and who may say hello.
         tls: what is shown at addresses of TCP, where clients must show a certificate of the
             same authority; None: neither does.
+        shedder: says which calls begin while there is too much to do; entered by its owner.
 
     Raises:
         ContractError: on construction, when a method cannot be served as written.
@@ -99,11 +102,13 @@ class Server:
         handlers: Sequence[grpc.GenericRpcHandler] = (),
         lanes: Lanes = NO_LANES,
         tls: ServerTls | None = None,
+        shedder: Shedder | None = None,
     ) -> None:
         self._tls = tls
+        self._shedder = shedder
         self._lanes = lanes
         self._services = tuple(servicer.descriptor.full_name for servicer in servicers)
-        self._dispatch = Dispatch(servicers, interceptors)
+        self._dispatch = Dispatch(servicers, interceptors, shedder)
         self._handlers = handlers
         self._addresses = addresses
         self._max_in_flight = max_in_flight
@@ -114,9 +119,12 @@ class Server:
     async def __aenter__(self) -> Self:
         self._server = lane.server(
             options=_OPTIONS,
-            maximum_concurrent_rpcs=self._max_in_flight,
+            maximum_concurrent_rpcs=self._max_in_flight if self._shedder is None else None,
             check=self._lanes.check,
+            admission=self._dispatch.door,
         )
+        if self._shedder is not None:
+            self._shedder.watch(self._calls_under_way)
         self._server.add_generic_rpc_handlers((self._dispatch, *self._handlers))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -136,6 +144,10 @@ class Server:
     def host(self) -> lane.LaneServer:
         """What serves, once it was entered."""
         return self._server
+
+    def _calls_under_way(self) -> int:
+        door = self._dispatch.door
+        return self._server.calls_under_way + (0 if door is None else door.plain_calls)
 
     async def serving(self) -> None:
         """Answer health checks with SERVING from now on."""
@@ -167,17 +179,35 @@ class Server:
 
 
 class Dispatch(grpc.GenericRpcHandler):
-    """The table of methods: path → handler through the chain."""
+    """The table of methods: path → handler through the chain.
 
-    def __init__(self, servicers: Sequence[Servicer], interceptors: Sequence[Interceptor]) -> None:
-        self._methods = {
-            method.path: _rpc_handler(method, _bind(method, servicer.implementation, interceptors))
+    With a shedder there is a `door` before it. Lanes pass that by themselves.
+    """
+
+    def __init__(
+        self,
+        servicers: Sequence[Servicer],
+        interceptors: Sequence[Interceptor],
+        shedder: Shedder | None = None,
+    ) -> None:
+        served = [
+            (method, servicer.implementation)
             for servicer in servicers
             for method in map(contract.method, servicer.descriptor.methods)
+        ]
+        self._methods = {
+            method.path: _rpc_handler(method, _bind(method, implementation, interceptors))
+            for method, implementation in served
         }
+        self.door = None
+        self._behind_door = self._methods
+        if shedder is not None:
+            door = self.door = Door(shedder, {method.path: method for method, _ in served})
+            self._behind_door = {p: door.before(p, h) for p, h in self._methods.items()}
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
-        return self._methods.get(details.method)
+        is_lane = getattr(details, "is_lane", False)
+        return (self._methods if is_lane else self._behind_door).get(details.method)
 
 
 def _bind(method: Method, implementation: object, interceptors: Sequence[Interceptor]) -> Handler:

@@ -65,6 +65,12 @@ class Settings:
     max_header_bytes: int = _setting(32 << 10, "largest HTTP request head", low=1024, high=1 << 20)
     max_connections: int = _setting(10_000, "open HTTP connections", low=1, high=1_000_000)
     max_in_flight: int = _setting(2_000, "calls that a service runs at once", low=1, high=1_000_000)
+    shed_delay_s: float = _setting(
+        0.1,
+        "seconds that calls may wait in an overloaded service before some are refused; 0: any",
+        low=0,
+        high=60,
+    )
     tls_certificate: str = _setting(
         "",
         "file with the certificate for gRPC and lanes between hosts, {service} in its path is the "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mesh.audit import AuditLog
 from mesh.call import Interceptor
 from mesh.interceptors.audit import AuditInterceptor
+from mesh.interceptors.bulkhead import BulkheadInterceptor
 from mesh.interceptors.checker import CheckerInterceptor
 from mesh.interceptors.deadline import DeadlineInterceptor
 from mesh.interceptors.errors import ErrorInterceptor
@@ -50,6 +51,8 @@ def chain(
         ScopeInterceptor(service.scope_resolver),
         # Within scope: who may not see a row does not learn who wrote it.
         CheckerInterceptor(service.author_resolver),
+        # Only calls that may run take a room.
+        BulkheadInterceptor(telemetry.meters),
         # Innermost: only calls that would take effect are looked up or kept.
         IdempotencyInterceptor(key),
     )

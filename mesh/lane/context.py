@@ -37,6 +37,7 @@ class LaneContext:
         "_pairs",
         "_trace",
         "_trailing",
+        "arrived_at",
         "deadline_at",
         "is_aborted",
         "is_done",
@@ -60,6 +61,8 @@ class LaneContext:
         self.lane = lane
         self.number = number
         self.metadata = metadata
+        self.arrived_at = 0.0
+        """When it came in; its lane says so."""
         self.deadline_at = deadline_at
         self.is_done = self.is_aborted = self.is_late = self.is_given_up = False
         self.task: asyncio.Task[None] | None = None
@@ -81,14 +84,14 @@ class LaneContext:
         return TraceContext.parse(header) if isinstance(header, str) else None
 
     @property
-    def is_plain(self) -> bool:
-        """Whether nothing but the reply has to be told."""
-    @property
     def proven(self) -> str:
         """The service that the lane is proven to be of; empty for any other client."""
         proven: str = self.lane.proven
         return proven
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but the reply has to be told."""
         return self._code is None and not self._trailing and not self._initial
 
     @property

@@ -24,7 +24,7 @@ from mesh.lane.frames import NOT_HERE, WINDOW, LaneError
 from mesh.lane.hello import HELLO_S, Check
 from mesh.lane.ports import UNIX, Arrival, listen
 from mesh.lane.server import ServerLane, Tap
-from mesh.lane.serving import Method
+from mesh.lane.serving import Admission, Method
 from mesh.lane.socket import ALPN
 from mesh.lane.stream import StreamListener
 from mesh.lane.turns import Turns
@@ -38,13 +38,20 @@ SILENT_S: Final = 90.0
 """A client that was not heard of for so long is gone: it would have asked us long before."""
 
 
-def server(*, check: Check | None = None, window: int = WINDOW, **options: Any) -> LaneServer:
+def server(
+    *,
+    check: Check | None = None,
+    window: int = WINDOW,
+    admission: Admission | None = None,
+    **options: Any,
+) -> LaneServer:
     """A server like `grpc.aio.server(**options)`, which takes lanes as well.
 
     Args:
         check: proves the services that call; without it a caller that says who it is, is
             refused.
         window: calls that a client may have unanswered on one lane.
+        admission: decides which calls over lanes begin.
         options: those of `grpc.aio.server`. `maximum_concurrent_rpcs` bounds the calls over
             lanes and, apart from these, the calls over plain gRPC.
 
@@ -55,7 +62,9 @@ def server(*, check: Check | None = None, window: int = WINDOW, **options: Any) 
         raise ValueError(
             "interceptors of grpc.aio do not see calls over lanes: use mesh.Server and its chain"
         )
-    return LaneServer(grpc.aio.server(**options), options, check=check, window=window)
+    found = LaneServer(grpc.aio.server(**options), options, check=check, window=window)
+    found.admission = admission
+    return found
 
 
 class LaneServer(grpc.aio.Server):
@@ -83,6 +92,7 @@ class LaneServer(grpc.aio.Server):
         self._is_idle = asyncio.Event()
         self.check = check
         self.window = window
+        self.admission: Admission | None = None
         self.turns: Turns
         plain.add_generic_rpc_handlers((StreamListener(self._from_stream),))
 
@@ -223,7 +233,9 @@ class LaneServer(grpc.aio.Server):
         serve = handler.unary_unary
         if serve is None or not inspect.iscoroutinefunction(serve):
             return NOT_HERE
-        return Method(serve, handler.request_deserializer, handler.response_serializer, path)
+        read, write = handler.request_deserializer, handler.response_serializer
+        gate = None if self.admission is None else self.admission.gate(path)
+        return Method(serve, read, write, path, gate)
 
     # Lanes that come.
 
@@ -266,3 +278,4 @@ class _Details:
 
     method: str
     invocation_metadata: tuple[tuple[str, str | bytes], ...] = ()
+    is_lane: bool = True

@@ -229,6 +229,9 @@ class ServerLane:
     def start(self, most: int) -> bool:
         """Begin at most so many of the calls that wait; whether more could be begun."""
         inbox, outbox = self._inbox, self._outbox
+        admission = self._host.admission
+        if admission is not None and inbox:
+            admission.waited(time.monotonic() - inbox[0][0].arrived_at)
         while inbox and most > 0 and outbox.unsent <= MAX_UNSENT:
             self._begin(*inbox.popleft())
             most -= 1
@@ -282,6 +285,7 @@ class ServerLane:
                 pairs, mapping = [*pairs, *own], {**mapping, **dict(own)}
             due = now + timeout_us / 1e6 if timeout_us else NEVER
             context = LaneContext(self, number, mapping, pairs, due, trace)
+            context.arrived_at = now
             self._inbox.append((context, self._methods[method], request))
             self._last_id = number
         if len(self._inbox) == 1 and not self._running:
@@ -323,6 +327,8 @@ class ServerLane:
             self._end(context.number, NOT_HERE, "")
         elif context.deadline_at <= time.monotonic():
             self._refuse(context.number, grpc.StatusCode.DEADLINE_EXCEEDED, LATE)
+        elif method.gate is not None and not method.gate():
+            self._shed(context.number)
         elif not self._host.begin():
             self._refuse(context.number, grpc.StatusCode.RESOURCE_EXHAUSTED, OVERLOADED)
         else:
@@ -342,6 +348,13 @@ class ServerLane:
             self._carrier.wake()
         else:
             self._carrier.flush()
+
+    def _shed(self, number: int) -> None:
+        """Refuse a call that the server has no time for."""
+        admission, code = self._host.admission, grpc.StatusCode.RESOURCE_EXHAUSTED
+        trailing = admission.refusal if admission is not None else []
+        self._outbox.end((number, code.value[0], OVERLOADED, [], trailing, b""))
+        self._carrier.wake()
 
     def _refuse(self, number: int, code: grpc.StatusCode, details: str) -> None:
         self._end(number, code.value[0], details)

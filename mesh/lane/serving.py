@@ -11,7 +11,7 @@ import grpc
 
 from mesh.alarm import NEVER, Alarm
 from mesh.lane.context import LaneContext
-from mesh.lane.frames import MAX_REPLY
+from mesh.lane.frames import MAX_REPLY, Pairs
 from mesh.lane.hello import Check
 from mesh.lane.turns import Turns
 from mesh.log import get_logger
@@ -22,6 +22,23 @@ CANCELLED: Final = "Cancelled"
 _log = get_logger(__name__)
 
 
+Gate = Callable[[], bool]
+"""Asked before a call begins; whether it may."""
+
+
+class Admission(Protocol):
+    """Decides which calls begin."""
+
+    refusal: Pairs
+    """Metadata that a call ends with which may not."""
+
+    def gate(self, path: str) -> Gate | None:
+        """What decides for the calls of one method; None: they may always begin."""
+
+    def waited(self, seconds: float) -> None:
+        """The call that has waited longest on a lane did so for this long."""
+
+
 class Method(NamedTuple):
     """How calls of a method are served; None reads or writes bytes as they are."""
 
@@ -29,6 +46,7 @@ class Method(NamedTuple):
     deserialize: Callable[[bytes], Any] | None
     serialize: Callable[[Any], bytes] | None
     path: str = ""
+    gate: Gate | None = None
 
 
 class Host(Protocol):
@@ -39,6 +57,8 @@ class Host(Protocol):
     """Calls that a client may have unanswered on one lane."""
     check: Check | None
     """Proves callers; None: none can prove itself."""
+    admission: Admission | None
+    """Decides which calls begin; None: all do."""
 
     def find(self, path: str) -> Method | int | None:
         """A method; None when there is none, `NOT_HERE` when it is not served on lanes."""

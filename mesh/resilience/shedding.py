@@ -23,9 +23,9 @@ from mesh.contract import Method
 from mesh.lane.serving import Gate
 from mesh.telemetry import Meters
 
-LOOK_S: Final = 0.02
+LOOK_S: Final = 0.05
 """How often the loop is looked at."""
-JUDGE_EVERY: Final = 5
+JUDGE_EVERY: Final = 2
 """Looks from one judgement to the next."""
 GAIN: Final = 0.2
 """How much of the excess of the wait, in shares of what is bearable, becomes pressure at once."""

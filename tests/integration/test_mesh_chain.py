@@ -403,7 +403,8 @@ async def test_calls_in_flight_beyond_the_bound_are_refused(mesh: Mesh, var: Pat
     stub = trust_pb2_grpc.TrustServiceStub(mesh.channel("slow"))
     first = asyncio.ensure_future(stub.GetKeySet(trust_pb2.GetKeySetRequest()))
     await running.wait()
-    error = await refusal(stub.GetKeySet(trust_pb2.GetKeySetRequest()))
+    # It has no time to come back: the service asks to wait for a second.
+    error = await refusal(stub.GetKeySet(trust_pb2.GetKeySetRequest(), timeout=0.9))
     assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
     first.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -18,7 +18,7 @@ from mesh.lane.client import ClientLane
 from mesh.lane.frames import NOT_HERE, WINDOW, Buffer, LaneError
 from mesh.lane.hello import Check, Prove
 from mesh.lane.server import ServerLane
-from mesh.lane.serving import Method
+from mesh.lane.serving import Admission, Method
 from mesh.lane.turns import Turns
 
 P = ParamSpec("P")
@@ -148,6 +148,7 @@ class FakeHost:
         self.turns = Turns()
         self.window = window
         self.check = check
+        self.admission: Admission | None = None
         self.most = most
         self.begun = self.ended = 0
         self.gone: list[Any] = []
@@ -179,6 +180,7 @@ class FakeKeeper:
     def __init__(self) -> None:
         self.given_back: list[tuple[UnaryCall, bool, str]] = []
         self.elsewhere: list[UnaryCall] = []
+        self.large: list[UnaryCall] = []
         self.ends: list[ClientLane] = []
 
     def returned(self, call: UnaryCall, *, sent: bool, reason: str) -> None:
@@ -186,6 +188,9 @@ class FakeKeeper:
 
     def belongs_elsewhere(self, call: UnaryCall) -> None:
         self.elsewhere.append(call)
+
+    def too_large(self, call: UnaryCall) -> None:
+        self.large.append(call)
 
     def ended(self, lane: ClientLane) -> None:
         self.ends.append(lane)
