@@ -12,6 +12,7 @@ import grpc
 from mesh.attempt import Attempt, ChannelCall, carried
 from mesh.context import TRACEPARENT
 from mesh.lane.call import UnaryCall
+from mesh.resilience import FAIR_S
 from mesh.telemetry import TraceContext
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ MAX_MOVES: Final = 8
 """How often a call that nobody has run may be given to another lane."""
 CLOSED: Final = "The channel was closed"
 
+_LATE: Final = grpc.StatusCode.DEADLINE_EXCEEDED
 _BUSY: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
 
 
@@ -70,7 +72,8 @@ class Recovery:
         """Whether a call goes on: it is sent again, or a second attempt is under way."""
         if code is grpc.StatusCode.CANCELLED or self._balancer.is_closed:
             return False
-        self._balancer.failed(call.peer, call.path, code)
+        if code is not _LATE or _had_time(call):
+            self._balancer.failed(call.peer, call.path, code)
         if code not in _BUSY:
             return False
         if call.told.hedge is not None:
@@ -173,6 +176,13 @@ class _Carried:
 
     def cancelled(self, call: UnaryCall) -> None:  # noqa: ARG002 - it holds one alone
         self._task.cancel()
+
+
+def _had_time(call: ChannelCall) -> bool:
+    """Whether it is the peer's fault that a call was not answered in time."""
+    if call.began:
+        return call.due - call.began >= FAIR_S
+    return call.peer.state(False) is not grpc.ChannelConnectivity.READY  # then it was never sent
 
 
 def _trace(raw: bytes) -> list[tuple[str, str]]:

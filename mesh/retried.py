@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from mesh.resilience import Failure
+from mesh.resilience import FAIR_S, Failure
 
 if TYPE_CHECKING:
     from mesh.balancing import Balancer
@@ -55,12 +55,17 @@ class Retried:
         self._peer = peer
         self._send = send
         self._means = means
+        self._has_time = limit_s >= FAIR_S
         self._until = time.monotonic() + limit_s
         self._is_over = False
         self._call = send(peer, limit_s)
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._answer().__await__()
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        """Call `callback` with this call once its latest try has ended."""
+        self._call.add_done_callback(lambda _: callback(self))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._call, name)
@@ -88,7 +93,8 @@ class Retried:
         if error.code() is grpc.StatusCode.CANCELLED:
             return False
         means = self._means
-        means.balancer.failed(self._peer, self._path, error.code())
+        if self._has_time or error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
+            means.balancer.failed(self._peer, self._path, error.code())
         now = time.monotonic()
         wait_s = means.retries.wait_s(
             self._path,

@@ -10,11 +10,12 @@ from mesh.resilience.health import Breaker, Health
 from mesh.resilience.hedging import Latencies
 from mesh.resilience.levels import is_read, is_repeatable
 from mesh.resilience.options import Resilience
-from mesh.resilience.outcome import FAILURES, Failure, is_unsent
+from mesh.resilience.outcome import FAILURES, FAIR_S, Failure, is_unsent
 from mesh.resilience.retries import Retries, may_try_again
 
 __all__ = [
     "FAILURES",
+    "FAIR_S",
     "Breaker",
     "Budget",
     "Counts",

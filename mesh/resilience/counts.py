@@ -14,7 +14,7 @@ class Counts:
 
     def __init__(self, meters: Meters | None = None) -> None:
         meters = meters or Meters()
-        self.refused = meters.counter("mesh.breaker.refused")
+        self.refused = meters.counter("mesh.breaker_refusals")
         self.ejections = meters.counter("mesh.ejections")
         self.retries = meters.counter("mesh.retries")
         self.unaffordable = meters.counter("mesh.retries_refused")

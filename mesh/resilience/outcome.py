@@ -24,6 +24,9 @@ FAILURES: Final = frozenset(
 )
 """Ends that speak against the endpoint. All others are answers, also where they say no."""
 
+FAIR_S: Final = 0.02
+"""Who had less time than this to answer, and did not, is not blamed for it."""
+
 NOT_SENT: Final = "failed to connect to all addresses"
 """How gRPC begins to tell that a call never left this process."""
 

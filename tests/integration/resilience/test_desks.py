@@ -71,7 +71,7 @@ async def test_a_method_that_fails_everywhere_is_not_called_any_more(var: Path) 
         ends = Counter([await outcome(world.stub.GetCustomer(ASK)) for _ in range(300)])
         assert ends.keys() == {"INTERNAL", "CIRCUIT_OPEN"}
         assert ends["CIRCUIT_OPEN"] > 100
-        assert world.counted("mesh.breaker.refused") == ends["CIRCUIT_OPEN"]
+        assert world.counted("mesh.breaker_refusals") == ends["CIRCUIT_OPEN"]
         assert await outcome(world.stub.ListCustomers(LIST)) == "OK"
 
 
@@ -83,6 +83,19 @@ async def test_a_no_is_no_failure(var: Path) -> None:
         ends = {await outcome(world.stub.GetCustomer(ASK)) for _ in range(100)}
         assert ends == {"OUT_OF_SCOPE"}
         assert world.channel.balancer.ejected == 0
+
+
+async def test_a_process_that_had_no_time_is_not_blamed(var: Path) -> None:
+    """Calls whose deadline has passed, or all but passed, say nothing of it."""
+    async with desks(var) as world:
+        for desk in world.desks:
+            desk.gate.clear()
+        for timeout in (0.0, -1.0, 0.001) * 10:
+            assert await outcome(world.stub.GetCustomer(ASK, timeout=timeout)) != "OK"
+        assert world.channel.balancer.ejected == 0
+        for _ in range(10):
+            await outcome(world.stub.GetCustomer(ASK, timeout=0.05))
+        assert world.channel.balancer.ejected == 1
 
 
 async def test_a_slow_read_is_answered_by_another_process(var: Path) -> None:
