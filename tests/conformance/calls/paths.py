@@ -21,6 +21,7 @@ import grpc
 from loadtests.bench.mesh_tls import LanesAlone, write_certificate
 from mesh.channel import Channel
 from mesh.lane import CARRIERS, Endpoint
+from mesh.resilience import Resilience
 from tests.conformance.calls.contract import messages, stubs
 from tests.conformance.calls.differences import differs
 from tests.conformance.calls.peer import MAX_MESSAGE, Host, Places, Serving, certificate
