@@ -1,1 +1,1 @@
-"""The action centre: strategies become guided tasks on the front line's desk."""
+"""The action centre 行动中心: strategies become guided tasks on the front line's desk."""

@@ -1,1 +1,1 @@
-"""The Data Ark: the only holder of personal data; it answers masked."""
+"""The Data Ark 数字方舟: the only holder of personal data; it answers masked."""

@@ -1,1 +1,1 @@
-"""The benefits centre: gifts and privileges from counted stock, each given once."""
+"""The benefits centre 权益中心: gifts and privileges from counted stock, each given once."""

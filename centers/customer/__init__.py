@@ -1,1 +1,1 @@
-"""The customer centre: customers by token, who owns them, and what was said to them."""
+"""The customer centre 客户中心: customers by token, who owns them, and what was said to them."""

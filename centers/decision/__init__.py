@@ -1,1 +1,1 @@
-"""The decision centre: events of the bank's systems, models of what matters, and their hits."""
+"""The decision centre 事件中心: events of the bank's systems, and models of what matters."""

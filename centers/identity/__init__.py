@@ -1,1 +1,1 @@
-"""The identity centre: who signs on, what he may do, and the keys that tokens are signed with."""
+"""The identity centre 统一认证: who signs on, what he may do, and the keys of tokens."""

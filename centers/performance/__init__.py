@@ -1,1 +1,1 @@
-"""The performance centre: results, and a ledger of credits that sums to them, to the fen."""
+"""The performance centre 业绩中心: results, and a ledger of credits that sums to them."""

@@ -1,1 +1,1 @@
-"""The product centre: the shelf of wealth and credit products, and whom each suits."""
+"""The product centre 产品中心: the shelf of wealth and credit products, and whom each suits."""

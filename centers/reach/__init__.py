@@ -1,1 +1,1 @@
-"""The reach centre: the only door to a customer."""
+"""The reach centre 触达中心: the only door to a customer."""

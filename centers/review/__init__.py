@@ -1,1 +1,1 @@
-"""The review centre: what staff and system did, and what a scene was worth."""
+"""The review centre 行为日志与复盘: what staff and system did, and what a scene was worth."""
