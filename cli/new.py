@@ -61,7 +61,7 @@ def center(
         fail(str(error), "Put the file back into the form that it has in the repository.")
     _show(work, "would be written" if dry_run else "written")
     if not dry_run:
-        _next_steps(words.center, "make generate lint test" if tidied else "make fix generate lint")
+        _next_steps(words.center, f"make{'' if tidied else ' fix'} generate lint test")
 
 
 def _checkout() -> Path:

@@ -16,8 +16,9 @@ from typing import Final
 from cli.names import LOADER, OPERATOR
 from cli.templates._source import TEMPLATES, sources
 
-MAX_LENGTH: Final = 20
-"""Longest name: lines of the templates keep their 100 characters with it."""
+MAX_LENGTH: Final = 16
+MAX_TITLE: Final = 12
+"""Longest names and Chinese name: lines of the templates keep their 100 characters with them."""
 
 RESERVED: Final = frozenset(
     {
@@ -28,7 +29,7 @@ RESERVED: Final = frozenset(
 """Services and callers that no folder of the project is named after."""
 
 _WORD: Final = re.compile(rf"[a-z]{{2,{MAX_LENGTH}}}")
-_TITLE: Final = re.compile(r'[^"\\|`\n]{0,20}')
+_TITLE: Final = re.compile(rf'[^"\\|`\n]{{0,{MAX_TITLE}}}')
 
 
 class NameRefusedError(Exception):
@@ -91,7 +92,8 @@ def names(root: Path, center: str, *, resource: str = "", title: str = "") -> Na
     _check_resource(root, found)
     if not _TITLE.fullmatch(title):
         raise NameRefusedError(
-            f"'{title}' is not a title", 'Give at most 20 characters, without quotes, "|" and "`".'
+            f"'{title}' is not a title",
+            f'Give at most {MAX_TITLE} characters, without quotes, "|" and "`".',
         )
     return found
 

@@ -14,6 +14,7 @@ from typing import Final
 from cli.templates._plan import Plan
 
 TIDY_TIMEOUT_S: Final = 60.0
+"""How long ruff may take for a dozen files, on the slowest machine."""
 
 
 def write(root: Path, plan: Plan) -> bool:
@@ -46,12 +47,13 @@ def _tidy(staged: Path, root: Path, paths: list[str]) -> bool:
     if not ruff.exists():
         return False
     rules = ["--config", str(root / "pyproject.toml"), "--no-cache", "--quiet"]
-    for command in (["check", "--select", "I", "--fix", *rules], ["format", *rules]):
-        done = subprocess.run(  # noqa: S603 - its own paths, no shell
-            [ruff, *command, *paths], cwd=staged, timeout=TIDY_TIMEOUT_S, check=False
-        )
-        if done.returncode:
-            return False
+    try:
+        for command in (["check", "--select", "I", "--fix", *rules], ["format", *rules]):
+            subprocess.run(  # noqa: S603 - its own paths, no shell
+                [ruff, *command, *paths], cwd=staged, timeout=TIDY_TIMEOUT_S, check=True
+            )
+    except subprocess.SubprocessError:  # `make fix` will say why
+        return False
     return True
 
 

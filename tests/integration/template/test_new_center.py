@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from cli.templates._names import MAX_LENGTH, MAX_TITLE
+
 ROOT = Path(__file__).parents[3]
 LEFT = shutil.ignore_patterns(
     *(".git", ".venv", "build", "dist", "var", "*.pyc", "__pycache__"), ".*_cache", ".hypothesis"
@@ -73,14 +75,23 @@ NEW = "from cli.main import main; main()"
 
 
 @pytest.mark.parametrize(
-    ("center", "resource"),
-    [("okapi", "hoof"), ("zeal", "aa"), ("averylongnameofacent", "anextraordinarything")],
+    ("center", "resource", "title"),
+    [
+        ("okapi", "hoof", "霍加狓中心"),
+        ("zeal", "aa", ""),
+        ("a" * MAX_LENGTH, "b" * (MAX_LENGTH - 1) + "x", "中" * MAX_TITLE),
+    ],
 )
-def test_new_centre_has_the_house_style(project: Copy, center: str, resource: str) -> None:
+def test_new_centre_has_the_house_style(
+    project: Copy, center: str, resource: str, title: str
+) -> None:
     """Whatever the names: they sort before or after ours, and lines are as long as may be."""
-    project.python("-c", NEW, "new", "center", center, "--resource", resource)
-    project.tool("ruff", "check", "--no-cache", ".")
-    project.tool("ruff", "format", "--no-cache", "--check", ".")
+    words = ("new", "center", center, "--resource", resource, "--title", title)
+    project.python("-c", NEW, *words)
+    tests = (f"tests/unit/centers/{center}", f"tests/integration/test_{center}_service.py")
+    written = (f"centers/{center}", "centers/identity/roles.py", *tests)
+    project.tool("ruff", "check", "--no-cache", *written)
+    project.tool("ruff", "format", "--no-cache", "--check", *written)
     project.python("build_hook.py", "image")
     project.tool("buf", "lint", "build/image.binpb", "--config", "buf.yaml")
 

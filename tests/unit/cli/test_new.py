@@ -13,7 +13,7 @@ import pytest
 from cli import compose
 from cli.names import LOADER, OPERATOR
 from cli.templates import EditError, NameRefusedError, Plan, names, plan, write
-from cli.templates._names import MAX_LENGTH, RESERVED
+from cli.templates._names import MAX_LENGTH, MAX_TITLE, RESERVED
 
 ENGINE = Path(sys.executable).with_name("engine")
 ROOT = Path(__file__).parents[3]
@@ -84,12 +84,13 @@ def test_a_name_that_means_something_else_is_refused(project: Path, name: str, w
 
 
 def test_what_it_keeps_is_refused_for_the_same_reasons(project: Path) -> None:
-    """And its Chinese name must not end the string that it stands in."""
+    """And its Chinese name must be short, and not end the string that it stands in."""
     for resource in ("class", "customer", "draft", "Card"):
         with pytest.raises(NameRefusedError):
             names(project, "zebra", resource=resource)
-    with pytest.raises(NameRefusedError, match="title"):
-        names(project, "zebra", title='"""')
+    for title in ('"""', "斑" * (MAX_TITLE + 1)):
+        with pytest.raises(NameRefusedError, match="title"):
+            names(project, "zebra", title=title)
 
 
 def test_no_service_of_the_platform_is_a_free_name(project: Path) -> None:
@@ -180,6 +181,16 @@ def test_it_is_written_with_the_next_step(project: Path) -> None:
     assert again.returncode == 2
     assert "centers/zebra exists" in again.stderr
     assert tree(project) == made
+
+
+def test_without_ruff_it_is_written_as_it_stands(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller is told that imports and lines may be untidy; `make fix` comes first then."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    made = work(project)
+    assert write(project, made) is False
+    assert all((project / path).read_text() == text for path, text in made.new.items())
 
 
 def test_dry_run_writes_nothing(project: Path) -> None:
