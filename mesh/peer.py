@@ -221,6 +221,10 @@ class Peer:
             self._elsewhere.add(call.path)
         self._calls.carry(call, self)
 
+    def too_large(self, call: UnaryCall) -> None:
+        """Send this one call the ordinary way."""
+        self._calls.carry(call, self)
+
     def ended(self, lane: ClientLane) -> None:
         """A lane takes no more calls. A peer that sends us away is passed over for a while."""
         if lane in self._lanes:

@@ -19,6 +19,7 @@ from mesh.lane.composer import Composer
 from mesh.lane.frames import (
     MAX_BATCH,
     MAX_REPLY,
+    MAX_REQUEST,
     MAX_WINDOW,
     NOT_HERE,
     OPTIONAL,
@@ -66,7 +67,7 @@ class ClientLane:
         """Whether the last call had the lane for itself: then the next one waits for no other."""
         self._waiting = Waiting()
         self._in_flight: dict[int, UnaryCall] = {}
-        self._composer = Composer()
+        self._composer = Composer(self._refuse)
         self._alarm = Alarm(self._end_late)
         self._vigil = Vigil(self)
 
@@ -249,6 +250,7 @@ class ClientLane:
             said = opening.read(opening.ServerHello, data)
             hello = opening.answer(said, self.listener, self._prove, self._program)
             self._hello = opening.write(hello)
+            self._composer.max_request = min(said.max_request, MAX_REQUEST)
             self._is_greeted = True
         else:
             *_, control = server_batch(data)
@@ -291,6 +293,11 @@ class ClientLane:
             self._keeper.belongs_elsewhere(call)
         else:
             call.ended(frame)
+
+    def _refuse(self, call: UnaryCall) -> None:
+        """Give a call back that the server would not take over a lane."""
+        call.holder = None
+        self._keeper.too_large(call)
 
     def _obey(self, kind: int, number: int, text: str) -> None:
         if kind == Kind.CREDIT:

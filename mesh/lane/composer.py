@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 from mesh.lane.blocks import Blocks
@@ -11,6 +12,7 @@ from mesh.lane.frames import (
     FULL_BYTES,
     FULL_FRAMES,
     MAX_METHODS,
+    MAX_REQUEST,
     CallFrame,
     Control,
     encode,
@@ -26,12 +28,18 @@ _LONGEST_S: Final = 1e9
 class Composer:
     """What a lane has said so far, and what it says next.
 
-    `control` frames go out with the next batch, behind its calls.
+    `control` frames go out with the next batch, behind its calls. No request above
+    `max_request` bytes is sent.
+
+    Args:
+        too_large: is given the calls whose requests are.
     """
 
-    __slots__ = ("_fresh", "_methods", "blocks", "control", "next_id")
+    __slots__ = ("_fresh", "_methods", "_too_large", "blocks", "control", "max_request", "next_id")
 
-    def __init__(self) -> None:
+    def __init__(self, too_large: Callable[[UnaryCall], None]) -> None:
+        self._too_large = too_large
+        self.max_request = MAX_REQUEST
         self.next_id = 1
         self.control: list[Control] = []
         self.blocks = Blocks()
@@ -61,12 +69,16 @@ class Composer:
     ) -> list[CallFrame]:
         frames: list[CallFrame] = []
         blocks, size, now, today = self.blocks, 0, time.monotonic(), time.time()
-        most = min(FULL_FRAMES, window - len(in_flight))
+        most, max_request = min(FULL_FRAMES, window - len(in_flight)), self.max_request
         while waiting and len(frames) < most and size < FULL_BYTES:
             call = waiting.pop()
             left = call.due - now
             if left <= 0:
                 call.late()
+                continue
+            length = len(call.request)
+            if length > max_request:
+                self._too_large(call)
                 continue
             number = call.id = self.next_id
             self.next_id = number + 1
@@ -84,7 +96,7 @@ class Composer:
                     own = [*shared.packed, *own]
             if own:
                 size += size_of(own)
-            size += len(call.request)
+            size += length
             frames.append((number, method, timeout_us, block, call.trace, own, call.request))
         return frames
 

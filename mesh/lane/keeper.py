@@ -20,6 +20,9 @@ class Keeper(Protocol):
     def belongs_elsewhere(self, call: UnaryCall) -> None:
         """The server serves the call's method on the ordinary path alone; it was not run."""
 
+    def too_large(self, call: UnaryCall) -> None:
+        """The server takes no request of this size over lanes; it was not sent."""
+
     def ended(self, lane: ClientLane) -> None:
         """The lane takes no more calls."""
 

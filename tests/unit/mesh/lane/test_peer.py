@@ -14,6 +14,7 @@ from mesh.lane.call import UnaryCall
 from mesh.lane.client import ClientLane
 from mesh.lane.dial import Endpoint, Way
 from mesh.lane.frames import (
+    MAX_REQUEST,
     Kind,
     LaneError,
     NotServedError,
@@ -345,6 +346,19 @@ async def test_a_method_that_lanes_do_not_serve_goes_elsewhere_from_then_on(
     lane.feed(encode(not_here))
     assert calls.carried == [first]
     assert peer.lane("/t.T/Stream") is None
+    assert peer.lane(PATH) is lane
+
+
+async def test_a_request_that_is_too_large_for_a_lane_goes_the_ordinary_way(
+    peer: Peer, dialler: Dialler, calls: Calls
+) -> None:
+    """It alone: other calls of its method stay on the lane."""
+    lane = peer.lane(PATH)
+    assert lane is not None
+    await dialler.end()
+    lane.submit(large := UnaryCall(PATH, bytes(MAX_REQUEST + 1), None, float("inf")))
+    carrier(lane).write()
+    assert calls.carried == [large]
     assert peer.lane(PATH) is lane
 
 
