@@ -8,7 +8,16 @@ from importlib import import_module
 from loadtests.bench._figure import Figure
 from loadtests.bench._run import Run
 
-SUITES = ("sequencer", "mesh", "gateway", "transcoder", "expression", "storage", "loop")
+SUITES = (
+    "sequencer",
+    "mesh",
+    "discovery",
+    "gateway",
+    "transcoder",
+    "expression",
+    "storage",
+    "loop",
+)
 
 
 def run_suite(name: str, *, quick: bool) -> Iterator[Figure]:

@@ -88,9 +88,11 @@ BLUEPRINT = Blueprint(
 
 
 @contextmanager
-def started(kind: str, *, module: str = "loadtests.bench.servers") -> Iterator[dict[str, Any]]:
+def started(
+    kind: str, *more: str, module: str = "loadtests.bench.servers"
+) -> Iterator[dict[str, Any]]:
     """A server of `kind` in a child process; yields what it printed, and its `pid`."""
-    command = [sys.executable, "-m", module, kind]
+    command = [sys.executable, "-m", module, kind, *more]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, **pipes) as child:  # type: ignore[call-overload] # noqa: S603
         try:
