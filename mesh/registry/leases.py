@@ -1,4 +1,8 @@
-"""Leases: who has to be heard of by when. Pure, with a clock."""
+"""Leases: who has to be heard of by when. Pure, with a clock.
+
+A registry that hears of nobody at all is rather cut off itself than the last one alive. So
+while nobody is heard no lease runs out for a while, and all last anew once somebody is.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from mesh.clock import Clock
+from mesh.registry.addresses import NAME
 from mesh.registry.watcher import Key
 
 LOOK_S: Final = 0.5
 """How often it is looked which leases have run out."""
 PAUSE_S: Final = 2.0
 """A look that comes so late says that the registry stood still, not that others were silent."""
+QUIET: Final = 0.5
+"""Part of a lease for which nobody at all was heard: the registry may be cut off."""
+PATIENCE: Final = 3.0
+"""Leases for which it is taken to be so; then those who hold one are taken to be gone."""
 
 
 @dataclass(slots=True)
@@ -34,10 +43,11 @@ class Leases:
         self._clock = clock
         self._lease_s = lease_s
         self._held: dict[Key, _Lease] = {}
-        self._looked = clock.monotonic()
+        self._looked = self._heard = clock.monotonic()
 
     def give(self, key: Key) -> str:
         """A new lease of an instance; one that it had before counts no longer."""
+        self._hear(key)
         lease = _Lease(new_lease_id(), self._clock.monotonic() + self._lease_s)
         self._held[key] = lease
         return lease.lease_id
@@ -46,6 +56,7 @@ class Leases:
         """Let a lease last anew; whether it is known."""
         if not self.has(key, lease_id):
             return False
+        self._hear(key)
         self._held[key].due = self._clock.monotonic() + self._lease_s
         return True
 
@@ -68,12 +79,25 @@ class Leases:
         missed = now - self._looked
         self._looked = now
         if missed > PAUSE_S:
+            self._heard += missed
             for lease in self._held.values():
                 lease.due += missed
+        if QUIET * self._lease_s < now - self._heard < PATIENCE * self._lease_s:
+            return []
         over = [key for key, lease in self._held.items() if lease.due <= now]
         for key in over:
             del self._held[key]
         return over
+
+    def _hear(self, key: Key) -> None:
+        """Somebody is there. The registry itself always is, and does not count."""
+        now = self._clock.monotonic()
+        if key[0] == NAME:
+            return
+        if now - self._heard > QUIET * self._lease_s:
+            for lease in self._held.values():
+                lease.due = max(lease.due, now + self._lease_s)
+        self._heard = now
 
 
 def new_lease_id() -> str:

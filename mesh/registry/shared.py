@@ -21,7 +21,7 @@ from mesh.redis import RedisClient, RedisUnavailable
 from mesh.registry import shared_scripts as scripts
 from mesh.registry._base import Entry, Route, State
 from mesh.registry.errors import RegistryReason
-from mesh.registry.leases import LOOK_S, PAUSE_S, new_lease_id
+from mesh.registry.leases import LOOK_S, new_lease_id
 from mesh.registry.memory import MAX_ENTRIES
 from mesh.registry.table import LOAD_STEP, Table
 from mesh.registry.watcher import Key, key_of
@@ -105,7 +105,7 @@ class SharedTable(Background):
             RedisUnavailable: it cannot be asked.
         """
         now, epoch, version, self._news, over, *table = await self._scripts["LOOK"](
-            keys=self._keys, args=[int(PAUSE_S * 1_000), self._epoch, self._version]
+            keys=self._keys, args=[self._lease_ms, self._epoch, self._version]
         )
         for name in over:
             _log.warning("lease_ran_out", instance=name.decode())

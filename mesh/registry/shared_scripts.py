@@ -1,13 +1,17 @@
 """What Redis does for the registry in one step, as Lua.
 
 `meta` holds `epoch`, when the table was begun (milliseconds of the server), `version`, `news`,
-the last entry of the stream, and `looked`, when somebody last took expired leases out. A
-server that has lost its keys begins another epoch.
+the last entry of the stream, `looked`, when somebody last took expired leases out, and `heard`,
+when an instance was last heard of. A server that has lost its keys begins another epoch. The
+rules of expiry are those of `mesh.registry.leases`.
 """
 
 from __future__ import annotations
 
 from typing import Final
+
+from mesh.registry.addresses import NAME
+from mesh.registry.leases import PATIENCE, PAUSE_S, QUIET
 
 _TABLE: Final = """
 local meta, entries, leases, due, routes, news = unpack(KEYS)
@@ -20,6 +24,16 @@ local function changed()
   local id = redis.call('XADD', news, 'MAXLEN', 16, '*', 'version', version)
   redis.call('HSET', meta, 'news', id)
 end
+
+local function add_to_all(ms)
+  for _, name in ipairs(redis.call('ZRANGE', due, 0, -1)) do
+    redis.call('ZINCRBY', due, ms, name)
+  end
+end
+
+local function ago(field) return now - (tonumber(redis.call('HGET', meta, field)) or now) end
+
+local function mark(field, at) redis.call('HSET', meta, field, string.format('%.0f', at)) end
 
 local function drop(name)
   redis.call('HDEL', entries, name)
@@ -35,12 +49,26 @@ local function put(name, entry)
 end
 """
 
+_HEAR: Final = f"""
+local function hear(name, lasts_ms)
+  if string.sub(name, 1, {len(NAME) + 1}) == '{NAME}/' then return end
+  if ago('heard') > {QUIET} * lasts_ms then
+    for _, other in ipairs(redis.call('ZRANGE', due, 0, -1)) do
+      redis.call('ZADD', due, 'GT', now + lasts_ms, other)
+    end
+  end
+  mark('heard', now)
+end
+"""
+
 REGISTER: Final = (
     _TABLE
+    + _HEAR
     + """
 local name, lease, lasts_ms, entry, most = unpack(ARGV)
 if redis.call('HEXISTS', entries, name) == 0
     and redis.call('HLEN', entries) >= tonumber(most) then return 0 end
+hear(name, lasts_ms)
 redis.call('HSET', leases, name, lease)
 redis.call('ZADD', due, now + lasts_ms, name)
 put(name, entry)
@@ -51,9 +79,11 @@ return 1
 
 RENEW: Final = (
     _TABLE
+    + _HEAR
     + """
 local name, lease, lasts_ms, entry = unpack(ARGV)
 if redis.call('HGET', leases, name) ~= lease then return 0 end
+hear(name, lasts_ms)
 redis.call('ZADD', due, now + lasts_ms, name)
 if entry ~= '' then put(name, entry) end
 return 1
@@ -89,16 +119,19 @@ changed()
 
 LOOK: Final = (
     _TABLE
+    + f"local PAUSE_MS, QUIET, PATIENCE = {PAUSE_S * 1_000}, {QUIET}, {PATIENCE}"
     + """
-local pause_ms, epoch, version = tonumber(ARGV[1]), ARGV[2], ARGV[3]
-local missed = now - (tonumber(redis.call('HGET', meta, 'looked')) or now)
-redis.call('HSET', meta, 'looked', string.format('%.0f', now))
-if missed > pause_ms then
-  for _, name in ipairs(redis.call('ZRANGE', due, 0, -1)) do
-    redis.call('ZINCRBY', due, missed, name)
-  end
+local lasts_ms, epoch, version = tonumber(ARGV[1]), ARGV[2], ARGV[3]
+local missed = ago('looked')
+mark('looked', now)
+if missed > PAUSE_MS then
+  mark('heard', now - ago('heard') + missed)
+  add_to_all(missed)
 end
-local over = redis.call('ZRANGEBYSCORE', due, '-inf', now)
+local over, silence = {}, ago('heard')
+if silence <= QUIET * lasts_ms or silence >= PATIENCE * lasts_ms then
+  over = redis.call('ZRANGEBYSCORE', due, '-inf', now)
+end
 for _, name in ipairs(over) do drop(name) end
 if #over > 0 then changed() end
 local found = redis.call('HMGET', meta, 'epoch', 'version', 'news')
@@ -108,7 +141,7 @@ head[6], head[7] = redis.call('HVALS', entries), redis.call('HVALS', routes)
 return head
 """
 )
-"""After which pause leases are prolonged, the epoch and version that are known.
+"""How long a lease lasts, the epoch and version that are known.
 
 Takes expired leases out. Answers the time, epoch, version, last news, who was taken out, and
 entries and routes when these are others than known.

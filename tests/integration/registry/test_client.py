@@ -64,6 +64,7 @@ async def test_a_load_is_known_soon_after(registry: RunningRegistry) -> None:
 async def test_one_that_is_alive_outlasts_its_lease(registry: RunningRegistry) -> None:
     """It renews by itself; one whose process has died leaves by itself."""
     async with registry.client("action") as action:
+        await action.register(entry("action"))
         async with registry.client("customer") as customer:
             await customer.register(entry())
             await until(lambda: action.lookup("customer") != ())

@@ -56,7 +56,7 @@ class Caller:
                 try:
                     answer = await stub.GetKeySet(trust_pb2.GetKeySetRequest(), timeout=5)
                 except grpc.aio.AioRpcError as error:
-                    self.seen[error.code().name] += 1
+                    self.seen[f"{error.code().name}: {error.details()}"] += 1
                 else:
                     self.seen[answer.keys[0].kid] += 1
                 await asyncio.sleep(0.001)
@@ -69,7 +69,8 @@ class Caller:
 
 @asynccontextmanager
 async def calling(registry: Registry) -> AsyncIterator[Caller]:
-    """Somebody who calls while the block runs."""
+    """Somebody who calls while the block runs, once there is an instance."""
+    await until(lambda: len(registry.lookup("customer")) > 0)
     caller = Caller(registry)
     task = asyncio.ensure_future(caller.run())
     try:

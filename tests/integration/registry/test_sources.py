@@ -15,6 +15,7 @@ from mesh.errors import MeshError, MeshReason
 from mesh.redis import RedisClient
 from mesh.registry import DirectoryRegistry, HeaderRule, Route, Split, State
 from mesh.registry.errors import RegistryReason
+from mesh.registry.leases import PATIENCE
 from mesh.registry.memory import MemoryTable
 from mesh.registry.shared import SharedTable
 from mesh.registry.table import Table
@@ -58,7 +59,9 @@ class InRedis:
         await self.source.look()
 
     async def pass_time(self, seconds: int) -> None:
-        due, ms = f"{self.prefix}:due", seconds * 1_000
+        due, meta, ms = f"{self.prefix}:due", f"{self.prefix}:meta", seconds * 1_000
+        if await self.redis.execute("HEXISTS", meta, "heard"):
+            await self.redis.execute("HINCRBY", meta, "heard", -ms)
         for name in await self.redis.execute("ZRANGE", due, 0, -1):
             await self.redis.execute("ZINCRBY", due, -ms, name)
         self.source._settles_ms -= ms
@@ -96,17 +99,45 @@ async def pair(redis_server: Redis) -> AsyncIterator[tuple[InRedis, InRedis]]:
 
 
 async def test_what_is_registered_is_there_until_its_lease_runs_out(kept: Kept) -> None:
-    """Renewing it keeps it; silence does not."""
+    """Renewing it keeps it; silence does not, while others are heard."""
     lease_id = await kept.source.register(entry())
+    other = await kept.source.register(entry("action"))
     await kept.look()
-    assert kept.table.of("customer") == (entry(),)
-    await kept.pass_time(8)
-    assert await kept.source.renew(KEY, lease_id, 0)
-    await kept.pass_time(8)
-    assert kept.table.of("customer") == (entry(),)
-    await kept.pass_time(3)
+    for seconds in (4, 4, 4, 4):
+        assert kept.table.of("customer") == (entry(),)
+        await kept.pass_time(seconds)
+        assert await kept.source.renew(KEY, lease_id, 0)
+        assert await kept.source.renew(("action", "a"), other, 0)
+    for seconds in (4, 4, 3):
+        assert kept.table.of("customer") == (entry(),)
+        assert await kept.source.renew(("action", "a"), other, 0)
+        await kept.pass_time(seconds)
     assert kept.table.of("customer") == ()
     assert not await kept.source.renew(KEY, lease_id, 0)
+
+
+async def test_a_registry_that_hears_nobody_takes_nobody_out(kept: Kept) -> None:
+    """It is cut off; once somebody is heard, all have a whole lease to come back."""
+    await kept.source.register(entry())
+    other = await kept.source.register(entry("action"))
+    await kept.pass_time(2 * LEASE_S)
+    assert kept.table.size == 2
+    for seconds in (4, 4):
+        assert await kept.source.renew(("action", "a"), other, 0)
+        await kept.pass_time(seconds)
+        assert kept.table.size == 2
+    assert await kept.source.renew(("action", "a"), other, 0)
+    await kept.pass_time(4)
+    assert kept.table.of("customer") == ()
+
+
+async def test_a_registry_that_hears_nobody_for_long_takes_all_out(kept: Kept) -> None:
+    """After some leases; nobody is left who would miss them."""
+    await kept.source.register(entry())
+    await kept.pass_time(int(PATIENCE * LEASE_S) - 1)
+    assert kept.table.size == 1
+    await kept.pass_time(1)
+    assert kept.table.size == 0
 
 
 async def test_a_lease_that_nobody_gave_is_not_known(kept: Kept) -> None:
@@ -265,9 +296,9 @@ async def test_registries_that_stood_still_together_take_nobody_out_for_it(
     one, _ = pair
     await one.source.register(entry())
     await one.look()
-    await one.stand_still(60)
+    await one.stand_still(int(2 * PATIENCE * LEASE_S))
     assert one.table.of("customer") == (entry(),)
-    await one.pass_time(LEASE_S)
+    await one.pass_time(int(PATIENCE * LEASE_S))
     assert one.table.of("customer") == ()
 
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mesh.clock import ManualClock
-from mesh.registry.leases import LOOK_S, PAUSE_S, Leases
+from mesh.registry.addresses import NAME
+from mesh.registry.leases import LOOK_S, PATIENCE, PAUSE_S, Leases
 
-KEY = ("customer", "a")
+LEASE_S = 10.0
+KEY, OTHER = ("customer", "a"), ("action", "a")
 
 
-def test_a_lease_that_is_renewed_lasts() -> None:
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def leases(clock: ManualClock) -> Leases:
+    return Leases(clock, LEASE_S)
+
+
+def test_a_lease_that_is_renewed_lasts(leases: Leases, clock: ManualClock) -> None:
     """Each renewal counts from its own time."""
-    clock = ManualClock()
-    leases = Leases(clock, 10)
     lease_id = leases.give(KEY)
     for _ in range(40):
         clock.advance(1)
@@ -19,23 +31,22 @@ def test_a_lease_that_is_renewed_lasts() -> None:
         assert leases.expired() == []
 
 
-def test_a_lease_that_is_not_renewed_runs_out_once() -> None:
-    """Not before it has lasted."""
-    clock = ManualClock()
-    leases = Leases(clock, 10)
-    lease_id = leases.give(KEY)
+def test_a_lease_that_is_not_renewed_runs_out_once(leases: Leases, clock: ManualClock) -> None:
+    """Not before it has lasted, and while others are heard."""
+    other, lease_id = leases.give(OTHER), leases.give(KEY)
     for _ in range(9):
         clock.advance(1)
+        assert leases.renew(OTHER, other)
         assert leases.expired() == []
     clock.advance(1)
     assert leases.expired() == [KEY]
     assert leases.expired() == []
     assert not leases.renew(KEY, lease_id)
+    assert leases.renew(OTHER, other)
 
 
-def test_a_new_lease_takes_the_place_of_the_old() -> None:
+def test_a_new_lease_takes_the_place_of_the_old(leases: Leases) -> None:
     """Who was thought dead must not renew, or withdraw, what its successor holds."""
-    leases = Leases(ManualClock(), 10)
     first, second = leases.give(KEY), leases.give(KEY)
     assert first != second
     assert not leases.has(KEY, first)
@@ -43,18 +54,52 @@ def test_a_new_lease_takes_the_place_of_the_old() -> None:
     assert not leases.renew(KEY, first)
 
 
-def test_a_registry_that_stood_still_takes_nobody_out_for_it() -> None:
+def test_a_registry_that_stood_still_takes_nobody_out_for_it(
+    leases: Leases, clock: ManualClock
+) -> None:
     """Nobody could renew while it was stopped: it goes on where it was."""
-    clock = ManualClock()
-    leases = Leases(clock, 10)
     leases.give(KEY)
+    other = leases.give(OTHER)
     clock.advance(60)
     assert leases.expired() == []
     for _ in range(9):
         clock.advance(1)
+        assert leases.renew(OTHER, other)
         assert leases.expired() == []
     clock.advance(1)
     assert leases.expired() == [KEY]
+
+
+def test_a_registry_that_hears_nobody_takes_nobody_out(leases: Leases, clock: ManualClock) -> None:
+    """It is cut off; once somebody is heard again, all have a whole lease to come back."""
+    leases.give(KEY)
+    other = leases.give(OTHER)
+    for _ in range(20):
+        clock.advance(1)
+        assert leases.expired() == []
+    assert leases.renew(OTHER, other)
+    for _ in range(9):
+        clock.advance(1)
+        assert leases.renew(OTHER, other)
+        assert leases.expired() == []
+    clock.advance(1)
+    assert leases.expired() == [KEY]
+
+
+def test_a_registry_that_hears_nobody_for_long_takes_all_out(
+    leases: Leases, clock: ManualClock
+) -> None:
+    """Its own renewals say nothing of the others."""
+    own = leases.give((NAME, "a"))
+    leases.give(KEY)
+    leases.give(OTHER)
+    for _ in range(int(PATIENCE * LEASE_S) - 1):
+        clock.advance(1)
+        assert leases.renew((NAME, "a"), own)
+        assert leases.expired() == []
+    clock.advance(1)
+    assert leases.renew((NAME, "a"), own)
+    assert leases.expired() == [KEY, OTHER]
 
 
 def test_looks_are_much_closer_than_a_pause() -> None:
