@@ -171,6 +171,8 @@ class Recovery:
 class _Carried:
     """Holds a call that goes the ordinary way."""
 
+    connected = None
+
     def __init__(self, task: asyncio.Future[None]) -> None:
         self._task = task
 

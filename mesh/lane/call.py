@@ -32,6 +32,10 @@ class Holder(Protocol):
     def cancelled(self, call: UnaryCall) -> None:
         """Nobody waits for the answer of `call` any more."""
 
+    @property
+    def connected(self) -> asyncio.Future[None] | None:
+        """Done once its connection stands, or came to nothing; None: it does not know when."""
+
 
 class UnaryCall:
     """A call with one request and one answer, as `grpc.aio.UnaryUnaryCall` has it.
@@ -249,9 +253,13 @@ class UnaryCall:
     async def _until_done(self) -> None:
         """Wait until it has ended; whoever waits may be cancelled without harm to the call."""
         if not self.is_done:
-            ended = asyncio.Event()
-            self.add_done_callback(lambda _: ended.set())
-            await ended.wait()
+            await self._ending()
+
+    def _ending(self) -> asyncio.Future[None]:
+        """Done once the call has ended."""
+        ending = asyncio.get_running_loop().create_future()
+        self.add_done_callback(lambda _: ending.done() or ending.set_result(None))
+        return ending
 
     async def initial_metadata(self) -> grpc.aio.Metadata:
         """What the server sent first; waits for the answer."""
@@ -279,14 +287,20 @@ class UnaryCall:
         return "" if self._code is _OK else self._debug()
 
     async def wait_for_connection(self) -> None:
-        """Return once the call is on its way.
+        """Return once the lane stands that the call goes by, or else once it has ended.
 
         Raises:
-            grpc.aio.AioRpcError: it could not be sent.
+            grpc.aio.AioRpcError: it has ended, and not well.
         """
-        if self.holder is None:
-            await self._until_done()
-        if self.is_done and self._code is not _OK:
+        ending: asyncio.Future[None] | None = None
+        while not self.is_done:
+            connected = self.holder.connected if self.holder is not None else None
+            if connected is not None and connected.done():
+                return
+            ending = ending or self._ending()
+            marks = [mark for mark in (connected, ending) if mark is not None]
+            await asyncio.wait(marks, return_when=asyncio.FIRST_COMPLETED)
+        if self._code is not _OK:
             self._raise()
 
 

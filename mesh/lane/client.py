@@ -58,6 +58,8 @@ class ClientLane:
         self.state = State.OPENING
         self.opened: asyncio.Future[None] = self._loop.create_future()
         """Done when the lane is open; renewed by who tries another carrier."""
+        self.connected: asyncio.Future[None] = self._loop.create_future()
+        """Done once the lane was open, or came to nothing."""
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self._carrier: Carrier = NO_CARRIER
         self._window = 0
@@ -203,6 +205,8 @@ class ClientLane:
             return
         self.state = State.CLOSED
         self.closed.set_result(None)
+        if not self.connected.done():
+            self.connected.set_result(None)
         self._alarm.stop()
         self._vigil.stop()
         self._keeper.ended(self)
@@ -268,6 +272,7 @@ class ClientLane:
         self.state = State.OPEN
         if not self.opened.done():
             self.opened.set_result(None)
+        self.connected.set_result(None)
         self._vigil.set()
 
     def _add_piece(self, number: int, piece: bytes) -> None:

@@ -25,6 +25,11 @@ DIFFERENCES: Final = (
         reason="the mesh's channel bounds every call: a wait without end is an incident",
     ),
     Difference(
+        semantic="wait for connection",
+        paths=LANES,
+        reason="grpcio waits for the answer; its documentation, like a lane, for the connection",
+    ),
+    Difference(
         semantic="no status",
         paths=LANES,
         reason="grpcio leaves the caller to his deadline; a lane says at once that it ended",

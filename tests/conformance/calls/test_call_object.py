@@ -151,6 +151,45 @@ async def test_wait_for_connection_tells_of_failure(client: Client) -> None:
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
+async def test_wait_for_connection_does_not_need_the_answer(client: Client) -> None:
+    """On lanes; grpcio's waits for the answer, and gives the call up with who waits for it."""
+    request = client.request("hold", b"answer")
+    call = client.stub.Act(request)
+    waits = asyncio.ensure_future(call.wait_for_connection())
+    await client.noted(request, "started")
+    differs = client.path.differs("wait for connection")
+    if differs:
+        await waits
+    assert waits.done() == differs
+    await client.release(request)
+    await waits
+    assert (await call).payload == b"answer"
+
+
+async def test_wait_for_connection_of_a_call_that_is_given_up(client: Client) -> None:
+    """It is cancelled too."""
+    call = client.act("hold")
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call.wait_for_connection()
+
+
+async def test_cancelling_who_waits_for_the_connection(client: Client) -> None:
+    """It gives up a call of grpcio, and costs none on a lane."""
+    request = client.request("hold", b"kept")
+    call = client.stub.Act(request)
+    await client.noted(request, "started")
+    waits = asyncio.ensure_future(call.wait_for_connection())
+    await asyncio.sleep(0)
+    waits.cancel()
+    await asyncio.wait([waits])
+    if not client.path.differs("wait for connection"):
+        assert await call.code() is grpc.StatusCode.CANCELLED
+        return
+    await client.release(request)
+    assert (await call).payload == b"kept"
+
+
 async def test_call_that_nobody_awaits_is_served(client: Client) -> None:
     """It runs although its object was dropped."""
     request = client.request("echo")

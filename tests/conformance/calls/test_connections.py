@@ -123,6 +123,9 @@ async def test_nobody_listens(path: Path, var: Folder) -> None:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await client.act("echo", timeout=5)
             assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await client.act("echo", timeout=5).wait_for_connection()
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await client.act("echo", timeout=0.2, wait_for_ready=True)
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -137,7 +140,12 @@ async def test_call_that_waits_for_a_server_is_served_when_it_comes(
     async with path.open(places, path.certified(var)) as channel:
         early = Client(path, places, channel, channel)
         call = early.act("echo", b"early", timeout=20, wait_for_ready=True)
+        waits = asyncio.ensure_future(call.wait_for_connection())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not waits.done()
         async with connected(path, port=port):
+            await waits
             assert (await call).payload == b"early"
 
 

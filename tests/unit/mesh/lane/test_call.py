@@ -21,6 +21,7 @@ class Holder:
 
     def __init__(self) -> None:
         self.given_up: list[UnaryCall] = []
+        self.connected: asyncio.Future[None] | None = asyncio.get_running_loop().create_future()
 
     def cancelled(self, call: UnaryCall) -> None:
         self.given_up.append(call)
@@ -255,12 +256,64 @@ async def test_what_was_measured_is_told_once_for_a_call_that_was_sent() -> None
 
 
 async def test_waiting_for_the_connection_tells_of_a_failure() -> None:
-    """And returns when the call is on its way."""
+    """And returns when the lane stands."""
     call = make()
+    waits = asyncio.ensure_future(call.wait_for_connection())
+    await asyncio.sleep(0)
+    assert not waits.done()
+    call.holder.connected.set_result(None)  # type: ignore[union-attr]
+    await waits
     await call.wait_for_connection()
     call.failed(CODE.UNAVAILABLE, "lost")
     with pytest.raises(grpc.aio.AioRpcError):
         await call.wait_for_connection()
+
+
+@every_end
+async def test_waiting_for_the_connection_ends_with_the_call(
+    end: Callable[[UnaryCall], None], code: grpc.StatusCode, details: str
+) -> None:
+    """Though no lane opened, or nobody knows when one does: between lanes, the ordinary way."""
+    for connected in (asyncio.get_running_loop().create_future(), None):
+        call = make()
+        call.holder.connected = connected  # type: ignore[misc, union-attr]
+        waits = asyncio.ensure_future(call.wait_for_connection())
+        await asyncio.sleep(0)
+        assert not waits.done()
+        end(call)
+        await asyncio.wait([waits])
+        if code is CODE.OK:
+            assert waits.result() is None
+        elif code is CODE.CANCELLED:
+            assert waits.cancelled()
+        else:
+            assert isinstance(waits.exception(), grpc.aio.AioRpcError)
+
+
+async def test_who_waits_for_the_connection_follows_the_call() -> None:
+    """A lane that did not open gives the call to another, whose opening counts."""
+    call = make()
+    waits = asyncio.ensure_future(call.wait_for_connection())
+    await asyncio.sleep(0)
+    first, call.holder = call.holder, Holder()
+    first.connected.set_result(None)  # type: ignore[union-attr]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not waits.done()
+    call.holder.connected.set_result(None)  # type: ignore[union-attr]
+    await waits
+
+
+async def test_who_waits_for_the_connection_may_be_cancelled_without_harm() -> None:
+    """The call goes on, and so do the others on the lane."""
+    call = make()
+    waits = asyncio.ensure_future(call.wait_for_connection())
+    await asyncio.sleep(0)
+    waits.cancel()
+    await asyncio.wait([waits])
+    assert not call.holder.connected.done()  # type: ignore[union-attr]
+    call.answered(b"reply")
+    assert await call == b"reply"
 
 
 async def test_it_is_a_unary_call_of_grpc() -> None:
