@@ -14,25 +14,23 @@ from mesh.background import Background
 from mesh.log import get_logger
 from mesh.tokens import SILENCE_S, TokenVerifier
 
-NEWS_S: Final = 1.0
-"""The longest that a centre which is well leaves a watcher without a message."""
-SILENT_S: Final = 2 * NEWS_S
-"""A watch without a message for so long is given up, and begun anew."""
+ANSWER_S: Final = 2.0
+"""How long an answer is waited for: the centre has one within a second, news or not."""
 
 _FIELDS = ("kty", "crv", "x", "kid", "alg", "use")
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 1.0
 _MIN_REFETCH_S = 1.0
-_WATCH_S = 86_400
 
 _log = get_logger(__name__)
 
 
 class TrustFeed(Background):
-    """Fetches keys and watches revocations for as long as it is entered.
+    """Fetches keys and asks for revocations for as long as it is entered.
 
     Entering does not wait for the identity centre: until the first answer users'
-    tokens are refused with KEYS_UNAVAILABLE. It reconnects by itself; while it hears
-    nothing, the verifier's pulse is silent after `limit_s`.
+    tokens are refused with KEYS_UNAVAILABLE. It goes on asking by itself; the verifier's
+    pulse is silent `limit_s` after the last question that was answered had been sent, so
+    that an answer which was long on its way proves nothing.
     """
 
     def __init__(
@@ -41,12 +39,13 @@ class TrustFeed(Background):
         verifier: TokenVerifier,
         *,
         limit_s: float = SILENCE_S,
-        silent_s: float = SILENT_S,
+        answer_s: float = ANSWER_S,
     ) -> None:
         self._stub = trust_pb2_grpc.TrustServiceStub(channel)
         self._verifier = verifier
         self._limit_s = limit_s
-        self._silent_s = silent_s
+        self._answer_s = answer_s
+        self._asked = trust_pb2.PollRevocationsRequest()
         self._backoff_s = _FIRST_BACKOFF_S
         self._unknown = asyncio.Event()
         self._stands = asyncio.Event()
@@ -58,44 +57,32 @@ class TrustFeed(Background):
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._watch(), name="revocations")
+            group.create_task(self._ask(), name="revocations")
             group.create_task(self._refetch(), name="keys")
 
-    async def _watch(self) -> None:
+    async def _ask(self) -> None:
         while True:
+            sent = self._verifier.pulse.now()
             try:
-                await self._listen()
+                answer = await self._stub.PollRevocations(self._asked, timeout=self._answer_s)
+                await self._take(answer, sent)
             except grpc.aio.AioRpcError as error:
-                _log.debug("trust_feed_interrupted", code=error.code().name)
-            except TimeoutError:
-                _log.warning("trust_feed_silent", seconds=self._silent_s)
-            self._stands.clear()
-            await asyncio.sleep(self._backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-            self._backoff_s = min(self._backoff_s * 2, _LAST_BACKOFF_S)
+                _log.warning("trust_feed_interrupted", code=error.code().name)
+                self._stands.clear()
+                await asyncio.sleep(self._backoff_s * random.uniform(0.5, 1.0))  # noqa: S311
+                self._backoff_s = min(self._backoff_s * 2, _LAST_BACKOFF_S)
+            else:
+                self._backoff_s = _FIRST_BACKOFF_S
 
-    async def _listen(self) -> None:
-        """Take what one watch tells, until it ends or tells nothing for too long."""
-        watch = self._stub.WatchRevocations(trust_pb2.WatchRevocationsRequest(), timeout=_WATCH_S)
-        updates = aiter(watch)
-        try:
-            while True:
-                async with asyncio.timeout(self._silent_s):
-                    update = await anext(updates, None)
-                if update is None:
-                    return
-                await self._take(update)
-        finally:
-            watch.cancel()
-
-    async def _take(self, update: trust_pb2.WatchRevocationsResponse) -> None:
-        for revocation in update.revocations:
+    async def _take(self, answer: trust_pb2.PollRevocationsResponse, sent: float) -> None:
+        for revocation in answer.revocations:
             expires = revocation.expire_time.ToNanoseconds() / 1e9
             self._verifier.end_session(revocation.session_id, expires)
-        if update.more:
+        self._asked = trust_pb2.PollRevocationsRequest(place=answer.place, epoch=answer.epoch)
+        if answer.more:
             return
-        self._verifier.begin_epoch(update.epoch)
-        self._verifier.pulse.beat()
-        self._backoff_s = _FIRST_BACKOFF_S
+        self._verifier.begin_epoch(answer.epoch)
+        self._verifier.pulse.beat(sent)
         if not self._stands.is_set():  # keys after the ended sessions, not before
             await self._fetch_keys()
             self._stands.set()

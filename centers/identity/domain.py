@@ -151,10 +151,14 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revocation:
-    """A session that ended; after `expires` none of its tokens is valid anyway."""
+    """A session that ended; after `expires` none of its tokens is valid anyway.
+
+    `place` is its place among all that ever ended, from 1 on.
+    """
 
     session_id: str
     expires: datetime
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

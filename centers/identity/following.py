@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Final, Protocol, Self
 
@@ -69,20 +70,25 @@ class Follower(Background):
     async def __aenter__(self) -> Self:
         self._verifier.pulse.expect(self._limit_s)
         await self._shared.enact(self._catalogue)
+        begun = self._verifier.pulse.now()
         self._take_keys()
         self._take(await self._shared.ended(self._clock.now()))
-        await self._confirm()
+        await self._confirm(begun)
         return await super().__aenter__()
 
     async def look(self) -> None:
         """Take what others did since the last time."""
+        begun = self._verifier.pulse.now()
         self._take_keys()
         self._take(await self._shared.ended_since(self._place))
-        await self._confirm()
+        await self._confirm(begun)
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_S)
+            with suppress(TimeoutError):  # at once after what this process did
+                async with asyncio.timeout(LOOK_S):
+                    await self._feed.published.wait()
+            self._feed.published.clear()
             try:
                 await self.look()
             except (StorageError, ValueError) as error:
@@ -92,13 +98,13 @@ class Follower(Background):
         self._feed.publish(ended.revocations)
         self._place = max(self._place, ended.place)
 
-    async def _confirm(self) -> None:
+    async def _confirm(self, begun: float) -> None:
         """Say that all was taken that there was when the look began."""
         epochs = await self._shared.epochs(self._catalogue)
         self._keyring.epoch = epochs.own
         self._verifier.begin_epoch(epochs.present)
-        self._verifier.pulse.beat()
-        self._feed.beat(epochs.present)
+        self._verifier.pulse.beat(begun)
+        self._feed.beat(epochs.present, self._place)
 
     def _take_keys(self) -> None:
         keys = self._keyring.public_keys()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,8 @@ from mesh.errors import MeshError
 
 MAX_WAITING: Final = 10_000
 BLOCK: Final = 1_000
+WAIT_S: Final = 1.0
+"""How long who asks waits for news or a sign of life."""
 HEARTBEAT_S: Final = 0.7
 """How long watchers are left without a message while nothing ends: with the time between two
 looks it stays below the second in which they must hear something."""
@@ -23,11 +26,13 @@ looks it stays below the second in which they must hear something."""
 class News:
     """What a watcher is told at once.
 
-    `epoch` is that of the rights: tokens of earlier ones are refused. While there is `more`
-    of what is in force, or it cannot be told whether there is, nothing stands yet.
+    `place` is how far the news reaches. `epoch` is that of the rights: tokens of earlier ones
+    are refused. While there is `more` of what is in force, or it cannot be told whether there
+    is, nothing stands yet.
     """
 
     revocations: Sequence[Revocation] = ()
+    place: int = 0
     epoch: int = 0
     more: bool = False
 
@@ -53,7 +58,10 @@ class RevocationFeed:
         self._max_waiting = max_waiting
         self._in_force: dict[str, Revocation] = {}
         self._watchers: set[_Watcher] = set()
-        self._epoch = 0
+        self._place = self._epoch = 0
+        self.published = asyncio.Event()
+        """Set when something was: the next beat had better not wait."""
+        self._turn = asyncio.Event()
         self._beat_at = self._told_at = float("-inf")
         self._closed = False
 
@@ -68,20 +76,36 @@ class RevocationFeed:
             self._in_force[revocation.session_id] = revocation
             self._apply(revocation)
         if ended:
+            self.published.set()
             for watcher in self._watchers:
                 watcher.push(ended)
 
-    def beat(self, epoch: int) -> None:
-        """All that ended anywhere until now was published; `epoch` is the present one.
+    def beat(self, epoch: int, place: int = 0) -> None:
+        """All that ended anywhere until now was published, up to `place`; it is `epoch` now.
 
-        Watchers hear of a new epoch at once, and of nothing else before it is time.
+        Who asks or watches hears of another place or epoch at once, and else when it is time.
         """
         now = self._beat_at = self._clock.monotonic()
-        if epoch == self._epoch and now - self._told_at < HEARTBEAT_S:
+        is_same = (epoch, place) == (self._epoch, self._place)
+        if is_same and now - self._told_at < HEARTBEAT_S:
             return
-        self._epoch, self._told_at = epoch, now
+        self._epoch, self._place, self._told_at = epoch, place, now
+        turn, self._turn = self._turn, asyncio.Event()
+        turn.set()
         for watcher in self._watchers:
             watcher.beat()
+
+    async def since(self, place: int, epoch: int) -> News:
+        """What ended behind a place; when that is nothing, after the next sign of life.
+
+        Answers in any case after `WAIT_S`, and at once when the feed is closed.
+        """
+        has_news = (place, epoch) != (self._place, self._epoch) and self._is_current
+        if not has_news and not self._closed:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WAIT_S):
+                    await self._turn.wait()
+        return self._news_behind(place)
 
     async def watch(self) -> AsyncGenerator[News, None]:
         """First those in force, in blocks, then each as it happens, and signs of life.
@@ -109,6 +133,7 @@ class RevocationFeed:
     def close(self) -> None:
         """End every watch, those that begin later too, so that nothing holds up a stop."""
         self._closed = True
+        self._turn.set()
         for watcher in self._watchers:
             watcher.end()
 
@@ -116,6 +141,23 @@ class RevocationFeed:
     def _is_current(self) -> bool:
         """Whether what other processes ended is known here as well."""
         return self._clock.monotonic() - self._beat_at < HEARTBEAT_S
+
+    def _news_behind(self, place: int) -> News:
+        """At most a block; a place that is not ours yet, or no more, is none."""
+        found: list[Revocation] = []
+        if place != self._place:
+            behind = place if place < self._place else 0
+            found = sorted(
+                (one for one in self._in_force.values() if one.place > behind),
+                key=lambda one: one.place,
+            )
+        block, is_all = found[:BLOCK], len(found) <= BLOCK
+        return News(
+            revocations=block,
+            place=self._place if is_all else block[-1].place,
+            epoch=self._epoch,
+            more=not (is_all and self._is_current),
+        )
 
     def _blocks(self, revocations: Sequence[Revocation], *, beats: bool) -> Iterable[News]:
         """The news; without a beat they are no sign that nothing else has ended."""

@@ -126,7 +126,7 @@ class SessionWriter:
                 for index, row in enumerate(rows)
             ]
             await self._transaction.execute(_END, places)
-        self.ended += [_revocation(row) for row in rows]
+            self.ended += [_revocation(row, first + index) for index, row in enumerate(rows)]
         return len(rows)
 
     async def _count(self, more: int) -> int:
@@ -154,12 +154,12 @@ def _session(row: Row) -> Session:
     )
 
 
-def _revocation(row: Row) -> Revocation:
-    return Revocation(session_id=row.session_id, expires=row.access_until)
+def _revocation(row: Row, place: int) -> Revocation:
+    return Revocation(session_id=row.session_id, expires=row.access_until, place=place)
 
 
 def _ended(rows: Sequence[Row], place: int) -> Ended:
     return Ended(
-        revocations=[_revocation(row) for row in rows],
+        revocations=[_revocation(row, row.end_position) for row in rows],
         place=max((row.end_position for row in rows), default=place),
     )

@@ -29,6 +29,17 @@ class TrustRpc(trust_pb2_grpc.TrustServiceServicer):
         keys = [trust_pb2.JsonWebKey(**key) for key in self._keyring.public_keys()]
         return trust_pb2.GetKeySetResponse(keys=keys)
 
+    async def PollRevocations(
+        self, request: trust_pb2.PollRevocationsRequest, context: _Context
+    ) -> trust_pb2.PollRevocationsResponse:
+        news = await self._feed.since(request.place, request.epoch)
+        return trust_pb2.PollRevocationsResponse(
+            revocations=map(wire.revocation_message, news.revocations),
+            place=news.place,
+            epoch=news.epoch,
+            more=news.more,
+        )
+
     async def WatchRevocations(
         self, request: trust_pb2.WatchRevocationsRequest, context: _Context
     ) -> AsyncIterator[trust_pb2.WatchRevocationsResponse]:

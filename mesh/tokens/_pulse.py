@@ -22,7 +22,7 @@ class Pulse:
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
-        self._now = (clock or SystemClock()).monotonic
+        self.now = (clock or SystemClock()).monotonic
         self._limit_s = math.inf
         self._silent_at = math.inf
 
@@ -31,11 +31,11 @@ class Pulse:
         self._limit_s = limit_s
         self._silent_at = -math.inf
 
-    def beat(self) -> None:
-        """All that ended until now is known."""
-        self._silent_at = self._now() + self._limit_s
+    def beat(self, known_until: float) -> None:
+        """All that ended until a time (`now`) is known; an earlier one than before is none."""
+        self._silent_at = max(self._silent_at, known_until + self._limit_s)
 
     @property
     def is_silent(self) -> bool:
         """Whether rights may have ended that are not known here."""
-        return self._now() >= self._silent_at
+        return self.now() >= self._silent_at

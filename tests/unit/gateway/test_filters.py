@@ -119,7 +119,7 @@ async def test_without_news_of_ended_rights_users_only_read(edge: Edge) -> None:
     assert (refused.status, reason(refused)) == (503, "RIGHTS_UNCERTAIN")
     assert (await edge.ask(permission=READ, headers=headers, reads=True)).status == 200
     assert (await edge.ask(anonymous=True)).status == 200
-    edge.pulse.beat()
+    edge.pulse.beat(edge.pulse.now())
     assert (await edge.ask(permission=READ, headers=headers)).status == 200
 
 

@@ -79,13 +79,13 @@ def desk() -> Desk:
 async def test_a_user_changes_nothing_once_news_is_five_seconds_late(desk: Desk) -> None:
     """Not before, and again as soon as there is news."""
     desk.verifier.pulse.expect()
-    desk.verifier.pulse.beat()
+    desk.verifier.pulse.beat(desk.verifier.pulse.now())
     desk.clock.advance(SILENCE_S - 0.001)
     assert await desk.ask(WRITE, desk.user) == "done"
     desk.clock.advance(0.001)
     assert await desk.refusal(WRITE) == "RIGHTS_UNCERTAIN"
     assert await desk.refusal(WRITING) == "RIGHTS_UNCERTAIN"
-    desk.verifier.pulse.beat()
+    desk.verifier.pulse.beat(desk.verifier.pulse.now())
     assert await desk.ask(WRITE, desk.user) == "done"
 
 
@@ -148,7 +148,7 @@ async def test_a_stream_outlives_the_token_that_it_began_with(desk: Desk) -> Non
 async def test_a_stream_of_writes_stops_without_news(desk: Desk) -> None:
     """Each answer may be the result of one more change."""
     desk.verifier.pulse.expect()
-    desk.verifier.pulse.beat()
+    desk.verifier.pulse.beat(desk.verifier.pulse.now())
     answers = await desk.ask(WRITING, desk.user)
     assert await anext(answers) == 1
     desk.clock.advance(SILENCE_S)

@@ -20,32 +20,27 @@ from mesh.tokens import SILENCE_S, TokenVerifier, write_trust
 from mesh.trust import TrustFeed
 
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["TrustService"]
-STANDS = pb.WatchRevocationsResponse(epoch=1)
+STANDS = pb.PollRevocationsResponse(epoch=1)
 
 
 class Centre:
-    """An identity centre that says what it is told to say."""
+    """An identity centre that answers what it is told to answer, when it is told to."""
 
     def __init__(self) -> None:
         key = {k: str(v) for k, v in OKPKey.generate_key("Ed25519").as_dict(private=False).items()}
         told = pb.JsonWebKey(kid="k", alg="Ed25519", use="sig", **key)
         self.keys = pb.GetKeySetResponse(keys=[told])
-        self.watches: list[asyncio.Queue[pb.WatchRevocationsResponse]] = []
+        self.asked: list[tuple[int, int]] = []
+        self.answers: asyncio.Queue[pb.PollRevocationsResponse] = asyncio.Queue()
 
     async def GetKeySet(self, _request: Any, _context: Any) -> pb.GetKeySetResponse:
         return self.keys
 
-    async def WatchRevocations(
-        self, _request: Any, _context: Any
-    ) -> AsyncIterator[pb.WatchRevocationsResponse]:
-        said: asyncio.Queue[pb.WatchRevocationsResponse] = asyncio.Queue()
-        self.watches.append(said)
-        while True:
-            yield await said.get()
-
-    def say(self, message: pb.WatchRevocationsResponse) -> None:
-        """Tell the latest watcher."""
-        self.watches[-1].put_nowait(message)
+    async def PollRevocations(
+        self, request: pb.PollRevocationsRequest, _context: Any
+    ) -> pb.PollRevocationsResponse:
+        self.asked.append((request.place, request.epoch))
+        return await self.answers.get()
 
 
 class Process:
@@ -73,7 +68,7 @@ async def listening(process: Process, centre: Centre, **bounds: float) -> AsyncI
         serve(served, user="", caller="customer", rights={"trust.watch"}) as channel,
         TrustFeed(channel, process.verifier, **bounds),
     ):
-        await until(lambda: bool(centre.watches))
+        await until(lambda: bool(centre.asked))
         yield
 
 
@@ -90,11 +85,11 @@ async def test_keys_come_once_all_that_ended_is_known(process: Process) -> None:
     async with listening(process, centre):
         ended = pb.Revocation(session_id="s1")
         ended.expire_time.FromDatetime(process.clock.now().replace(year=2100))
-        centre.say(pb.WatchRevocationsResponse(revocations=[ended], more=True))
+        centre.answers.put_nowait(pb.PollRevocationsResponse(revocations=[ended], more=True))
         await until(lambda: "s1" in process.verifier._ended)
         assert not process.verifier.has_keys
         assert not process.may_write
-        centre.say(STANDS)
+        centre.answers.put_nowait(STANDS)
         await until(lambda: process.verifier.has_keys)
         assert process.may_write
 
@@ -103,11 +98,12 @@ async def test_a_process_that_hears_nothing_stops_to_write_until_it_does(process
     """Any message that says that nothing else has ended will do."""
     centre = Centre()
     async with listening(process, centre):
-        centre.say(STANDS)
+        centre.answers.put_nowait(STANDS)
         await until(lambda: process.may_write)
         process.clock.advance(SILENCE_S)
         assert not process.may_write
-        centre.say(pb.WatchRevocationsResponse(epoch=1))
+        centre.answers.put_nowait(STANDS)  # to what was asked before the silence
+        centre.answers.put_nowait(STANDS)
         await until(lambda: process.may_write)
 
 
@@ -115,25 +111,47 @@ async def test_how_long_it_may_hear_nothing_can_be_set(process: Process) -> None
     """It is a setting."""
     centre = Centre()
     async with listening(process, centre, limit_s=2):
-        centre.say(STANDS)
+        centre.answers.put_nowait(STANDS)
         await until(lambda: process.may_write)
         process.clock.advance(2)
         assert not process.may_write
 
 
-async def test_a_watch_that_says_nothing_is_begun_anew(process: Process) -> None:
+async def test_an_answer_proves_what_was_known_when_it_was_asked_for(process: Process) -> None:
+    """One that was long on its way proves nothing any more."""
+    centre = Centre()
+    async with listening(process, centre):
+        process.clock.advance(SILENCE_S)
+        centre.answers.put_nowait(STANDS)
+        await until(lambda: process.verifier.has_keys)
+        assert not process.may_write
+        await until(lambda: len(centre.asked) == 2)
+        centre.answers.put_nowait(STANDS)
+        await until(lambda: process.may_write)
+
+
+async def test_a_question_without_an_answer_is_asked_again(process: Process) -> None:
     """Its other end may be gone without a word."""
     centre = Centre()
-    async with listening(process, centre, silent_s=0.05):
-        await until(lambda: len(centre.watches) > 2)
+    async with listening(process, centre, answer_s=0.05):
+        await until(lambda: len(centre.asked) > 2)
+
+
+async def test_each_question_goes_on_where_the_answer_before_ended(process: Process) -> None:
+    """Any process of the centre can answer it."""
+    centre = Centre()
+    async with listening(process, centre):
+        centre.answers.put_nowait(pb.PollRevocationsResponse(epoch=3, place=7))
+        await until(lambda: len(centre.asked) == 2)
+        assert centre.asked == [(0, 0), (7, 3)]
 
 
 async def test_an_epoch_is_taken_over(process: Process) -> None:
     """Whoever remembers what the verifier said must ask again."""
     centre = Centre()
     async with listening(process, centre):
-        centre.say(STANDS)
+        centre.answers.put_nowait(STANDS)
         await until(lambda: process.verifier.has_keys)
         before = process.verifier.generation
-        centre.say(pb.WatchRevocationsResponse(epoch=2))
+        centre.answers.put_nowait(pb.PollRevocationsResponse(epoch=2))
         await until(lambda: process.verifier.generation == before + 1)

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from centers.identity import revocations
 from centers.identity.domain import Revocation
 from centers.identity.errors import IdentityReason
 from centers.identity.revocations import BLOCK, HEARTBEAT_S, News, RevocationFeed
@@ -23,10 +24,15 @@ class Feed(RevocationFeed):
         self.applied: list[str] = []
         super().__init__(clock, lambda r: self.applied.append(r.session_id), **bounds)
         self._started = clock.now()
+        self.ended = 0
 
     def end(self, *sessions: str, after_s: float = 300) -> None:
         expires = self._started + timedelta(seconds=after_s)
-        self.publish(Revocation(session_id=session, expires=expires) for session in sessions)
+        self.publish(
+            Revocation(session_id=session, expires=expires, place=self.ended + number)
+            for number, session in enumerate(sessions, 1)
+        )
+        self.ended += len(sessions)
 
 
 async def ids(blocks: AsyncIterator[News]) -> list[str]:
@@ -197,3 +203,77 @@ async def test_a_new_epoch_is_told_at_once(feed: Feed) -> None:
         assert (await anext(watch)).epoch == 1
         feed.beat(2)
         assert (await anext(watch)).epoch == 2
+
+
+def sessions(news: News) -> list[str]:
+    return [one.session_id for one in news.revocations]
+
+
+async def test_who_asks_gets_all_that_ended_behind_his_place(feed: Feed) -> None:
+    """In order, and how far that reaches; in the first place everything in force."""
+    feed.end("one", "two", "three")
+    feed.beat(1, place=3)
+    everything, rest = await feed.since(0, 0), await feed.since(2, 1)
+    assert (sessions(everything), everything.place) == (["one", "two", "three"], 3)
+    assert (sessions(rest), rest.place, rest.epoch, rest.more) == (["three"], 3, 1, False)
+
+
+async def test_who_knows_everything_waits_for_the_next_sign_of_life(
+    feed: Feed, clock: ManualClock
+) -> None:
+    """Or for what ends meanwhile, once it is known that nothing before it is missing."""
+    feed.beat(1, place=0)
+    waiting = asyncio.ensure_future(feed.since(0, 1))
+    clock.advance(HEARTBEAT_S)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    feed.beat(1, place=0)
+    assert await waiting == News(revocations=[], epoch=1)
+    waiting = asyncio.ensure_future(feed.since(0, 1))
+    await asyncio.sleep(0)
+    feed.end("one")
+    feed.beat(1, place=1)
+    assert sessions(await waiting) == ["one"]
+
+
+async def test_who_is_ahead_of_this_process_gets_everything(feed: Feed) -> None:
+    """He asked another one before, which knew more, or a database was put back."""
+    feed.end("one", "two")
+    feed.beat(1, place=2)
+    assert sessions(await feed.since(9, 1)) == ["one", "two"]
+
+
+async def test_many_are_answered_in_blocks(feed: Feed) -> None:
+    """Only the last of them says that nothing else has ended."""
+    feed.end(*map(str, range(BLOCK + 1)))
+    feed.beat(1, place=BLOCK + 1)
+    first = await feed.since(0, 0)
+    assert (len(first.revocations), first.place, first.more) == (BLOCK, BLOCK, True)
+    second = await feed.since(first.place, first.epoch)
+    assert (len(second.revocations), second.place, second.more) == (1, BLOCK + 1, False)
+
+
+async def test_another_epoch_is_answered_at_once(feed: Feed) -> None:
+    """Though no session has ended."""
+    feed.beat(2, place=0)
+    assert (await feed.since(0, 1)).epoch == 2
+
+
+async def test_a_feed_that_cannot_look_gives_no_sign_of_life(
+    feed: Feed, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks is answered in time, and told that there may be more."""
+    monkeypatch.setattr(revocations, "WAIT_S", 0.01)
+    feed.beat(1, place=0)
+    clock.advance(HEARTBEAT_S)
+    assert (await feed.since(0, 0)).more
+
+
+async def test_a_closed_feed_keeps_nobody_waiting(feed: Feed) -> None:
+    """A stop is not held up by who asks."""
+    feed.beat(1, place=0)
+    waiting = asyncio.ensure_future(feed.since(0, 1))
+    await asyncio.sleep(0)
+    feed.close()
+    await waiting
+    await feed.since(0, 1)
