@@ -19,6 +19,7 @@ import grpc
 
 from engine.mesh.v1 import lane_pb2
 from mesh import context as wire
+from mesh import contract
 from mesh.audit import AuditLog, policy_version
 from mesh.cache import Cache, LocalCache
 from mesh.channel import Channel, registered
@@ -29,6 +30,7 @@ from mesh.interceptors import chain
 from mesh.lane.dial import Tls
 from mesh.lane.rpc import LaneRpc
 from mesh.registry import Entry, Registry, State
+from mesh.registry.load import LoadReport
 from mesh.resilience import Counts, Resilience
 from mesh.resilience.shedding import Shedder
 from mesh.server import Lanes, Server
@@ -167,6 +169,7 @@ class App:
         await self._server.serving()
         await self._registry.register(self.entry)
         self._stack.push_async_callback(self._registry.withdraw, self.entry)
+        await self._stack.enter_async_context(LoadReport(self._load, self._tell_load))
         await self._consume(parts, service.subscriptions)
 
     async def _consume(self, parts: Parts, subscriptions: Sequence[Subscription]) -> None:
@@ -309,7 +312,17 @@ class App:
             pid=os.getpid(),
             version=self._version,
             http=http,
+            digest=contract.digest(s.descriptor for s in self._service.servicers),
         )
+
+    def _load(self) -> float:
+        """How full this process is, 0 to 1."""
+        return min(1.0, self._server.calls_under_way / self._settings.max_in_flight)
+
+    async def _tell_load(self, load: float) -> None:
+        if self.entry.state is State.SERVING:
+            self.entry = replace(self.entry, load=load)
+            await self._registry.register(self.entry)
 
 
 class Channels:

@@ -8,7 +8,9 @@ fail closed: a policy that we cannot read is not a policy.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 
 from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pb2, unknown_fields
@@ -95,6 +97,21 @@ def method(descriptor: MethodDescriptor) -> Method:
         idempotent=level in (levels.IDEMPOTENT, levels.NO_SIDE_EFFECTS),
         read_only=level == levels.NO_SIDE_EFFECTS,
     )
+
+
+def digest(services: Iterable[ServiceDescriptor]) -> str:
+    """Tells apart what is served: the same for the same files, with all that they import."""
+    files: dict[str, bytes] = {}
+    waiting = [service.file for service in services]
+    while waiting:
+        file = waiting.pop()
+        if file.name not in files:
+            files[file.name] = file.serialized_pb
+            waiting += file.dependencies
+    whole = sha256()
+    for name in sorted(files):
+        whole.update(len(files[name]).to_bytes(8, "big") + files[name])
+    return whole.hexdigest()[:16]
 
 
 def field(message: Descriptor, path: str) -> FieldDescriptor:

@@ -124,7 +124,7 @@ class Server:
             admission=self._dispatch.door,
         )
         if self._shedder is not None:
-            self._shedder.watch(self._calls_under_way)
+            self._shedder.watch(lambda: self.calls_under_way)
         self._server.add_generic_rpc_handlers((self._dispatch, *self._handlers))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -145,7 +145,9 @@ class Server:
         """What serves, once it was entered."""
         return self._server
 
-    def _calls_under_way(self) -> int:
+    @property
+    def calls_under_way(self) -> int:
+        """Calls that have begun and not ended: those over lanes, and with a shedder all others."""
         door = self._dispatch.door
         return self._server.calls_under_way + (0 if door is None else door.plain_calls)
 
