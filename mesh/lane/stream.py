@@ -107,17 +107,20 @@ async def _run(lane: ClientLane, carrier: StreamCarrier, call: Any) -> None:
         await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
         if not reader.done():  # we have closed it, or cannot write: the server says why
             await asyncio.wait((reader,), timeout=CLOSE_S)
-        if reader.done():
-            error = _ending(reader)
+        error = _ending(reader, writer)
     finally:
         reader.cancel()
         writer.cancel()
-        await asyncio.wait((reader, writer))
+        await asyncio.gather(reader, writer, return_exceptions=True)
         call.cancel()
         lane.detached(carrier, error)
 
 
-def _ending(reader: asyncio.Task[LaneError]) -> LaneError:
+def _ending(reader: asyncio.Task[LaneError], writer: asyncio.Task[None]) -> LaneError:
+    """Why a stream has ended: as the server says, or else what kept us from writing."""
+    if not reader.done():
+        failed = writer.exception()
+        return LaneError(f"the stream cannot be written: {failed}" if failed else CLOSED)
     failed = reader.exception()
     if not isinstance(failed, grpc.aio.AioRpcError):
         return LaneError(str(failed)) if failed else reader.result()
@@ -163,8 +166,7 @@ class StreamListener(grpc.GenericRpcHandler):
                 yield batch
         finally:
             reader.cancel()
-            with suppress(asyncio.CancelledError):
-                await reader
+            await asyncio.gather(reader, return_exceptions=True)
             lane.detached(carrier, LaneError(CLOSED))
 
 

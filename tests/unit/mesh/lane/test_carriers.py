@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -18,7 +20,7 @@ from mesh.lane.client import ClientLane
 from mesh.lane.frames import MAX_BATCH, Buffer, LaneError
 from mesh.lane.keeper import State
 from mesh.lane.socket import LENGTH, SocketCarrier
-from mesh.lane.stream import StreamCarrier, carry
+from mesh.lane.stream import StreamCarrier, StreamListener, carry
 from tests.unit.mesh.lane.fuzzing import CREDIT, SERVER_HELLO
 from tests.unit.mesh.lane.world import ECHO, FakeKeeper, World
 
@@ -334,6 +336,16 @@ async def opened(call: Call) -> tuple[ClientLane, FakeKeeper, asyncio.Task[None]
     return lane, keeper, task
 
 
+@pytest.fixture
+async def unseen() -> AsyncIterator[list[Any]]:
+    """Errors that nobody asked for, as the loop learns of them."""
+    found: list[Any] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: found.append(context))
+    yield found
+    loop.set_exception_handler(None)
+
+
 def echo() -> UnaryCall:
     return UnaryCall(ECHO, b"x", None, float("inf"))
 
@@ -343,18 +355,38 @@ def echo() -> UnaryCall:
     [rpc_error(grpc.StatusCode.UNAVAILABLE), asyncio.InvalidStateError("done"), OSError("broken")],
 )
 async def test_a_writer_that_fails_ends_every_call(
-    error: Exception, monkeypatch: pytest.MonkeyPatch
+    error: Exception, monkeypatch: pytest.MonkeyPatch, unseen: list[Any]
 ) -> None:
-    """None waits for an answer that cannot come."""
+    """None waits for an answer that cannot come, and no error is left for nobody."""
     monkeypatch.setattr(module, "CLOSE_S", 0.01)
     call = Call()
     lane, keeper, task = await opened(call)
     call.write_error = error
     lane.submit(lost := echo())
     await asyncio.wait([task])
-    assert [(call, sent) for call, sent, _ in keeper.given_back] == [(lost, True)]
+    ((given_back, sent, reason),) = keeper.given_back
+    assert (given_back, sent) == (lost, True)
+    assert ("broken" in reason) == isinstance(error, OSError)
     assert lane.state is State.CLOSED
     assert call.is_cancelled
+    gc.collect()
+    assert not unseen
+
+
+@pytest.mark.parametrize("error", [grpc.aio.UsageError("the server stopped"), OSError("broken")])
+async def test_a_servers_lane_ends_with_its_stream(error: Exception) -> None:
+    """Also when what reads it fails: the server must not count it for ever."""
+    session: Any = Session()
+
+    async def requests() -> AsyncIterator[bytes]:
+        yield b"hello"
+        raise error
+
+    listener = StreamListener(lambda *_: session)
+    context = SimpleNamespace(peer=lambda: "peer", auth_context=dict)
+    assert [batch async for batch in listener._serve(requests(), context)] == []
+    assert session.fed == [b"hello"]
+    assert session.ends == ["the stream was closed"]
 
 
 @pytest.mark.parametrize(
