@@ -21,7 +21,7 @@ from cli.child import log_to, rotate, tail
 from cli.processes.control import Control
 from cli.processes.orders import Orders
 from cli.processes.process import Process, drained, fork, say
-from cli.processes.rolling import Roller
+from cli.processes.rolling import START_S, Roller
 from cli.processes.slot import Fall, Program, Slot
 from mesh.registry import Entry
 
@@ -44,6 +44,7 @@ class Supervisor:
         on_restart: told of each process that ended by itself and is started again.
         run_dir: where it takes orders (`cli.processes.control`); None: it takes none.
         grace_s: seconds that a process which is replaced has to end.
+        start_s: seconds that the process which replaces it has until it serves.
     """
 
     def __init__(
@@ -54,12 +55,14 @@ class Supervisor:
         *,
         run_dir: Path | None = None,
         grace_s: float = 10.0,
+        start_s: float = START_S,
     ) -> None:
         self._slots = {program.name: Slot(program) for program in programs}
         self._log_dir = log_dir
         self._run_dir = run_dir
         self._on_restart = on_restart
-        self._orders = Orders(self._slots, Roller(yard=self, clock=time.monotonic, grace_s=grace_s))
+        roller = Roller(yard=self, clock=time.monotonic, grace_s=grace_s, start_s=start_s)
+        self._orders = Orders(self._slots, roller)
         self._selector = selectors.DefaultSelector()
         self._control: Control | None = None
         self._stopping = False
@@ -99,7 +102,7 @@ class Supervisor:
         """Whether a signal asked to stop."""
         return self._stopping
 
-    def start(self, timeout_s: float = 60.0) -> None:
+    def start(self, timeout_s: float = START_S) -> None:
         """Start all programs, each once those it comes after serve; return when all do.
 
         Raises:

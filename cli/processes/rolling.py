@@ -16,7 +16,7 @@ from cli.processes.process import Process
 from cli.processes.slot import Slot
 
 START_S: Final = 60.0
-"""How long a successor may take until it serves."""
+"""How long a process may take until it serves."""
 
 
 class RollError(Exception):
@@ -56,7 +56,7 @@ class Roller:
     yard: Yard
     clock: Callable[[], float]
     grace_s: float
-    start_s: float = START_S
+    start_s: float
 
     def roll(self, slots: Sequence[Slot]) -> Iterator[Step | None]:
         """Replace the processes of the slots, one after another.

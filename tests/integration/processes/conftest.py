@@ -9,15 +9,19 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from cli.main import app
 from mesh.registry import DirectoryRegistry, Entry
 
 ENGINE = str(Path(sys.executable).with_name("engine"))
 
 Engine = Callable[..., "subprocess.CompletedProcess[str]"]
+EngineMesh = Callable[..., "Done"]
 Serve = Callable[..., "Serving"]
 
 
@@ -69,6 +73,28 @@ def engine(environ: Mapping[str, str]) -> Engine:
             text=True,
             check=False,
         )
+
+    return run
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command did."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def engine_mesh(environ: Mapping[str, str]) -> EngineMesh:
+    """Runs `engine mesh …` within this process, which has imported everything."""
+
+    def run(*arguments: str) -> Done:
+        result = CliRunner().invoke(app, ["mesh", *arguments], env={**environ})
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Done(result.exit_code, result.stdout, result.stderr)
 
     return run
 
