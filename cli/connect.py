@@ -14,6 +14,7 @@ from cli.output import fail
 if TYPE_CHECKING:
     import grpc
 
+    from mesh.lane.dial import Tls
     from mesh.registry import Entry
     from mesh.settings import Settings
     from sequencer.sdk import Sequencer
@@ -100,6 +101,16 @@ def blocking_channel(
         yield channel
 
 
+def _shown(settings: Settings) -> Tls | None:
+    """What other hosts are shown, where the operator has a certificate (`engine pki issue`)."""
+    from mesh.tls import Certificate
+
+    certificate = Certificate.of(settings, OPERATOR)
+    if certificate is None or not Path(certificate.certificate).exists():
+        return None
+    return certificate.load()
+
+
 def sequencer(*, settings: Settings | None = None) -> Sequencer:
     """The SDK of the running sequencer, as the operator; creates sequences that are missing."""
     from mesh.registry import DirectoryRegistry
@@ -109,5 +120,5 @@ def sequencer(*, settings: Settings | None = None) -> Sequencer:
     settings = settings or load_settings()
     find("sequencer", settings)
     key = ServiceKey.load(settings.key_dir, OPERATOR)
-    source = mesh_source(DirectoryRegistry(settings.run_dir), key)
+    source = mesh_source(DirectoryRegistry(settings.run_dir), key, _shown(settings))
     return Sequencer(source, create_missing=True)

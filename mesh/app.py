@@ -200,6 +200,7 @@ class App:
             channel=channels,
             bus=self._bus(channels, redis, verifier),
             redis=redis,
+            tls=self._tls,
         )
 
     def _shedder(self) -> Shedder:

@@ -16,6 +16,7 @@ from mesh.clock import Clock
 from mesh.context import Principal, Scope
 from mesh.contract import Method
 from mesh.events import EventBus, Subscription
+from mesh.lane.dial import Tls
 from mesh.registry import Registry
 from mesh.settings import Settings
 from mesh.storage import Store
@@ -51,7 +52,8 @@ class Parts:
     `channel(name)` is a channel to another service, open until the service
     stops; generated stubs take it. `store` is the service's own database; what its
     transactions publish is passed on to `bus`. `cache` is shared by all processes of
-    the service when there is a `redis`, else it is of this one.
+    the service when there is a `redis`, else it is of this one. `tls` is what other hosts
+    are shown, for channels that a service opens by itself.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Parts:
     channel: Callable[[str], grpc.aio.Channel]
     bus: EventBus
     redis: RedisClient | None = None
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

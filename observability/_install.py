@@ -15,6 +15,7 @@ from mesh.context import AUTHORIZATION, CALLER
 from mesh.registry import Registry
 from mesh.settings import Settings
 from mesh.telemetry import Meters, Telemetry
+from mesh.tls import Certificate, Credentials
 from mesh.tokens import ServiceKey
 
 DISTRIBUTION: Final = "engine-platform"
@@ -62,13 +63,25 @@ async def install(
         "service.instance.id": secrets.token_hex(4),
         "service.version": _version(),
     }
-    pump = pipeline.build_pump(origin, meters, target, proofs)
-    pump.start()
-    try:
-        tracer = pipeline.tracer_into(pump, ratio=settings.sample_ratio)
-        yield Telemetry(tracer=tracer, meters=meters)
-    finally:
-        await asyncio.to_thread(pump.close)
+    async with _shown(settings, service) as tls:
+        pump = pipeline.build_pump(origin, meters, target, proofs, tls)
+        pump.start()
+        try:
+            tracer = pipeline.tracer_into(pump, ratio=settings.sample_ratio)
+            yield Telemetry(tracer=tracer, meters=meters)
+        finally:
+            await asyncio.to_thread(pump.close)
+
+
+@asynccontextmanager
+async def _shown(settings: Settings, service: str) -> AsyncIterator[Credentials | None]:
+    """What a UMS on another host is shown."""
+    certificate = Certificate.of(settings, service)
+    if certificate is None:
+        yield None
+        return
+    async with Credentials(certificate) as credentials:
+        yield credentials
 
 
 def _version() -> str:

@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from mesh.blocking import BlockingChannel
 from mesh.blocking import Target as Address
+from mesh.lane.dial import Tls
 from observability.otlp import EXPORT_METRICS, EXPORT_SPANS
 
 Target = Callable[[], Address | None]
@@ -28,11 +29,13 @@ class OtlpExporter:
 
     The channel opens at the first export, so after any fork, and anew when the
     target moves. Exports answer whether the collector took them and never raise
-    because of it; there is no retry.
+    because of it; there is no retry. `tls` is for endpoints of the mesh; a collector that is
+    known by its address alone is spoken to without.
     """
 
-    def __init__(self, target: Target, credentials: Credentials) -> None:
+    def __init__(self, target: Target, credentials: Credentials, tls: Tls | None = None) -> None:
         self._target = target
+        self._tls = tls
         self._credentials = credentials
         self._open_to: Address | None = None
         self._channel: grpc.Channel | None = None
@@ -70,7 +73,10 @@ class OtlpExporter:
         if target != self._open_to:
             self.close()
             if target is not None:
-                self._channel = BlockingChannel(target, self._credentials, service="collector")
+                tls = None if isinstance(target, str) else self._tls
+                self._channel = BlockingChannel(
+                    target, self._credentials, service="collector", tls=tls
+                )
                 self._open_to = target
         return self._channel
 

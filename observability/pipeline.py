@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from opentelemetry.sdk.metrics.export import MetricsData
 from opentelemetry.sdk.resources import Resource
 
+from mesh.lane.dial import Tls
 from mesh.telemetry import Meters, Tracer
 from observability.exporter import Credentials, OtlpExporter, Target
 from observability.metrics import snapshot
@@ -16,7 +17,11 @@ from observability.tracing import OtelTracer
 
 
 def build_pump(
-    origin: Mapping[str, str], meters: Meters, target: Target, credentials: Credentials
+    origin: Mapping[str, str],
+    meters: Meters,
+    target: Target,
+    credentials: Credentials,
+    tls: Tls | None = None,
 ) -> Pump:
     """A pump that is not started; `origin` has the attributes that name this process."""
     resource = Resource(dict(origin))
@@ -25,7 +30,7 @@ def build_pump(
     def metrics() -> MetricsData:
         return snapshot(meters, resource, since_ns=since_ns, now_ns=time.time_ns())
 
-    exporter = OtlpExporter(target, credentials)
+    exporter = OtlpExporter(target, credentials, tls)
     return Pump(exporter, resource, metrics, meters.counter("telemetry.dropped"))
 
 

@@ -43,7 +43,7 @@ def build(parts: Parts) -> Service:
     """The service, given its parts."""
     catalogue, log = SqlCatalogue(parts.store), _log(parts)
     journal = WitnessJournal(parts.settings.data_dir / f"{parts.name}-witness.db")
-    peers = MeshPeers(parts.name, parts.registry, parts.key)
+    peers = MeshPeers(parts.name, parts.registry, parts.key, parts.tls)
     witnesses = Witnesses(log, journal, peers)
     directory = Directory(catalogue, parts.clock)
     allocator = Allocator(directory, log, witnesses, parts.telemetry.meters, looks=log.looks)

@@ -15,6 +15,7 @@ from engine.sequencer.v1.sequencer_pb2_grpc import SequencerServiceStub
 from mesh.app import host_id
 from mesh.channel import Channel
 from mesh.context import CALLER, Metadata
+from mesh.lane.dial import Tls
 from mesh.log import get_logger
 from mesh.registry import Entry, Registry
 from mesh.tokens import ServiceKey
@@ -33,10 +34,11 @@ _log: Final = get_logger(__name__)
 class MeshPeers:
     """`Peers` by the registry; this server is among them, and answers like all others."""
 
-    def __init__(self, service: str, registry: Registry, key: ServiceKey) -> None:
+    def __init__(self, service: str, registry: Registry, key: ServiceKey, tls: Tls | None) -> None:
         self._service = service
         self._registry = registry
         self._key = key
+        self._tls = tls
         self._avoided: dict[str, float] = {}
 
     async def witnesses(self, name: str, *, patient: bool = True) -> Sequence[Witness]:
@@ -52,7 +54,8 @@ class MeshPeers:
         return self._avoided.get(entry.address, 0.0) < time.monotonic()
 
     async def _asked(self, address: str, name: str) -> Witness | None:
-        async with Channel(self._service, lambda: [address], self._proofs) as channel:
+        asked = Channel(self._service, lambda: [address], self._proofs, tls=self._tls)
+        async with asked as channel:
             try:
                 answer = await SequencerServiceStub(channel).GetWitness(
                     pb.GetWitnessRequest(name=name), timeout=TIMEOUT_S

@@ -10,7 +10,7 @@ from engine.sequencer.v1 import sequencer_pb2_grpc as pb_grpc
 from mesh.blocking import Target
 from mesh.context import CALLER, Metadata
 from mesh.host import host_id
-from mesh.lane.dial import Endpoint
+from mesh.lane.dial import Endpoint, Tls
 from sequencer.sdk._link import Link
 from sequencer.sdk._source import Lease, LeaseRequest, Tail
 
@@ -25,18 +25,20 @@ class GrpcRangeSource:
         target: "host:port" or "unix:/path" or an endpoint, or a function that answers
             one, or all that serve; it may raise SequencerUnavailable.
         credentials: the metadata that proves who calls; asked at each call.
+        tls: what servers on other hosts are shown (`mesh.tls`).
     """
 
     def __init__(
         self,
         target: Target | Callable[[], Target | Sequence[Target]],
         credentials: Callable[[], Metadata] = tuple,
+        tls: Tls | None = None,
     ) -> None:
         def targets() -> Sequence[Target]:
             found = target() if callable(target) else target
             return [found] if isinstance(found, str | Endpoint) else found
 
-        self.link = Link(targets, credentials)
+        self.link = Link(targets, credentials, tls)
 
     def lease(self, request: LeaseRequest, *, timeout_s: float) -> Lease:
         message = pb.LeaseRangeRequest(
@@ -125,8 +127,8 @@ class _Key(Protocol):
     def token(self) -> str: ...
 
 
-def mesh_source(registry: _Registry, key: _Key) -> GrpcRangeSource:
-    """The source for a service of the mesh: `mesh_source(parts.registry, parts.key)`.
+def mesh_source(registry: _Registry, key: _Key, tls: Tls | None = None) -> GrpcRangeSource:
+    """The source for a service of the mesh: `mesh_source(parts.registry, parts.key, parts.tls)`.
 
     The service needs the right "sequencer.lease", and "sequencer.create" when it
     creates missing sequences.
@@ -136,7 +138,7 @@ def mesh_source(registry: _Registry, key: _Key) -> GrpcRangeSource:
     def targets() -> Sequence[Endpoint]:
         return [_endpoint(instance, here) for instance in registry.lookup("sequencer")]
 
-    return GrpcRangeSource(targets, lambda: ((CALLER, key.token()),))
+    return GrpcRangeSource(targets, lambda: ((CALLER, key.token()),), tls)
 
 
 def _endpoint(instance: _Instance, host: str) -> Endpoint:

@@ -15,6 +15,7 @@ import grpc
 from mesh.blocking import BlockingChannel, Target
 from mesh.context import Metadata
 from mesh.errors import ErrorView
+from mesh.lane.dial import Tls
 from sequencer.sdk._errors import (
     NumbersLost,
     SequenceExhausted,
@@ -81,15 +82,20 @@ class Link:
         targets: the servers' addresses, "host:port" or "unix:/path", or their
             endpoints; asked at each call, may raise SequencerUnavailable.
         credentials: the metadata that proves who calls; asked at each call.
+        tls: what servers on other hosts are shown (`mesh.tls`).
     """
 
     def __init__(
-        self, targets: Callable[[], Sequence[Target]], credentials: Callable[[], Metadata] = tuple
+        self,
+        targets: Callable[[], Sequence[Target]],
+        credentials: Callable[[], Metadata] = tuple,
+        tls: Tls | None = None,
     ) -> None:
         self._targets = targets
+        self._tls = tls
         self._credentials = credentials
         self._avoided: dict[Target, float] = {}
-        self._open = _Open()
+        self._open = _Open(tls)
         self._abandoned: list[_Open] = []
 
     def call(
@@ -117,7 +123,7 @@ class Link:
 
     def close(self) -> None:
         """Close connections as calls leave them. A later call opens them anew."""
-        opened, self._open = self._open, _Open()
+        opened, self._open = self._open, _Open(self._tls)
         if opened.pid == os.getpid():
             opened.keep(frozenset())
         else:
@@ -168,8 +174,10 @@ class _SilentError(Exception):
 class _Channel:
     """An open channel, and how many calls use it."""
 
-    def __init__(self, target: Target, credentials: Callable[[], Metadata]) -> None:
-        self.channel = BlockingChannel(target, credentials, service="sequencer")
+    def __init__(
+        self, target: Target, credentials: Callable[[], Metadata], tls: Tls | None
+    ) -> None:
+        self.channel = BlockingChannel(target, credentials, service="sequencer", tls=tls)
         self.users = 0
         self.wanted = True
 
@@ -182,8 +190,9 @@ class _Channel:
 class _Open:
     """The channels that one process has opened."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: Tls | None) -> None:
         self.pid = os.getpid()
+        self._tls = tls
         self._lock = Lock()
         self._channels: dict[Target, _Channel] = {}
 
@@ -192,7 +201,7 @@ class _Open:
         """The channel to `target`, which stays open within the block."""
         with self._lock:
             if target not in self._channels:
-                self._channels[target] = _Channel(target, credentials)
+                self._channels[target] = _Channel(target, credentials, self._tls)
             used = self._channels[target]
             used.users += 1
         try:

@@ -75,7 +75,7 @@ class ServiceIds:
     """
 
     def __init__(self, parts: Parts) -> None:
-        source = mesh_source(parts.registry, parts.key)
+        source = mesh_source(parts.registry, parts.key, parts.tls)
         self._sequencer = Sequencer(
             source,
             timeout_s=TIMEOUT_S,

@@ -27,6 +27,10 @@ from mesh.settings import SettingsError
 from mesh.telemetry import Telemetry
 from mesh.testing import Mesh
 from mesh.tls import Certificate, Credentials, Loaded
+from mesh.tokens import ServiceKey
+from sequencer.app import BLUEPRINT as SEQUENCER
+from sequencer.peers import MeshPeers
+from sequencer.sdk import Sequencer, _grpc, mesh_source
 
 CUSTOMERS = customer_pb2.DESCRIPTOR.services_by_name["CustomerService"]
 ASK = GetCustomerRequest(customer_id=7)
@@ -424,3 +428,33 @@ async def test_a_service_does_not_start_with_files_it_cannot_use(world: World) -
             tls_key=world.files("customer").key,
             tls_ca=world.files("ark").ca,
         )
+
+
+# What opens channels by itself.
+
+
+async def test_ids_are_taken_from_another_host(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sequencer's SDK, and the servers among themselves, show their certificates, too."""
+    pki = world.authority.folder
+    world.authority.issue(Names(name="sequencer", hosts=HERE))
+    world.mesh.trust("gateway", {"sequencer.lease", "sequencer.create"})
+    await world.mesh.start(
+        SEQUENCER,
+        tls_certificate=f"{pki}/{{service}}.pem",
+        tls_key=f"{pki}/{{service}}.key",
+        tls_ca=f"{pki}/{CA}",
+    )
+    monkeypatch.setattr(_grpc, "host_id", lambda: "elsewhere")
+    key = ServiceKey.load(world.mesh.settings.key_dir, "gateway")
+    source = mesh_source(world.mesh.registry, key, world.files("gateway").load())
+    async with Sequencer(source, create_missing=True) as ids:
+        assert await ids.sequence("shop.order").next_id_async() == 1
+    peers = MeshPeers(
+        "sequencer",
+        world.mesh.registry,
+        ServiceKey.load(world.mesh.settings.key_dir, "sequencer"),
+        world.files("sequencer").load(),
+    )
+    assert len(await peers.witnesses("shop.order")) == 1
