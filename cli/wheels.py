@@ -63,6 +63,7 @@ SERVER: Final = (
     "mesh/lane/redaction.py",
     "mesh/lane/rpc.py",
     "mesh/lane/tap.py",
+    "mesh/resilience/shedding.py",
 )
 """Of the packages, what only a server of the platform needs."""
 

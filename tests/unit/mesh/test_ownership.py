@@ -73,7 +73,7 @@ class Centre:
         self.arrived.set()
         await self.gate.wait()
         if self.failing:
-            await call.abort(grpc.StatusCode.UNAVAILABLE, "not now")
+            await call.abort(grpc.StatusCode.INTERNAL, "not now")
         known = [number for number in request.customer_ids if number < KNOWN]
         return ownership_pb2.GetOwnersResponse(
             owners=[ownership.ownership(owned(number, self.branch)) for number in known]
