@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from mesh.testing._wire import Way, Weather, Wire, break_off
+from mesh.testing._wire import Traffic, Way, Weather, Wire, break_off
 
 __all__ = ["CONNECT_S", "Link", "Way"]
 
@@ -54,10 +54,19 @@ class Link:
         self._stack = ExitStack()
         self.accepted = 0
         """Connections that were taken so far."""
-        self.passed = dict.fromkeys(Way, 0)
-        """Bytes that were passed on so far."""
+        self._traffic = Traffic()
         self.address = ""
         """Where clients connect, of the same kind as the target."""
+
+    @property
+    def taken(self) -> dict[Way, int]:
+        """Bytes that were sent so far, also those that are still on their way, or held."""
+        return self._traffic.taken
+
+    @property
+    def passed(self) -> dict[Way, int]:
+        """Bytes that were passed on so far."""
+        return self._traffic.passed
 
     async def __aenter__(self) -> Self:
         if self._kind is _Kind.UNIX:
@@ -136,7 +145,7 @@ class Link:
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(CONNECT_S):
                 server = await self._connect()
-            wire = Wire(lambda: self._weather, self._random, self.passed)
+            wire = Wire(lambda: self._weather, self._random, self._traffic)
             await wire.carry((reader, writer), server)
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -40,21 +40,29 @@ class Weather:
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Bytes of a link so far, in each direction: those that were sent, those that arrived."""
+
+    taken: dict[Way, int] = field(default_factory=lambda: dict.fromkeys(Way, 0))
+    passed: dict[Way, int] = field(default_factory=lambda: dict.fromkeys(Way, 0))
+
+
 class Wire:
     """A connection that passes on what each end sends, in the present weather.
 
     Args:
         weather: asked for each piece.
         chance: of the jitter.
-        passed: bytes that arrived, counted up.
+        traffic: counted up.
     """
 
     def __init__(
-        self, weather: Callable[[], Weather], chance: random.Random, passed: dict[Way, int]
+        self, weather: Callable[[], Weather], chance: random.Random, traffic: Traffic
     ) -> None:
         self._weather = weather
         self._random = chance
-        self._passed = passed
+        self._traffic = traffic
 
     async def carry(self, client: End, server: End) -> None:
         """Carry until both ends have said all; who is cancelled meanwhile resets both.
@@ -80,17 +88,18 @@ class Wire:
                     (Way.BACK, server[0], client[1]),
                 ):
                     pieces: _Pieces = asyncio.Queue(ON_THE_WAY)
-                    lines.create_task(self._send(source, pieces))
+                    lines.create_task(self._send(way, source, pieces))
                     lines.create_task(self._deliver(way, pieces, sink))
         except* OSError:
             broke_off = True
         return not broke_off
 
-    async def _send(self, source: asyncio.StreamReader, pieces: _Pieces) -> None:
+    async def _send(self, way: Way, source: asyncio.StreamReader, pieces: _Pieces) -> None:
         free = 0.0
         data = b"-"
         while data:
             data = await source.read(CHUNK)
+            self._traffic.taken[way] += len(data)
             weather, now = self._weather(), asyncio.get_running_loop().time()
             size_s = len(data) / weather.bytes_per_s if weather.bytes_per_s else 0.0
             free = max(free, now) + size_s
@@ -103,9 +112,11 @@ class Wire:
             due, data = await pieces.get()
             await self._travel(way, due)
             if data:
+                if sink.is_closing():  # asyncio would pass over it, and uvloop raise RuntimeError
+                    raise ConnectionResetError("the connection was closed")
                 sink.write(data)
                 await sink.drain()
-                self._passed[way] += len(data)
+                self._traffic.passed[way] += len(data)
         if not sink.is_closing():
             sink.write_eof()
 
