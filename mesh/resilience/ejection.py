@@ -1,7 +1,7 @@
 """Outlier ejection: an endpoint that fails where others do not gets no calls for a while.
 
-The rules, and the values they begin with, are Envoy's (and so those that stock gRPC clients
-are told by xDS): so many failures in a row, or a success rate far below that of the others.
+The rules are Envoy's. Stock gRPC clients are told the same shares and times by xDS; they do
+not count failures in a row, so with few calls they take longer to notice.
 """
 
 from __future__ import annotations
@@ -24,26 +24,32 @@ class Outliers:
 
     Args:
         in_a_row: failures without a success between them that eject.
-        interval_s: over which success rates are compared.
+        interval_s: over which the calls of endpoints are compared.
         base_s: how long the first ejection lasts; the second twice as long, and so on.
         longest_s: no ejection lasts longer.
         max_percent: of a channel's endpoints that may be ejected at once; one always may
             while there are others. 0: none.
-        min_endpoints: with enough calls, to compare rates at all.
-        min_calls: in an interval, for a rate to count.
-        deviations: so many standard deviations below the mean rate ejects,
-        gap: if it is at least so much below it: rates that are almost alike differ by chance.
+        failing: a larger share of failures in an interval ejects,
+        failing_calls: of at least so many calls,
+        failing_endpoints: where so many endpoints have them.
+        deviations: a success rate so many standard deviations below the mean ejects,
+        gap: if it is at least so much below it: rates that are almost alike differ by chance,
+        rated_calls: of at least so many calls in an interval,
+        rated_endpoints: where so many endpoints have them.
     """
 
     in_a_row: int = 5
-    interval_s: float = 10.0
-    base_s: float = 30.0
-    longest_s: float = 300.0
+    interval_s: float = 1.0
+    base_s: float = 5.0
+    longest_s: float = 30.0
     max_percent: float = 50.0
-    min_endpoints: int = 5
-    min_calls: int = 100
+    failing: float = 0.5
+    failing_calls: int = 10
+    failing_endpoints: int = 2
     deviations: float = 1.9
     gap: float = 0.05
+    rated_calls: int = 100
+    rated_endpoints: int = 5
 
 
 class Ejector:
@@ -102,20 +108,23 @@ class Ejector:
             self._begin(all_, now)
 
     def _laggards(self, all_: Iterable[Health]) -> list[Health]:
-        """Endpoints whose success rate is far below the others'; the worst first."""
+        """Endpoints that fail far more often than may be, or than others; the worst first."""
         options = self._options
-        rates = []
-        for health in all_:
-            passed = health.passed
-            calls = passed + health.failed
-            if calls >= max(1, options.min_calls) and not health.ejected_until:
-                rates.append((passed / calls, health))
-        if len(rates) < options.min_endpoints:
-            return []
-        values = [rate for rate, _ in rates]
-        bar = fmean(values) - max(options.gap, options.deviations * pstdev(values))
-        rates.sort(key=lambda one: one[0])
-        return [health for rate, health in rates if rate < bar]
+        rates = [
+            (passed / calls, calls, health)
+            for health in all_
+            if not health.ejected_until
+            and (calls := (passed := health.passed) + health.failed) >= options.failing_calls
+        ]
+        found = {}
+        if len(rates) >= options.failing_endpoints:
+            found = {it: rate for rate, _, it in rates if rate < 1 - options.failing}
+        rated = [(rate, it) for rate, calls, it in rates if calls >= options.rated_calls]
+        if len(rated) >= options.rated_endpoints:
+            values = [rate for rate, _ in rated]
+            bar = fmean(values) - max(options.gap, options.deviations * pstdev(values))
+            found |= {it: rate for rate, it in rated if rate < bar}
+        return sorted(found, key=lambda health: found[health])
 
     def _eject(self, chosen: Iterable[Health], all_: Sequence[Health], now: float) -> bool:
         """Eject as many of the chosen as may be."""
