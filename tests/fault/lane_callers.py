@@ -119,7 +119,7 @@ class Caller:
 
     def _has_lanes(self) -> bool:
         """Whether a lane is open, and no server counts as lost."""
-        peers = self._channel._peers.values()
+        peers = self._channel.balancer.peers.known.values()
         lanes = [lane for peer in peers for lane in peer._lanes]
         is_open = any(lane.state is State.OPEN for lane in lanes)
         return is_open and not any(peer.is_lost for peer in peers)

@@ -23,7 +23,7 @@ from mesh.lane.keeper import State
 from mesh.testing import Link
 
 LONG_S: Final = 60.0
-"""A deadline that no test waits for."""
+"""A deadline that no test waits for, of calls and of what tests wait for."""
 LOOK_S: Final = 0.02
 
 _numbers = count(1)
@@ -45,6 +45,12 @@ class Server:
     async def has_run(self, number: int) -> None:
         """Return once it runs a call."""
         await until(lambda: self.times_run(number) > 0)
+
+    async def has_no(self, part: str) -> None:
+        """Return once it holds none of a part of its counts."""
+        async with asyncio.timeout(LONG_S):
+            while (await self.counts())[part]:  # noqa: ASYNC110 - another process has no events
+                await asyncio.sleep(LOOK_S)
 
     async def counts(self) -> dict[str, Any]:
         """What it holds."""
@@ -98,13 +104,14 @@ class Client:
 
     async def is_answered(self) -> None:
         """Return once a call is answered, and a lane is open."""
-        while not self._has_lane():
-            with suppress(grpc.aio.AioRpcError):
-                await self.again(ask())
-            await asyncio.sleep(LOOK_S)
+        async with asyncio.timeout(LONG_S):
+            while not self.has_lane():
+                with suppress(grpc.aio.AioRpcError):
+                    await self.again(ask())
+                await asyncio.sleep(LOOK_S)
 
-    def _has_lane(self) -> bool:
-        peers = self.channel._peers.values()
+    def has_lane(self) -> bool:
+        peers = self.channel.balancer.peers.known.values()
         return any(lane.state is State.OPEN for peer in peers for lane in peer._lanes)
 
 
@@ -149,8 +156,9 @@ def ask(**options: Any) -> Asked:
 
 async def until(holds: Callable[[], bool]) -> None:
     """Return once something holds."""
-    while not holds():  # noqa: ASYNC110 - other processes have no events for us
-        await asyncio.sleep(LOOK_S)
+    async with asyncio.timeout(LONG_S):
+        while not holds():  # noqa: ASYNC110 - other processes have no events for us
+            await asyncio.sleep(LOOK_S)
 
 
 async def code_of(call: Awaitable[Any]) -> grpc.StatusCode:

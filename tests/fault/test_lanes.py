@@ -26,6 +26,8 @@ from tests.fault.lane_ends import (
 )
 
 MIB = 1 << 20
+REFUSED = {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE}
+"""How calls end that are too many: by the bound of a lane, then by the method's breaker."""
 
 
 async def test_a_call_that_was_cut_off_is_not_run_again(
@@ -100,7 +102,7 @@ async def test_a_client_that_does_not_read_costs_a_server_no_more_than_a_bound(
     assert {await code_of(call) for call in calls} == {grpc.StatusCode.UNAVAILABLE}
     assert server.peak_bytes - before < 64 * MIB
     client.link.mend()
-    assert await settled(server, "calls") == 0
+    await server.has_no("calls")
 
 
 async def test_a_flood_leaves_room_for_others_and_nothing_behind(
@@ -116,20 +118,12 @@ async def test_a_flood_leaves_room_for_others_and_nothing_behind(
         assert own.is_answered_by(await other.once(own))
     assert not all(call.done() for call in calls)
     codes = [await code_of(call) for call in calls]
-    assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED} <= set(codes)
+    assert set(codes) <= REFUSED | {grpc.StatusCode.OK}
     ok = {a.number for a, c in zip(asked, codes, strict=True) if c is grpc.StatusCode.OK}
     ran = [number for _, number in runs(server.place.folder)]
     assert ok == {each.number for each in asked} & set(ran)
-    assert await settled(server, "calls") == 0
-
-
-async def settled(server: Server, part: str) -> int:
-    """How many of a part a server has once it has none, or does not change."""
-    before = -1
-    while before != (now := (await server.counts())[part]) and now:
-        before = now
-        await asyncio.sleep(1.0)
-    return int(now)
+    await server.has_no("calls")
 
 
 async def test_lanes_that_were_cut_leave_no_descriptors(server: Server, carrier: str) -> None:
@@ -144,9 +138,10 @@ async def steady() -> Mapping[str, int]:
     """What this process holds once that does not change any more: gRPC closes in the background."""
     gc.collect()
     seen: list[int] = []
-    while len(seen) < 10 or len(set(seen[-10:])) > 1:
-        seen.append(descriptors())
-        await asyncio.sleep(LOOK_S)
+    async with asyncio.timeout(LONG_S):
+        while len(seen) < 10 or len(set(seen[-10:])) > 1:
+            seen.append(descriptors())
+            await asyncio.sleep(LOOK_S)
     return counts()
 
 
@@ -161,7 +156,7 @@ async def _cut_often(server: Server, carrier: str) -> None:
         client = await open_by_link(stack, carrier, server)
         for _ in range(5):
             client.link.reset()
-            await until(lambda: not client._has_lane())
+            await until(lambda: not client.has_lane())
             await client.is_answered()
 
 
