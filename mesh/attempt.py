@@ -106,6 +106,7 @@ class ChannelCall(UnaryCall):
         self.aim(peer)
         self.holder = self.pieces = None
         self._initial = self._trailing = None
+        self.began = 0.0
 
     def aim(self, peer: Peer) -> None:
         """It goes to `peer`."""

@@ -72,7 +72,7 @@ class Recovery:
         """Whether a call goes on: it is sent again, or a second attempt is under way."""
         if code is grpc.StatusCode.CANCELLED or self._balancer.is_closed:
             return False
-        if code is not _LATE or _had_time(call):
+        if _speaks_against(call, code):
             self._balancer.failed(call.peer, call.path, code)
         if code not in _BUSY:
             return False
@@ -149,9 +149,10 @@ class Recovery:
 
     async def _carry(self, call: UnaryCall, peer: Peer) -> None:
         method = peer.bound("unary_unary", call.path, (None, None))
+        now = call.began = time.monotonic()
         plain = method(
             call.request,
-            timeout=call.due - time.monotonic(),
+            timeout=call.due - now,
             metadata=[*carried(call), *_trace(call.trace)],
             wait_for_ready=call.wait_for_ready,
         )
@@ -180,11 +181,16 @@ class _Carried:
         self._task.cancel()
 
 
-def _had_time(call: ChannelCall) -> bool:
-    """Whether it is the peer's fault that a call was not answered in time."""
+def _speaks_against(call: ChannelCall, code: grpc.StatusCode) -> bool:
+    """Whether it may be the peer's fault that a call failed.
+
+    It is not when the caller gave it no time, or floods his own lane.
+    """
     if call.began:
-        return call.due - call.began >= FAIR_S
-    return call.peer.state(False) is not grpc.ChannelConnectivity.READY  # then it was never sent
+        return code is not _LATE or call.due - call.began >= FAIR_S
+    if code is _LATE:
+        return call.peer.state(False) is not grpc.ChannelConnectivity.READY
+    return code is not grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 def _trace(raw: bytes) -> list[tuple[str, str]]:
