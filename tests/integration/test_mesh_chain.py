@@ -73,6 +73,9 @@ class Toy:
         yield trust_pb2.WatchRevocationsResponse()
         raise MeshError(MeshReason.OVERLOADED, retry_after_s=2)
 
+    async def PollRevocations(self, request: Any, _: Any) -> Any:
+        return trust_pb2.PollRevocationsResponse()
+
     async def GetKeySet(self, request: Any, _: Any) -> Any:
         return trust_pb2.GetKeySetResponse()
 

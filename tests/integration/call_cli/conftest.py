@@ -58,6 +58,9 @@ class Toy:
         self.seen.append((wire.current(), request))
         return customer_pb2.GetStatisticsResponse(customers=3)
 
+    async def PollRevocations(self, _request: Any, _: Any) -> Any:
+        return trust_pb2.PollRevocationsResponse()
+
     async def GetKeySet(self, _request: Any, _: Any) -> Any:
         """Slower than anybody waits for."""
         self.watched.set()
