@@ -139,8 +139,7 @@ class Recovery:
     def _send(self, call: UnaryCall, peer: Peer) -> None:
         if isinstance(call, ChannelCall | Attempt):
             call.aim(peer)
-        if call.observe is not None:
-            call.observe = peer.observe
+        call.observe = peer.observe if self._balancer.has_others else None
         lane = peer.lane(call.path, opening=False)
         if lane is None:
             self.carry(call, peer)
@@ -150,6 +149,7 @@ class Recovery:
     async def _carry(self, call: UnaryCall, peer: Peer) -> None:
         method = peer.bound("unary_unary", call.path, (None, None))
         now = call.began = time.monotonic()
+        call.observe = None  # with the time that connecting takes it would be compared to lanes
         plain = method(
             call.request,
             timeout=call.due - now,
