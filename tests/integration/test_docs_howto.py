@@ -35,6 +35,26 @@ def test_signing_on_and_all_that_follows_runs(
     run_document(HOWTO / "identity.md", {**platform.environ, "GATEWAY": platform.targets.gateway()})
 
 
+def test_a_client_of_any_language_finds_a_service(
+    platform: Platform, run_document: Callable[..., str]
+) -> None:
+    """The bootstrap and the client of the page, and its commands for versions."""
+    said = run_document(HOWTO / "discovery.md", platform.environ)
+    assert "by xDS: 3 customers" in said
+    commands = [*console("discovery.md")]
+    assert len(commands) == 3
+    path = os.pathsep.join([str(Path(sys.executable).parent), platform.environ["PATH"]])
+    for command in commands:
+        done = subprocess.run(
+            shlex.split(command),
+            env={**platform.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
 def test_the_bank_is_made_looked_at_and_loaded(platform: Platform, tmp_path: Path) -> None:
     """The page's commands, one after another in one folder."""
     path = os.pathsep.join([str(Path(sys.executable).parent), platform.environ["PATH"]])
