@@ -47,6 +47,7 @@ class TrustFeed(Background):
         self._answer_s = answer_s
         self._asked = trust_pb2.PollRevocationsRequest()
         self._backoff_s = _FIRST_BACKOFF_S
+        self._is_deaf = False
         self._unknown = asyncio.Event()
         self._stands = asyncio.Event()
         verifier.on_unknown_key = self._unknown.set
@@ -67,12 +68,24 @@ class TrustFeed(Background):
                 answer = await self._stub.PollRevocations(self._asked, timeout=self._answer_s)
                 await self._take(answer, sent)
             except grpc.aio.AioRpcError as error:
-                _log.warning("trust_feed_interrupted", code=error.code().name)
-                self._stands.clear()
+                self._interrupted(error)
                 await asyncio.sleep(self._backoff_s * random.uniform(0.5, 1.0))  # noqa: S311
                 self._backoff_s = min(self._backoff_s * 2, _LAST_BACKOFF_S)
             else:
-                self._backoff_s = _FIRST_BACKOFF_S
+                self._resumed()
+
+    def _interrupted(self, error: grpc.aio.AioRpcError) -> None:
+        """Tell of it once, not with every attempt."""
+        self._stands.clear()
+        if not self._is_deaf:
+            self._is_deaf = True
+            _log.warning("trust_feed_interrupted", code=error.code().name)
+
+    def _resumed(self) -> None:
+        self._backoff_s = _FIRST_BACKOFF_S
+        if self._is_deaf:
+            self._is_deaf = False
+            _log.info("trust_feed_resumed")
 
     async def _take(self, answer: trust_pb2.PollRevocationsResponse, sent: float) -> None:
         for revocation in answer.revocations:

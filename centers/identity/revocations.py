@@ -11,7 +11,7 @@ from typing import Final
 from centers.identity.domain import Revocation
 from centers.identity.errors import IdentityReason
 from mesh.clock import Clock
-from mesh.errors import MeshError
+from mesh.errors import MeshError, MeshReason
 
 MAX_WAITING: Final = 10_000
 BLOCK: Final = 1_000
@@ -99,9 +99,14 @@ class RevocationFeed:
         """What ended behind a place; when that is nothing, after the next sign of life.
 
         Answers in any case after `WAIT_S`, and at once when the feed is closed.
+
+        Raises:
+            MeshError: UNAVAILABLE, when the feed was closed before; ask another process.
         """
+        if self._closed:
+            raise MeshError(MeshReason.UNAVAILABLE, "The process is about to stop")
         has_news = (place, epoch) != (self._place, self._epoch) and self._is_current
-        if not has_news and not self._closed:
+        if not has_news:
             with suppress(TimeoutError):
                 async with asyncio.timeout(WAIT_S):
                     await self._turn.wait()

@@ -270,10 +270,11 @@ async def test_a_feed_that_cannot_look_gives_no_sign_of_life(
 
 
 async def test_a_closed_feed_keeps_nobody_waiting(feed: Feed) -> None:
-    """A stop is not held up by who asks."""
+    """A stop is not held up by who asks, and who asks again is sent elsewhere."""
     feed.beat(1, place=0)
     waiting = asyncio.ensure_future(feed.since(0, 1))
     await asyncio.sleep(0)
     feed.close()
     await waiting
-    await feed.since(0, 1)
+    with pytest.raises(MeshError, match="UNAVAILABLE"):
+        await feed.since(0, 1)
