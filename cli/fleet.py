@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from cli import serve
+from cli.processes.handover import Ports
 from cli.supervisor import Program
 from mesh.app import replica_name
 from mesh.registry.addresses import NAME as REGISTRY
@@ -33,28 +34,31 @@ def programs(settings: Settings, services: Mapping[str, Blueprint]) -> list[Prog
     ]
 
 
-def with_own_ports(settings: Settings) -> Settings:
+def with_own_ports(settings: Settings, before: Ports | None = None) -> Settings:
     """The settings with a free port for the metrics, and one gateway port for all gateways.
 
     A port of services or metrics that is taken is replaced by a free one; the
-    gateway's is not, for users know it.
+    gateway's is not, for users know it. What was picked `before`, and is in use by processes
+    that go on, is kept unless the settings name another one now.
 
     Raises:
         SettingsError: the host is not this machine's, or the gateways' port is taken.
     """
     if not serve.is_free(settings.host, 0):
         raise SettingsError(f"ENGINE_HOST={settings.host} is not an address of this machine")
-    metrics = serve.bound(settings.host, settings.metrics_port)
-    metrics = metrics or serve.bound(settings.host, 0) or 0
-    return with_own_gateway_port(replace(settings, metrics_port=metrics))
+    metrics = settings.metrics_port and serve.bound(settings.host, settings.metrics_port)
+    metrics = metrics or (before.metrics if before else serve.bound(settings.host, 0)) or 0
+    return with_own_gateway_port(replace(settings, metrics_port=metrics), before)
 
 
-def with_own_gateway_port(settings: Settings) -> Settings:
+def with_own_gateway_port(settings: Settings, before: Ports | None = None) -> Settings:
     """The settings with the port of all gateways, picked now where the system is to pick it.
 
     Raises:
         SettingsError: it is taken.
     """
+    if before and settings.gateway_port in (0, before.gateway):
+        return replace(settings, gateway_port=before.gateway)
     # Gateways share their port, and would join another program's without an error.
     port = serve.bound(settings.host, settings.gateway_port)
     if port is None:

@@ -131,6 +131,7 @@ def serve(
     from cli import serve as single
     from cli.child import CONFIGURATION_ERROR
     from cli.processes import workers as several
+    from cli.processes.handover import is_rehearsal
     from mesh.settings import SettingsError
     from mesh.storage import StorageError
     from mesh.tokens import write_trust
@@ -139,13 +140,14 @@ def serve(
     services = compose.blueprints(demo=settings.demo)
     if name not in services:
         fail(f"there is no service '{name}'", several.near(name, services), code=2)
-    settings = several.with_shared_port(services[name], settings)
     place = single.Place(version=single.label(version_label))
-    write_trust(settings.key_dir, compose.rights(services))
+    if not is_rehearsal():
+        write_trust(settings.key_dir, compose.rights(services))
     try:
         if workers:
             several.run(services[name], settings, place, workers)
         else:
+            settings = several.with_shared_port(services[name], settings)
             single.run(
                 services[name], settings, place, lambda entry: print(entry.address, flush=True)
             )

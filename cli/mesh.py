@@ -27,6 +27,9 @@ def restart(
     ] = None,
     *,
     all_: Annotated[bool, typer.Option("--all", help="All processes, one after another.")] = False,
+    anew: Annotated[
+        bool, typer.Option("--reload", help="Take on new code and settings before.")
+    ] = False,
 ) -> None:
     """Replace processes one after another, without a failed call.
 
@@ -35,9 +38,13 @@ def restart(
     that may run once only ('bus', 'ums') are away for the moment between the two; who calls
     them tries again.
 
+    New processes have the code and the settings with which their supervisor began, and read
+    keys and certificates anew. With --reload the supervisor begins anew first, with what is
+    installed and set now; what could not start is refused before anything is changed.
+
     Examples: engine mesh restart customer
 
-              engine mesh restart --all
+              engine mesh restart --all --reload
     """
     from cli.processes.restart import restart as roll
 
@@ -45,7 +52,7 @@ def restart(
         fail(
             "say which processes", "Give names, or --all; 'engine mesh status' shows them.", code=2
         )
-    roll(load_settings(), names or [])
+    roll(load_settings(), names or [], anew=anew)
 
 
 @app.command()

@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
-from cli.child import log_to, rotate, tail
+from cli.child import SIGNALS, log_to, rotate, tail
 from cli.processes.control import Control
+from cli.processes.handover import Handed, Renewal
 from cli.processes.orders import Orders
 from cli.processes.process import Process, drained, fork, say
 from cli.processes.rolling import START_S, Roller
@@ -45,6 +46,8 @@ class Supervisor:
         run_dir: where it takes orders (`cli.processes.control`); None: it takes none.
         grace_s: seconds that a process which is replaced has to end.
         start_s: seconds that the process which replaces it has until it serves.
+        renewal: how it begins anew when it is told to; None: it does not.
+        handed: what it goes on with, by the supervisor that it was before it began anew.
     """
 
     def __init__(
@@ -56,6 +59,8 @@ class Supervisor:
         run_dir: Path | None = None,
         grace_s: float = 10.0,
         start_s: float = START_S,
+        renewal: Renewal | None = None,
+        handed: Handed | None = None,
     ) -> None:
         self._slots = {program.name: Slot(program) for program in programs}
         self._log_dir = log_dir
@@ -63,6 +68,7 @@ class Supervisor:
         self._on_restart = on_restart
         roller = Roller(yard=self, clock=time.monotonic, grace_s=grace_s, start_s=start_s)
         self._orders = Orders(self._slots, roller)
+        self._renewal, self._handed = renewal, handed
         self._selector = selectors.DefaultSelector()
         self._control: Control | None = None
         self._stopping = False
@@ -82,7 +88,10 @@ class Supervisor:
             self._wake_read, selectors.EVENT_READ, lambda: drained(self._wake_read)
         )
         if self._run_dir is not None:
-            self._control = Control(self._run_dir, self._selector, self._orders.answer)
+            listener = self._handed.listener if self._handed else None
+            self._control = Control(self._run_dir, self._selector, self._orders.answer, listener)
+        self._adopt(self._handed.processes if self._handed else {})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # blocked while it began anew
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -122,6 +131,7 @@ class Supervisor:
 
     def watch(self) -> None:
         """Restart what dies and do what is ordered, until a signal asks to stop."""
+        self._orders.renewal = self._renewal
         while not self._stopping:
             self.tick(TICK_S)
 
@@ -132,7 +142,7 @@ class Supervisor:
             if self._log_dir is not None:
                 rotate(self._log_dir / f"{name}.log")
         now = time.monotonic()
-        for slot in self._slots.values():
+        for slot in [*self._slots.values()]:
             self._mend(slot, now)
         self._go_on()
 
@@ -181,7 +191,7 @@ class Supervisor:
         child = Process(fork(name, work, self._leave), time.monotonic(), pipe=read)
         os.close(write)
         os.set_blocking(read, False)
-        self._selector.register(read, selectors.EVENT_READ, lambda: self._hear(child))
+        self._follow(child)
         return child
 
     def why(self, slot: Slot) -> str:
@@ -194,6 +204,22 @@ class Supervisor:
         """Go on with what was ordered."""
         if self._control is not None and not self._stopping:
             self._control.go_on()
+            if self._orders.is_renewal_due and self._renewal is not None:
+                running = {name: slot.process for name, slot in self._slots.items()}
+                self._renewal.become(
+                    {name: child for name, child in running.items() if child is not None},
+                    self._control.listener,
+                )
+
+    def _adopt(self, processes: Mapping[str, Process]) -> None:
+        """Take over processes; those that no program is named as are told to end."""
+        for name, child in processes.items():
+            slot = self._slots.setdefault(name, Slot(Program(name, _nothing), is_over=True))
+            slot.process = child
+            if child.pipe >= 0:
+                self._follow(child)
+            if slot.is_over:
+                child.send(signal.SIGTERM)
 
     def _stop_asked(self, *_: object) -> None:
         self._hurry = self._stopping
@@ -218,6 +244,10 @@ class Supervisor:
         for key, _ in self._selector.select(timeout_s):
             key.data()
 
+    def _follow(self, child: Process) -> None:
+        """Hear what a child says."""
+        self._selector.register(child.pipe, selectors.EVENT_READ, lambda: self._hear(child))
+
     def _hear(self, child: Process) -> None:
         if not child.hear():
             self._close_pipe(child)
@@ -239,7 +269,9 @@ class Supervisor:
         """Start again what ended by itself, when it is time."""
         for child in slot.living:
             self._ended(child)
-        if slot.is_held or self._stopping:
+        if slot.is_over and not [*slot.living]:
+            self._slots.pop(slot.program.name)
+        if slot.is_held or slot.is_over or self._stopping:
             return
         if slot.process is None:
             if now >= slot.start_at:
@@ -251,3 +283,7 @@ class Supervisor:
         for name, slot in self._slots.items():
             if slot.process is not None and (code := self._ended(slot.process)) is not None:
                 raise StartError(f"{name} ended with code {code}\n{self.why(slot)}".rstrip())
+
+
+def _nothing(_: Callable[[Entry], None]) -> None:
+    """What a program that is over runs."""

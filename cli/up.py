@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import TextIO
 from cli import compose, fleet
 from cli.demo_bank import ensure_demo_bank
 from cli.output import fail, print_table
+from cli.processes import handover
 from cli.processes.foreground import supervise
 from cli.supervisor import Supervisor
 from mesh.registry import Entry
@@ -24,13 +26,18 @@ from mesh.tokens import write_trust
 def run(settings: Settings, *, load: bool = True) -> None:
     """Start all services, load the demo bank, say where everything is, and watch until stopped."""
     began = time.monotonic()
-    lock = _one_at_a_time(settings)
+    handed, rehearses = handover.taken(), handover.is_rehearsal()
+    lock = _lock(settings, handed, rehearses=rehearses)
     try:
-        settings = fleet.with_own_ports(settings)
+        if not rehearses:
+            settings = fleet.with_own_ports(settings, handed.ports if handed else None)
     except SettingsError as error:
         fail(str(error), code=2)
     services = compose.blueprints(demo=settings.demo)
     compose.import_for_services(settings)
+    programs = fleet.programs(settings, services)
+    if rehearses:
+        return
     write_trust(settings.key_dir, compose.rights(services))
 
     def started(supervisor: Supervisor) -> None:
@@ -40,7 +47,15 @@ def run(settings: Settings, *, load: bool = True) -> None:
             _welcome(supervisor, settings, time.monotonic() - began)
 
     with lock:
-        supervise(fleet.programs(settings, services), settings, settings.var / "log", started)
+        log_dir = settings.var / "log"
+        supervise(programs, settings, log_dir, started, handed=handed, lock=lock.fileno())
+
+
+def _lock(settings: Settings, handed: handover.Handed | None, *, rehearses: bool) -> TextIO:
+    """The open file that keeps others from the folder."""
+    if handed is not None:
+        return os.fdopen(handed.lock, "w")
+    return Path(os.devnull).open("w") if rehearses else _one_at_a_time(settings)
 
 
 def _one_at_a_time(settings: Settings) -> TextIO:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cli.processes.control import SUFFIX
-from cli.processes.orders import LIST, RESTART
+from cli.processes.orders import LIST, RENEW, RESTART
 
 LIST_S: Final = 5.0
 """How long a supervisor may take to say what it runs."""
@@ -36,6 +36,17 @@ class Supervised:
     def pid(self) -> str:
         """Its process."""
         return self.path.stem
+
+    def renew(self) -> None:
+        """Have it begin anew, with the code and settings of now; its processes go on.
+
+        It takes the next order when it has.
+
+        Raises:
+            SupervisorError: it could not start so; nothing was changed.
+        """
+        for _ in ask(self.path, {"order": RENEW}, STEP_S):
+            pass
 
     def restart(self, names: list[str]) -> Iterator[Mapping[str, Any]]:
         """Have it replace the processes of these slots; yields each step of it.

@@ -34,21 +34,32 @@ class Control:
     """Takes orders at a socket of its own in `folder`, by a selector of others.
 
     The selector's keys hold callables without arguments, to be called when they can be read.
+    `listener` is the socket's open file where this process listens already.
     """
 
-    def __init__(self, folder: Path, selector: selectors.BaseSelector, answer: Answer) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        selector: selectors.BaseSelector,
+        answer: Answer,
+        listener: int | None = None,
+    ) -> None:
         self._selector = selector
         self._answer = answer
         self._connections: set[_Connection] = set()
         self.path = folder.absolute() / f"{os.getpid()}{SUFFIX}"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
-        self.path.unlink(missing_ok=True)  # of an earlier process with our number
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(self.path))
-        self._listener.listen(MAX_CONNECTIONS)
+        self._listener = (
+            _listening(self.path) if listener is None else socket.socket(fileno=listener)
+        )
         self._listener.setblocking(False)
         selector.register(self._listener, selectors.EVENT_READ, self._accept)
+
+    @property
+    def listener(self) -> int:
+        """The open file of the socket."""
+        return self._listener.fileno()
 
     def go_on(self) -> None:
         """Go on with every order that is not done."""
@@ -136,6 +147,14 @@ class _Connection:
     def _tell(self, reply: Reply) -> None:
         with suppress(OSError):  # it has gone, or does not read
             self.socket.sendall(json.dumps(reply).encode() + b"\n")
+
+
+def _listening(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)  # of an earlier process with our number
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(MAX_CONNECTIONS)
+    return listener
 
 
 def _order(line: bytes) -> Order:

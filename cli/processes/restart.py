@@ -20,8 +20,10 @@ _SAID = {
 }
 
 
-def restart(settings: Settings, names: Sequence[str]) -> None:
+def restart(settings: Settings, names: Sequence[str], *, anew: bool = False) -> None:
     """Replace the processes of the names, or all of them, one after another; tell each step.
+
+    With `anew` their supervisors take on the code and the settings of now before.
 
     Ends the program with code 1 when one cannot be replaced, and with 2 when a name is unknown.
     """
@@ -38,13 +40,16 @@ def restart(settings: Settings, names: Sequence[str]) -> None:
     for supervisor in running:
         wanted = [slot for slot in supervisor.slots if not names or {*names} & {*_names(slot)}]
         if wanted:
-            _roll(supervisor, [slot["name"] for slot in wanted])
+            _roll(supervisor, [slot["name"] for slot in wanted], anew=anew)
             count += len(wanted)
     print(f"Replaced {count} {_processes(count)} in {time.monotonic() - began:.1f} s.")
 
 
-def _roll(supervisor: Supervised, names: list[str]) -> None:
+def _roll(supervisor: Supervised, names: list[str], *, anew: bool) -> None:
     try:
+        if anew:
+            supervisor.renew()
+            print(f"supervisor (pid {supervisor.pid}): began anew", flush=True)
         for step in supervisor.restart(names):
             print(f"{step['name']}: {_SAID[step['what']].format(pid=step['pid'])}", flush=True)
     except SupervisorError as error:

@@ -57,7 +57,7 @@ class Slot:
 
     While one replaces another, `successor` is the one that does not serve yet and
     `leaving` the one that no longer has to; `is_held` says that a rolling restart decides
-    what runs here.
+    what runs here, and `is_over` that nothing is to run here any more.
     """
 
     program: Program
@@ -65,6 +65,7 @@ class Slot:
     successor: Process | None = None
     leaving: Process | None = None
     is_held: bool = False
+    is_over: bool = False
     start_at: float = 0.0
     backoff_s: float = FIRST_BACKOFF_S
     falls: int = 0

@@ -7,7 +7,9 @@ from functools import partial
 
 from cli import compose, fleet, serve
 from cli.output import fail
+from cli.processes import handover
 from cli.processes.foreground import supervise
+from cli.processes.handover import Ports
 from cli.processes.seat import is_seated
 from cli.processes.slot import Program
 from cli.supervisor import Supervisor
@@ -23,8 +25,12 @@ def run(blueprint: Blueprint, settings: Settings, place: serve.Place, count: int
     when all of them serve.
     """
     refuse_too_many(blueprint, count)
+    handed = handover.taken()
+    settings = with_shared_port(blueprint, settings, handed.ports if handed else None)
     compose.import_for_services(settings)
-    supervise(programs(blueprint, settings, place, count), settings, None, _say_addresses)
+    workers = programs(blueprint, settings, place, count)
+    if not handover.is_rehearsal():
+        supervise(workers, settings, None, _say_addresses, handed=handed)
 
 
 def programs(
@@ -53,14 +59,16 @@ def refuse_too_many(blueprint: Blueprint, count: int) -> None:
         )
 
 
-def with_shared_port(blueprint: Blueprint, settings: Settings) -> Settings:
+def with_shared_port(
+    blueprint: Blueprint, settings: Settings, before: Ports | None = None
+) -> Settings:
     """The settings with the gateways' port, unless it is taken by what is no gateway of ours."""
     if blueprint.name != fleet.EDGE:
         return settings
     if settings.gateway_port and is_seated(settings.run_dir, fleet.EDGE):
         return settings
     try:
-        return fleet.with_own_gateway_port(settings)
+        return fleet.with_own_gateway_port(settings, before)
     except SettingsError as error:
         fail(str(error), code=2)
 

@@ -104,9 +104,10 @@ def serve(environ: Mapping[str, str]) -> Iterator[Serve]:
     """Runs `engine serve` until the end of the test; returns when all workers serve."""
     with ExitStack() as stack:
 
-        def start(service: str, *options: str, lines: int = 1, **settings: str) -> Serving:
-            command = [ENGINE, "serve", service, *options]
-            serving = stack.enter_context(_process(command, {**environ, **settings}))
+        def start(service: str, *options: str, lines: int = 1, settings_file: str = "") -> Serving:
+            before = ["--settings", settings_file] if settings_file else []
+            command = [ENGINE, *before, "serve", service, *options]
+            serving = stack.enter_context(_process(command, environ))
             for _ in range(lines):
                 serving.read_until("127.0.0.1:")
             return serving
