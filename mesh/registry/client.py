@@ -55,8 +55,8 @@ class Patience:
             on without one, and are made up for when it is there.
     """
 
-    keepalive_s: float = 1.0
-    silent_s: float = 3.0
+    keepalive_s: float = 2.0
+    silent_s: float = 5.0
     start_s: float = 2.0
 
 
