@@ -8,7 +8,9 @@ from contextvars import Context
 from typing import Final, Protocol
 
 TICK_S: Final = 0.5
-"""How often a lane looks at itself."""
+"""How often a lane looks at itself; sooner when something is due before that,"""
+LEAST_S: Final = 0.01
+"""but not sooner than this."""
 SILENT_S: Final = 1.0
 """A peer that owes answers and is silent for so long is asked whether it is there."""
 IDLE_S: Final = 30.0
@@ -46,7 +48,7 @@ class Vigil:
     def set(self) -> None:
         """Watch from now on."""
         self._looked_at = time.monotonic()
-        self._wait()
+        self._wait(TICK_S)
 
     def stop(self) -> None:
         """Watch no longer."""
@@ -58,22 +60,30 @@ class Vigil:
         self._heard_at = time.monotonic()
         self._asked_at = 0.0
 
-    def _wait(self) -> None:
+    def _wait(self, seconds: float) -> None:
         # In a context of its own: it must not hold what the first call carried.
-        self._handle = self._loop.call_later(TICK_S, self._look, context=Context())
+        self._handle = self._loop.call_later(seconds, self._look, context=Context())
 
     def _look(self) -> None:
         owes = self._watched.tick()
         now = time.monotonic()
         was_busy = now - self._looked_at > 2 * TICK_S
         self._looked_at = now
-        self._wait()
         if was_busy:  # what the peer said may lie unread
             self._asked_at = self._asked_at and now
-        elif self._asked_at:
-            if now - self._asked_at > PONG_S:
-                self._watched.silent()
-        elif now - self._heard_at > (SILENT_S if owes else IDLE_S):
+        left_s = self._due(owes) - now
+        self._wait(min(TICK_S, max(LEAST_S, left_s)) if left_s > 0 else TICK_S)
+        if was_busy or left_s > 0:
+            return
+        if self._asked_at:
+            self._watched.silent()
+        else:
             self._pings += 1
             self._asked_at = now
             self._watched.ping(self._pings)
+
+    def _due(self, owes: bool) -> float:
+        """When the peer is given up, or else when it is asked."""
+        if self._asked_at:
+            return self._asked_at + PONG_S
+        return self._heard_at + (SILENT_S if owes else IDLE_S)

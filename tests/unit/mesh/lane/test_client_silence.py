@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from mesh.lane.frames import Kind
 from mesh.lane.keeper import State
 from mesh.lane.vigil import IDLE_S, PONG_S, SILENT_S, TICK_S
-from tests.unit.mesh.lane.talk import life
+from tests.unit.mesh.lane.talk import life, say
 from tests.unit.mesh.lane.world import HOLD, World
 
 
@@ -29,6 +32,22 @@ def test_a_server_that_does_not_say_that_it_is_there_is_given_up(world: World) -
         assert waited <= SILENT_S + PONG_S + 4 * TICK_S
     assert world.keeper.given_back == [(call, True, "the server is silent")]
     assert world.up.is_closed
+
+
+@pytest.mark.parametrize("into_a_tick", [0.0, 0.1, 0.25, 0.45])
+def test_when_a_server_is_given_up_does_not_depend_on_the_ticks(
+    world: World, into_a_tick: float
+) -> None:
+    """What waits for it goes elsewhere as soon as it may, however the looks fall."""
+    world.pass_time(into_a_tick)
+    world.call(HOLD, b"x")
+    world.settle()
+    say(world, control=[(Kind.PONG, 0, "")])
+    waited, step = 0.0, TICK_S / 20
+    while life(world) is State.OPEN:
+        world.pass_time(step)
+        waited += step
+    assert SILENT_S + PONG_S <= waited <= SILENT_S + PONG_S + 4 * step
 
 
 def test_a_server_that_owes_nothing_is_asked_seldom(world: World) -> None:
