@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from bisect import bisect_left
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
@@ -181,7 +182,10 @@ class NullSpan:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        _current.reset(self._token)
+        # A stream that nobody read to its end is closed in another context, where nothing is
+        # to be put back.
+        with suppress(ValueError):
+            _current.reset(self._token)
 
 
 class NullTracer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextvars import Context
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,6 +78,15 @@ def test_a_null_span_is_current_within_its_block() -> None:
     root = tracer.root()
     with tracer.span("work", SpanKind.SERVER, root):
         assert current_trace() == root
+    assert current_trace() is None
+
+
+def test_a_span_may_end_in_another_context() -> None:
+    """As that of a stream does which nobody reads to its end."""
+    tracer = NullTracer()
+    span = tracer.span("work", SpanKind.SERVER, tracer.root())
+    Context().run(span.__enter__)
+    span.__exit__(None, None, None)
     assert current_trace() is None
 
 
