@@ -58,8 +58,10 @@ async def test_a_process_that_fails_gets_no_calls(var: Path) -> None:
     """Once it was found out the other one has them all."""
     async with desks(var, outliers=FOR_LONG) as world:
         world.desks[0].faults.fail("GetCustomer", MeshReason.INTERNAL)
-        await asyncio.gather(*(outcome(world.stub.GetCustomer(ASK)) for _ in range(40)))
-        assert world.counted("mesh.ejections") == world.channel.balancer.ejected == 1
+        async with asyncio.timeout(30):
+            while not world.counted("mesh.ejections"):  # the other may be called first for long
+                await asyncio.gather(*(outcome(world.stub.GetCustomer(ASK)) for _ in range(40)))
+        assert world.channel.balancer.ejected == 1
         ends = {await outcome(world.stub.GetCustomer(ASK)) for _ in range(40)}
         assert ends == {"OK"}
 
@@ -104,11 +106,12 @@ async def test_a_slow_read_is_answered_by_another_process(var: Path) -> None:
     async with desks(var, hedge_after_s=0.02) as world:
         slow, quick = world.desks
         slow.gate.clear()
-        answers = await asyncio.gather(*(world.ask(timeout=60) for _ in range(16)))
-        assert answers == [2] * 16
+        async with asyncio.timeout(30):
+            while not slow.asked:  # the other may be called first for long
+                answers = await asyncio.gather(*(world.ask(timeout=60) for _ in range(16)))
+                assert answers == [quick.number] * 16
         await until(slow.given_up.is_set)
         assert 1 <= world.counted("mesh.hedges_won") <= world.counted("mesh.hedges")
-        assert quick.asked == 16
 
 
 async def test_the_first_answer_wins_also_when_it_is_the_first_one_s(var: Path) -> None:
