@@ -396,6 +396,9 @@ async def test_calls_in_flight_beyond_the_bound_are_refused(mesh: Mesh, var: Pat
             running.set()
             await asyncio.Event().wait()
 
+        async def PollRevocations(self, request: Any, _: Any) -> Any:
+            return trust_pb2.PollRevocationsResponse()
+
         async def WatchRevocations(self, request: Any, _: Any) -> AsyncIterator[Any]:
             yield trust_pb2.WatchRevocationsResponse()
 
