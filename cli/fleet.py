@@ -11,7 +11,7 @@ from cli.processes.handover import Ports
 from cli.supervisor import Program
 from mesh.app import replica_name
 from mesh.registry.addresses import NAME as REGISTRY
-from mesh.registry.addresses import addresses, own_port
+from mesh.registry.addresses import own_port
 from mesh.service import Blueprint
 from mesh.settings import Settings, SettingsError
 
@@ -20,7 +20,7 @@ EDGE = "gateway"
 
 def programs(settings: Settings, services: Mapping[str, Blueprint]) -> list[Program]:
     """The processes: `ENGINE_REPLICAS` of each service, one of what may run only once."""
-    if addresses(settings) and own_port(settings) is None:  # the registry is on other hosts
+    if settings.registries and own_port(settings) is None:  # the registry is on other hosts
         services = {name: services[name] for name in services if name != REGISTRY}
     return [
         Program(
@@ -100,7 +100,7 @@ def _names_after(
     The edge comes last and goes first: while it answers, what it calls is there. A registry of
     leases comes before all that register there.
     """
-    is_edge, leads = blueprint.name == EDGE, addresses(settings) and blueprint.name != REGISTRY
+    is_edge, leads = blueprint.name == EDGE, settings.registries and blueprint.name != REGISTRY
     after = (*blueprint.after, REGISTRY) if leads else blueprint.after
     for name in services.keys() - {EDGE} if is_edge else after:
         if name in services:

@@ -22,7 +22,7 @@ from mesh import log
 from mesh.app import App
 from mesh.registry import DirectoryRegistry, Entry, Registry
 from mesh.registry.addresses import NAME as REGISTRY
-from mesh.registry.addresses import addresses, own_port
+from mesh.registry.addresses import own_port
 from mesh.service import Blueprint
 from mesh.settings import Settings
 from mesh.tokens import ServiceKey
@@ -54,7 +54,7 @@ async def open_registry(
         settings: where it is.
         key: proves who asks, for a registry of leases; the operator of this host by default.
     """
-    folder, found = DirectoryRegistry(settings.run_dir), addresses(settings)
+    folder, found = DirectoryRegistry(settings.run_dir), settings.registries
     if not found:
         yield folder
         return

@@ -188,7 +188,7 @@ class Settings:
             raise SettingsError("ENGINE_BUS=redis needs ENGINE_REDIS_URL")
         if self.sequencer_log == "redis" and not self.redis_url:
             raise SettingsError("ENGINE_SEQUENCER_LOG=redis needs ENGINE_REDIS_URL")
-        if "," in self.registry and not self.redis_url:
+        if len(self.registries) > 1 and not self.redis_url:
             raise SettingsError(
                 "ENGINE_REGISTRY names several registries: they share one table in Redis, "
                 "set ENGINE_REDIS_URL"
@@ -213,6 +213,20 @@ class Settings:
                 f"ENGINE_REPLICAS={self.replicas} needs ENGINE_DATABASE_URL: "
                 "several processes of a service share a database server, not files"
             )
+
+    @property
+    def registries(self) -> tuple[str, ...]:
+        """The registries of leases, "host:port", best first; none: the folder of this host is one.
+
+        Raises:
+            SettingsError: ENGINE_REGISTRY cannot be read; said when settings are made.
+        """
+        found = tuple(text.strip() for text in self.registry.split(",") if text.strip())
+        for text in found:
+            host, _, port = text.rpartition(":")
+            if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+                raise SettingsError(f"ENGINE_REGISTRY: {text!r} is no host:port of a registry")
+        return found
 
     @property
     def run_dir(self) -> Path:

@@ -8,7 +8,7 @@ import grpc
 
 from engine.mesh.v1 import registry_pb2
 from mesh.registry._directory import DirectoryRegistry
-from mesh.registry.addresses import NAME, addresses
+from mesh.registry.addresses import NAME
 from mesh.registry.folder import FolderTable
 from mesh.registry.memory import MemoryTable
 from mesh.registry.rpc import RegistryRpc, Terms
@@ -49,7 +49,7 @@ def _handlers(table: Table, parts: Parts) -> list[grpc.GenericRpcHandler]:
 def _source(table: Table, parts: Parts) -> Any:
     """Who keeps the table: the folder of this host, Redis, or this process alone."""
     settings = parts.settings
-    if not addresses(settings):
+    if not settings.registries:
         return FolderTable(table, DirectoryRegistry(settings.run_dir))
     if parts.redis is not None:
         from mesh.registry.shared import SharedTable  # noqa: PLC0415 - who has no Redis skips it

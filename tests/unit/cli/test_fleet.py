@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -39,6 +40,27 @@ def test_a_process_comes_after_all_processes_of_what_it_needs() -> None:
     after = {program.name: set(program.after) for program in fleet.programs(TWO, SERVICES)}
     assert after["action-2"] == {"identity", "identity-2", "bus"}
     assert after["gateway-2"] == after.keys() - {"gateway", "gateway-2"}
+
+
+def test_a_registry_of_leases_comes_before_all_that_register_there() -> None:
+    """The folder of the host needs nobody to run first."""
+    services = {**SERVICES, "registry": Blueprint(name="registry", build=build, single=True)}
+    here = replace(TWO, registry="127.0.0.1:50049")
+    after = {program.name: set(program.after) for program in fleet.programs(here, services)}
+    assert all("registry" in names for name, names in after.items() if name != "registry")
+    assert after["registry"] == set()
+    after = {program.name: set(program.after) for program in fleet.programs(TWO, services)}
+    assert "registry" not in after["action"]
+
+
+def test_a_host_that_is_not_named_runs_no_registry_of_leases() -> None:
+    """Nobody would ask it."""
+    services = {**SERVICES, "registry": Blueprint(name="registry", build=build, single=True)}
+    elsewhere = replace(TWO, registry="10.0.0.1:50049")
+    programs = fleet.programs(elsewhere, services)
+    assert "registry" not in {
+        name for program in programs for name in (program.name, *program.after)
+    }
 
 
 def test_gateways_share_one_port() -> None:
