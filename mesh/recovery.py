@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_MOVES: Final = 8
 """How often a call that nobody has run may be given to another lane."""
+MAX_WAITING: Final = 16_384
+"""Calls that wait at once to be sent again; further ones are not."""
 CLOSED: Final = "The channel was closed"
 
 _LATE: Final = grpc.StatusCode.DEADLINE_EXCEEDED
@@ -78,6 +80,7 @@ class Recovery:
             return False
         if call.told.hedge is not None:
             call.told.held = code
+            call.holder = None
             return True
         return self._retried(call, code)
 
@@ -104,6 +107,8 @@ class Recovery:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _retried(self, call: ChannelCall, code: grpc.StatusCode) -> bool:
+        if len(self._waiting) >= MAX_WAITING:
+            return False
         now = time.monotonic()
         failure = call.failure(code)
         wait_s = self._retries.wait_s(

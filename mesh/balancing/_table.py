@@ -99,9 +99,11 @@ class Registered:
         self._known: tuple[Entry, ...] = ()
         self._look_at = 0.0
         self._table = Table()
+        self._endpoints: tuple[Endpoint | str, ...] = ()
 
     def __call__(self) -> Sequence[Endpoint | str]:
-        return tuple(one.endpoint for one in self.table(time.monotonic()).instances)
+        self.table(time.monotonic())
+        return self._endpoints
 
     def table(self, now: float) -> Table:
         entries = self._registry.lookup(self._service)
@@ -117,6 +119,7 @@ class Registered:
             return
         self._known = known
         self._table = Table(tuple(map(self._instance, known)), route)
+        self._endpoints = tuple(one.endpoint for one in self._table.instances)
 
     def _instance(self, entry: Entry) -> Instance:
         return Instance(

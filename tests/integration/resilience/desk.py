@@ -20,7 +20,7 @@ from engine.customer.v1.customer_pb2 import (
 )
 from engine.customer.v1.customer_pb2_grpc import CustomerServiceStub
 from engine.mesh.v1 import policy_pb2
-from mesh import Blueprint, ErrorView, Service, Servicer
+from mesh import Blueprint, ErrorView, MeshError, Service, Servicer
 from mesh.channel import Channel
 from mesh.resilience import Counts, Resilience
 from mesh.telemetry import Meters
@@ -43,6 +43,8 @@ class Desk:
         self.given_up = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
+        self.error: MeshError | None = None
+        """What it answers with when it has passed the gate."""
 
     async def GetCustomer(self, _request: Any, _context: Any) -> GetCustomerResponse:
         self.asked += 1
@@ -52,6 +54,8 @@ class Desk:
         except asyncio.CancelledError:
             self.given_up.set()
             raise
+        if self.error is not None:
+            raise self.error
         return GetCustomerResponse(customer=Customer(customer_id=self.number))
 
     async def ListCustomers(self, _request: Any, _context: Any) -> ListCustomersResponse:

@@ -6,6 +6,8 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from mesh import MeshError, MeshReason
 from mesh.resilience import Outliers
 from tests.integration.resilience.desk import ASK, LIST, desks, outcome, until
@@ -126,6 +128,26 @@ async def test_the_first_answer_wins_also_when_it_is_the_first_one_s(var: Path) 
         first.gate.set()
         assert (await call).customer.customer_id == first.number
         await until(other.given_up.is_set)
+
+
+@pytest.mark.parametrize(("second_fails", "end"), [(False, "OK"), (True, "OVERLOADED")])
+async def test_a_call_that_fails_waits_for_its_second_attempt(
+    var: Path, second_fails: bool, end: str
+) -> None:
+    """When that fails too it ends as the first one did; it is not sent a third time."""
+    async with desks(var, hedge_after_s=0.02) as world:
+        for desk in world.desks:
+            desk.gate.clear()
+        call = world.stub.GetCustomer(ASK, timeout=60)
+        await until(lambda: len(world.order) == 2)
+        first, other = (world.desks[number - 1] for number in world.order)
+        first.error = MeshError(MeshReason.OVERLOADED, retry_after_s=0.01)
+        other.error = MeshError(MeshReason.INTERNAL) if second_fails else None
+        first.gate.set()
+        await until(lambda: call.story.held is not None)
+        other.gate.set()
+        assert await outcome(call) == end
+        assert world.counted("mesh.retries") == 0
 
 
 async def test_a_call_that_is_given_up_is_given_up_everywhere(var: Path) -> None:
