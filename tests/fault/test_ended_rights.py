@@ -177,7 +177,8 @@ async def platform(mesh: Mesh, tmp_path: Path) -> AsyncIterator[Platform]:
     authority.issue(Names(name="host", hosts=("127.0.0.1",), shared=True))
     mesh.trust("customer", {"trust.watch"})
     mesh.trust("gateway", {"*", "trust.watch"})
-    mesh.settings = replace(mesh.settings, trust_silence_s=SILENCE_S, rate_per_s=1e6)
+    bounds: Any = {"rate_per_s": 1e6, "rate_burst": 1_000_000, "sign_on_rate_per_s": 1e6}
+    mesh.settings = replace(mesh.settings, trust_silence_s=SILENCE_S, **bounds)
     async with AsyncExitStack() as stack:
         platform = Platform(mesh, authority.folder, stack)
         await platform.start()
