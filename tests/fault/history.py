@@ -8,11 +8,12 @@ The file is written through at each line: it outlives the process that writes it
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Self
@@ -39,6 +40,9 @@ class Operation:
     value: Any
     outcome: Outcome
     answer: Any = None
+    began: float = 0.0
+    ended: float = math.inf
+    """When it was invoked and when it ended, in POSIX seconds; infinity: never."""
 
 
 class History:
@@ -124,15 +128,14 @@ def operations(paths: Iterable[Path]) -> list[Operation]:
                 kind=line["kind"],
                 value=line["value"],
                 outcome=Outcome.UNKNOWN,
+                began=line["at"],
             )
         elif "id" in line:
-            asked = found[line["id"]]
-            found[line["id"]] = Operation(
-                process=asked.process,
-                kind=asked.kind,
-                value=asked.value,
+            found[line["id"]] = replace(
+                found[line["id"]],
                 outcome=Outcome(line["type"]),
                 answer=line["answer"],
+                ended=line["at"],
             )
     return list(found.values())
 
@@ -140,6 +143,11 @@ def operations(paths: Iterable[Path]) -> list[Operation]:
 def faults(path: Path) -> list[str]:
     """What the nemesis did, in its order."""
     return [line["what"] for line in _lines(path) if line["type"] == FAULT]
+
+
+def moments(path: Path) -> list[tuple[str, float]]:
+    """What the nemesis did, and when, in POSIX seconds."""
+    return [(line["what"], line["at"]) for line in _lines(path) if line["type"] == FAULT]
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Rounds of events, of ids and of lanes: which parts, which faults, one seed each.
+"""Rounds of events, of ids, of lanes and of the mesh: which parts, which faults, one seed each.
 
 `python -m tests.fault.rounds --minutes 8 --seed 7` is `make chaos`.
 """
@@ -21,7 +21,7 @@ import typer
 
 from loadtests.proxy import Proxy
 from loadtests.servers import MariaDb, Redis
-from tests.fault import id_rounds, lane_rounds
+from tests.fault import id_rounds, lane_rounds, mesh_rounds
 from tests.fault.checkers import ViolationError
 from tests.fault.nemesis import Fault, link_faults
 from tests.fault.pipeline import Plan, run
@@ -90,7 +90,7 @@ def links(folder: Path, seed: int) -> Iterator[Ground]:
 
 
 GROUNDS: Final = {"embedded": embedded, "mixed": mixed, "real": real, "links": links}
-ALL: Final = (*GROUNDS, *id_rounds.ROUNDS, *lane_rounds.ROUNDS)
+ALL: Final = (*GROUNDS, *id_rounds.ROUNDS, *lane_rounds.ROUNDS, *mesh_rounds.ROUNDS)
 
 
 def play(name: str, *, seed: int, events: int, **changes: Any) -> int:
@@ -136,6 +136,19 @@ def play_lanes(name: str, *, seed: int, seconds: float, **changes: Any) -> lane_
     return _timed(lane_rounds.play, name, seed=seed, seconds=seconds, **changes)
 
 
+def play_mesh(name: str, *, seed: int, **changes: Any) -> mesh_rounds.Told:
+    """Play a round of the mesh, one of `mesh_rounds.ROUNDS`. As `play_lanes`; it takes its time.
+
+    Raises:
+        ViolationError: a promise was broken, or all was well again later than promised.
+    """
+    with _kept(f"{name}-{seed}") as folder:
+        try:
+            return mesh_rounds.play(name, folder, seed=seed, **changes)
+        except ViolationError as error:
+            raise ViolationError(f"{error}\nagain: {_again(name, seed)}") from error
+
+
 def _timed(play: Callable[..., T], name: str, *, seed: int, seconds: float, **changes: Any) -> T:
     with _kept(f"{name}-{seed}") as folder:
         try:
@@ -145,8 +158,9 @@ def _timed(play: Callable[..., T], name: str, *, seed: int, seconds: float, **ch
             raise ViolationError(f"{error}\nagain: {again}") from error
 
 
-def _again(name: str, seed: int, size: str) -> str:
-    return f".venv/bin/python -m tests.fault.rounds --only {name} --seed {seed} {size} --rounds 1"
+def _again(name: str, seed: int, size: str = "") -> str:
+    whole = f"--only {name} --seed {seed} {size}".rstrip()
+    return f".venv/bin/python -m tests.fault.rounds {whole} --rounds 1"
 
 
 @contextmanager
@@ -189,6 +203,8 @@ def main(
             _told(name, seed + done, partial(_events, events=events))
         elif name in lane_rounds.ROUNDS:
             _told(name, seed + done, partial(_lanes, seconds=seconds))
+        elif name in mesh_rounds.ROUNDS:
+            _told(name, seed + done, _mesh)
         else:
             _told(name, seed + done, partial(_ids, seconds=seconds, checked=checked))
         done += 1
@@ -214,13 +230,17 @@ def _lanes(name: str, seed: int, *, seconds: float) -> str:
     return f"calls as promised: {ended}; {_counted(told.faults)}"
 
 
+def _mesh(name: str, seed: int) -> str:
+    return str(play_mesh(name, seed=seed))
+
+
 def _counted(faults: Iterable[str]) -> str:
     return ", ".join(f"{what} × {times}" for what, times in sorted(Counter(faults).items()))
 
 
 def _told(name: str, seed: int, play_one: Callable[[str, int], str]) -> None:
     began = time.monotonic()
-    print(f"{name:18} seed {seed:7}  ", end="", flush=True)
+    print(f"{name:23} seed {seed:7}  ", end="", flush=True)
     try:
         print(f"{play_one(name, seed)}; {time.monotonic() - began:.0f} s", flush=True)
     except Exception as error:
