@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import grpc
 import uvloop
@@ -26,7 +28,7 @@ CALL_S = 10.0
 async def main(target: str) -> None:
     """Do what is asked for until there is no more."""
     loop = asyncio.get_running_loop()
-    async with grpc.aio.insecure_channel(target) as channel:
+    async with opened(target, os.environ.get("CERTIFICATES")) as channel:
         while (line := await loop.run_in_executor(None, sys.stdin.readline)).split()[:1] == [
             "call"
         ]:
@@ -34,6 +36,14 @@ async def main(target: str) -> None:
             pairs = (header.partition("=") for header in headers)
             metadata = [(name, value) for name, _, value in pairs]
             print(json.dumps(await called(channel, int(times), metadata)), flush=True)
+
+
+def opened(target: str, certificates: str | None) -> grpc.aio.Channel:
+    """A channel; over TLS with the files of CA, private key and certificate that are named."""
+    if certificates is None:
+        return grpc.aio.insecure_channel(target)
+    files = (Path(name).read_bytes() for name in certificates.split(","))
+    return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(*files))
 
 
 async def called(

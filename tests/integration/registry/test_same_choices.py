@@ -17,7 +17,7 @@ from mesh.channel import Channel, registered
 from mesh.registry import HeaderRule, Route, Split
 from mesh.testing import Mesh
 from tests.integration.registry.running import RunningRegistry, until
-from tests.integration.registry.test_xds import StockClient, stock_client
+from tests.integration.registry.stock import StockClient, stock_client
 from tests.integration.registry.toy import Keys, instance
 
 CALLS = 200
