@@ -22,9 +22,9 @@ QUICK = Patience(keepalive_s=0.1, silent_s=2.0, start_s=5.0)
 
 
 class RunningRegistry:
-    """A registry of leases in memory, at one address whatever happens to it."""
+    """A registry of leases, in memory by default, at one address whatever happens to it."""
 
-    def __init__(self, mesh: Mesh, **settings: Any) -> None:
+    def __init__(self, mesh: Mesh, *, replica: int = 1, **settings: Any) -> None:
         known: dict[str, Any] = {
             "registry": "127.0.0.1:1",  # not the folder; where it is, it finds out itself
             "registry_lease_s": LEASE_S,
@@ -36,6 +36,7 @@ class RunningRegistry:
         self._mesh = mesh
         self._settings = replace(mesh.settings, **known | settings)
         self._folder = DirectoryRegistry(mesh.settings.run_dir)
+        self._replica = replica
         self._port = 0
         self._app: App | None = None
         for service in ("registry", "customer", "action"):
@@ -48,7 +49,14 @@ class RunningRegistry:
 
     async def start(self) -> None:
         """Serve; what it knew before is gone."""
-        app = App(BLUEPRINT, self._settings, self._folder, port=self._port, keys=[])
+        app = App(
+            BLUEPRINT,
+            self._settings,
+            self._folder,
+            port=self._port,
+            replica=self._replica,
+            keys=[],
+        )
         await app.__aenter__()
         self._app, self._port = app, int(app.entry.address.rpartition(":")[2])
 
