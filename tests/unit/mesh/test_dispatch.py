@@ -15,7 +15,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from engine.customer.v1 import customer_pb2
 from mesh.call import Call, Handler
 from mesh.contract import Method
-from mesh.server import Dispatch
+from mesh.dispatch import Dispatch
 from mesh.service import Servicer
 from mesh.telemetry import TraceContext
 
