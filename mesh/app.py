@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import socket
 import ssl
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -15,29 +14,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import grpc
-
 from engine.mesh.v1 import lane_pb2
-from mesh import context as wire
 from mesh import contract
 from mesh.audit import AuditLog, policy_version
 from mesh.cache import Cache, LocalCache
-from mesh.channel import Channel, registered
+from mesh.channels import Channels
 from mesh.clock import Clock, SystemClock
 from mesh.events import Consumer, EventBus, Relay, RemoteBus, Subscription
 from mesh.host import host_id as host_id  # noqa: PLC0414 - many ask for it here
 from mesh.interceptors import chain
-from mesh.lane.dial import Tls
+from mesh.lane.ports import MAX_SOCKET_PATH, make_way
 from mesh.lane.rpc import LaneRpc
 from mesh.registry import Entry, Registry, State
 from mesh.registry.load import LoadReport
-from mesh.resilience import Counts, Resilience
+from mesh.resilience import Resilience
 from mesh.resilience.shedding import Shedder
 from mesh.server import Lanes, Server
 from mesh.service import Blueprint, Parts, Service, Servicer
 from mesh.settings import Settings, SettingsError
 from mesh.storage import SQLiteStore, Store, address, migrations, open_store
-from mesh.telemetry import Meters, Telemetry
+from mesh.telemetry import Telemetry
 from mesh.tls import Certificate, Credentials
 from mesh.tokens import TRUST_FILE, ServiceKey, TokenVerifier
 from mesh.trust import TrustFeed
@@ -47,8 +43,6 @@ if TYPE_CHECKING:
 
 NOTICE_S = 0.25
 """How long a draining instance still takes calls, so that every peer has read the registry."""
-
-MAX_SOCKET_PATH = 107
 
 LANES = lane_pb2.DESCRIPTOR.services_by_name["LaneService"]
 """What every service serves beside its own contracts."""
@@ -147,8 +141,8 @@ class App:
             limit_s = self._settings.trust_silence_s
             feed = TrustFeed(parts.channel(IDENTITY), parts.verifier, limit_s=limit_s)
             await self._stack.enter_async_context(feed)
-        _make_way(self._socket())
-        _make_way(self._lane())
+        _make_folder(self._socket())
+        make_way(str(self._socket()))
         self._lanes = LaneRpc(lambda: self._server.host)
         shedder = await self._stack.enter_async_context(self._shedder())
         self._server = Server(
@@ -326,55 +320,6 @@ class App:
             await self._registry.register(self.entry)
 
 
-class Channels:
-    """The channels of one service to others, one for each name, opened when first asked for."""
-
-    def __init__(
-        self,
-        registry: Registry,
-        key: ServiceKey,
-        tls: Tls | None = None,
-        *,
-        resilience: Resilience | None = None,
-        meters: Meters | None = None,
-    ) -> None:
-        self._registry = registry
-        self._key = key
-        self._tls = tls
-        self._resilience = resilience
-        self._counts = Counts(meters)
-        self._open: dict[str, Channel] = {}
-        if meters is not None:
-            meters.gauge("mesh.ejected", lambda: self.ejected)
-
-    def __call__(self, service: str) -> grpc.aio.Channel:
-        if service not in self._open:
-            endpoints = registered(self._registry, service, host_id())
-            self._open[service] = Channel(
-                service,
-                endpoints,
-                self._proofs,
-                prove=self._key.sign,
-                tls=self._tls,
-                resilience=self._resilience,
-                counts=self._counts,
-            )
-        return self._open[service]
-
-    @property
-    def ejected(self) -> int:
-        """Endpoints that get no calls for their failures."""
-        return sum(channel.balancer.ejected for channel in self._open.values())
-
-    async def close(self) -> None:
-        """Close them all."""
-        for channel in self._open.values():
-            await channel.close()
-
-    def _proofs(self) -> wire.Metadata:
-        return ((wire.CALLER, self._key.token()),)
-
-
 def replica_name(service: str, replica: int) -> str:
     """Tells apart the processes of a service on one host, as "action" and "action-2"."""
     return service if replica == 1 else f"{service}-{replica}"
@@ -387,10 +332,8 @@ def _version() -> str:
         return "0"
 
 
-def _make_way(path: Path) -> None:
-    """Make the folder of a socket, ours alone; remove one that nobody listens on any more.
-
-    One that answers is left alone: then the bind fails and says so.
+def _make_folder(path: Path) -> None:
+    """Make the folder of a socket, ours alone.
 
     Raises:
         OSError: the path is longer than a Unix socket's may be.
@@ -399,10 +342,3 @@ def _make_way(path: Path) -> None:
         raise OSError(f"{path} is too long for a socket: set ENGINE_VAR to a shorter folder")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.parent.chmod(0o700)  # it may have been copied, or made by hand
-    if not path.exists():
-        return
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            path.unlink(missing_ok=True)

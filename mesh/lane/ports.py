@@ -51,7 +51,7 @@ async def listen(address: str, tls: ssl.SSLContext | None, take: Take) -> asynci
         )
     path = os.path.realpath(address.removeprefix(UNIX))  # noqa: ASYNC240 - once, at start
     _refuse_open_folder(Path(path).parent)
-    _make_way(path)
+    make_way(path)
 
     def session(transport: asyncio.Transport) -> Session:
         refuse_other_users(transport)
@@ -87,8 +87,12 @@ def _proven(certificate: Mapping[str, Any]) -> dict[str, list[bytes]]:
     return proven
 
 
-def _make_way(path: str) -> None:
-    """Remove a socket that nobody listens on any more; the loop would remove any."""
+def make_way(path: str) -> None:
+    """Remove a socket that nobody listens on any more; the loop would remove any.
+
+    Raises:
+        OSError: somebody does, or the path is longer than a Unix socket's may be.
+    """
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
         raise OSError(f"{path} is too long for a socket: {MAX_SOCKET_PATH} bytes are the most")
     with socket.socket(socket.AF_UNIX) as probe:
