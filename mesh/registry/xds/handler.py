@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Any, Final
 
 import grpc
@@ -18,6 +19,8 @@ from mesh.telemetry import Meters
 PATH: Final = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
 IDLE_S: Final = 60.0
 """How often a stream on which nothing happens looks all the same."""
+MAX_STREAMS: Final = 2_000
+"""Clients that are told at once; each has one stream."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -35,6 +38,8 @@ class Ads(grpc.GenericRpcHandler):
         self._table = table
         self._resources = Resources(table)
         self._may = may
+        self._streams = 0
+        meters.gauge("registry.xds_clients", lambda: self._streams)
         self._answers = meters.counter("registry.xds_answers")
         self._refused = meters.counter("registry.xds_refused")
         self._handler = grpc.stream_stream_rpc_method_handler(
@@ -52,6 +57,22 @@ class Ads(grpc.GenericRpcHandler):
                 grpc.StatusCode.PERMISSION_DENIED,
                 "Ask from the registry's host or with a certificate, or set ENGINE_REGISTRY_XDS",
             )
+        if self._streams >= MAX_STREAMS:
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_STREAMS} clients are told already"
+            )
+        self._streams += 1
+        try:
+            async with aclosing(self._told(requests, context)) as told:
+                async for response in told:
+                    yield response
+        finally:
+            self._streams -= 1
+
+    async def _told(
+        self, requests: AsyncIterator[DiscoveryRequest], context: Context
+    ) -> AsyncGenerator[DiscoveryResponse, None]:
+        """What one client is told, for as long as it listens."""
         session = Session(self._resources)
         with self._table.watch() as watcher:
             reading = asyncio.ensure_future(self._read(requests, session, watcher))
@@ -64,7 +85,8 @@ class Ads(grpc.GenericRpcHandler):
             finally:
                 reading.cancel()
                 await asyncio.wait([reading])
-        if not reading.cancelled() and isinstance(reading.exception(), TooManyNamesError):
+                problem = None if reading.cancelled() else reading.exception()
+        if isinstance(problem, TooManyNamesError):
             await context.abort(
                 grpc.StatusCode.RESOURCE_EXHAUSTED, f"Ask for at most {MAX_NAMES} of a kind"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import grpc
@@ -10,6 +11,7 @@ import pytest
 from engine.xds.v1.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
 from mesh.registry import HeaderRule, Route, Split
 from mesh.registry.app import BLUEPRINT
+from mesh.registry.xds import handler
 from mesh.registry.xds.handler import PATH
 from mesh.registry.xds.kinds import Kind
 from mesh.registry.xds.session import MAX_NAMES
@@ -142,6 +144,30 @@ async def test_names_beyond_the_bound_are_refused(registry: RunningRegistry) -> 
         with pytest.raises(grpc.aio.AioRpcError, match="at most") as error:
             await stream.read()
         assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_clients_beyond_the_bound_are_refused_until_one_leaves(
+    registry: RunningRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each costs memory for as long as it listens."""
+    monkeypatch.setattr(handler, "MAX_STREAMS", 1)
+    request = DiscoveryRequest(type_url=Kind.LISTENER, resource_names=["customer"])
+    async with grpc.aio.insecure_channel(registry.address) as channel:
+        first = ads(channel)
+        await first.write(request)
+        assert len((await first.read()).resources) == 1
+        with pytest.raises(grpc.aio.AioRpcError, match="told already"):
+            await ads(channel).read()
+        first.cancel()
+        async with asyncio.timeout(30):
+            while True:
+                later = ads(channel)
+                await later.write(request)
+                try:
+                    assert len((await later.read()).resources) == 1
+                    break
+                except grpc.aio.AioRpcError:
+                    continue
 
 
 async def test_who_may_not_ask_is_told_what_to_set(mesh: Mesh) -> None:
