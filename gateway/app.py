@@ -14,9 +14,9 @@ from gateway.http import Limits, Listener, Request, Response
 from gateway.limits import OpenLimiter, local_limiters
 from gateway.pages import pages
 from gateway.problems import of_error
-from gateway.reflection import Contract
 from mesh.errors import MeshError
 from mesh.log import get_logger
+from mesh.reflection import Contract
 from mesh.service import Blueprint, Parts, Service
 from mesh.settings import Settings, SettingsError
 from mesh.tokens import WILDCARD

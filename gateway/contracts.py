@@ -8,10 +8,11 @@ from typing import Final, Self
 
 import grpc
 
-from gateway.reflection import Contract, fetch
+from gateway.reflection import fetch
 from mesh.background import Background
 from mesh.contract import ContractError
 from mesh.log import get_logger
+from mesh.reflection import Contract
 from mesh.registry import Registry, State
 
 POLL_S: Final = 1.0

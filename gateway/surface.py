@@ -16,13 +16,13 @@ from gateway import calls, templates
 from gateway.codec import JsonTypes
 from gateway.exchange import Exchange, Target
 from gateway.http import Request, Response
-from gateway.reflection import Contract
 from gateway.routes import RouteTable
 from gateway.rules import Binding, RuleError, bind, rules
 from gateway.templates import TemplateError
 from mesh import contract
 from mesh.contract import ContractError
 from mesh.errors import MeshError
+from mesh.reflection import Contract
 
 UNMATCHED = "unmatched"
 

@@ -12,9 +12,9 @@ from typing import Any, Final
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 
-from gateway.reflection import Contract
 from mesh import contract
 from mesh.contract import ContractError, Method
+from mesh.reflection import Contract
 
 MAX_NEAR: Final = 5
 """Most candidates that are named for a name that is none."""

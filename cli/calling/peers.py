@@ -15,10 +15,10 @@ from cli.calling.reflection import fetch
 from cli.connect import blocking_channel, find
 from cli.names import OPERATOR
 from cli.output import fail
-from gateway.reflection import Contract
 from mesh.blocking import blocking_channel as open_channel
 from mesh.context import Metadata
 from mesh.contract import ContractError
+from mesh.reflection import Contract
 from mesh.registry import DirectoryRegistry, State
 from mesh.settings import Settings
 

@@ -19,10 +19,10 @@ from engine.identity.v1 import identity_pb2
 from engine.mesh.v1 import policy_pb2
 from gateway.app import BLUEPRINT
 from gateway.contracts import Contracts
-from gateway.reflection import Contract
 from mesh.app import App
 from mesh.context import Principal, Scope
 from mesh.errors import MeshError, MeshReason
+from mesh.reflection import Contract
 from mesh.service import Blueprint, Service, Servicer
 from mesh.settings import SettingsError
 from mesh.testing import Mesh

@@ -14,7 +14,7 @@ import pytest
 from google.protobuf import descriptor_pb2, message_factory
 from google.protobuf.descriptor_pool import DescriptorPool
 
-from gateway.reflection import Contract
+from mesh.reflection import Contract
 
 HERE = Path(__file__).parent
 PACKAGE = "gateway.testing.v1"

@@ -12,8 +12,8 @@ from openapi_spec_validator import OpenAPIV30SpecValidator
 from engine.customer.v1 import customer_pb2
 from engine.identity.v1 import identity_pb2
 from gateway import openapi
-from gateway.reflection import Contract
 from gateway.surface import build
+from mesh.reflection import Contract
 
 
 def no_channel(_: str) -> Any:

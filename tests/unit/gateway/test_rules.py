@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from google.api.http_pb2 import CustomHttpPattern, HttpRule
 
-from gateway.reflection import Contract
 from gateway.rules import Binding, RuleError, bind, rules
 from mesh import contract as contracts
 from mesh.contract import Method
+from mesh.reflection import Contract
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from gateway.http import Request, Response
-from gateway.reflection import Contract
 from gateway.surface import Page, Surface, build
 from mesh.errors import MeshError
+from mesh.reflection import Contract
 
 ODD = "/gateway.testing.v1.OddService"
 

@@ -11,12 +11,12 @@ import pytest
 from gateway.codec import JsonTypes
 from gateway.errors import GatewayReason
 from gateway.http import Request
-from gateway.reflection import Contract
 from gateway.rules import bind, rules
 from gateway.templates import split
 from gateway.transcoder import Transcoder
 from mesh import contract as contracts
 from mesh.errors import MeshError
+from mesh.reflection import Contract
 
 Build = Callable[..., Any]
 SERVICE = "gateway.testing.v1.ThingService"
