@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 
+import grpc
 import pytest
 
 from mesh import MeshError, MeshReason
@@ -54,6 +55,23 @@ async def test_a_call_is_not_sent_again_after_its_deadline(var: Path) -> None:
             desk.faults.fail("GetCustomer", MeshError(MeshReason.OVERLOADED, retry_after_s=60))
         assert await outcome(world.stub.GetCustomer(ASK, timeout=5)) == "OVERLOADED"
         assert world.counted("mesh.retries") == 0
+
+
+@pytest.mark.parametrize("by_caller", [True, False])
+async def test_a_call_that_waits_to_be_sent_again_can_be_given_up(
+    var: Path, by_caller: bool
+) -> None:
+    """By its caller, or by the end of the channel; then it is sent no more."""
+    async with desks(var, outliers=NO_EJECTION) as world:
+        for desk in world.desks:
+            desk.faults.fail("GetCustomer", MeshError(MeshReason.OVERLOADED, retry_after_s=50))
+        call = world.stub.GetCustomer(ASK, timeout=100)
+        await until(lambda: world.counted("mesh.retries") == 1)
+        if by_caller:
+            assert call.cancel()
+        else:
+            await world.channel.close()
+        assert await call.code() is grpc.StatusCode.CANCELLED
 
 
 async def test_a_process_that_fails_gets_no_calls(var: Path) -> None:
