@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -81,6 +81,14 @@ async def refusal(call: Any) -> str:
     return ErrorView.from_rpc(failed.value).reason
 
 
+async def told(watch: Any) -> Sequence[trust_pb2.Revocation]:
+    """The next sessions that a watcher hears of; signs of life are passed over."""
+    async for news in watch:
+        if news.revocations:
+            return list(news.revocations)
+    raise AssertionError("the watch has ended")
+
+
 async def reason_of(process: Process, token: str) -> str:
     """Why the token is refused; empty while it is not."""
     try:
@@ -99,7 +107,7 @@ async def test_a_watcher_of_one_hears_what_the_other_ends(pair: Pair) -> None:
     for process in (there, here, there):
         token = await process.sign_on("rm001")
         await process.identity(token).DeleteSession(pb.DeleteSessionRequest())
-        ended += [one.session_id for one in (await anext(watch)).revocations]
+        ended += [one.session_id for one in await told(watch)]
     assert len(ended) == len({*ended}) == 3
 
 
