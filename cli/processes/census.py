@@ -13,11 +13,14 @@ from typing import Any, Final
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from cli.names import OPERATOR
 from cli.processes.client import Supervised, supervisors
 from cli.serve import open_registry
 from mesh.app import host_id
+from mesh.plain import PlainChannel
 from mesh.registry import Entry, Route
 from mesh.settings import Settings
+from mesh.tls import Certificate, Credentials
 
 HEALTH_S: Final = 2.0
 """How long a process may take to say how it is."""
@@ -59,8 +62,9 @@ async def take(settings: Settings) -> Census:
         table = registry.services()
         routes = [registry.route(service) for service in sorted(table)]
     entries = [entry for service in sorted(table) for entry in table[service]]
-    turns = asyncio.Semaphore(AT_ONCE)
-    asked = asyncio.gather(*(_seen(entry, turns) for entry in entries))
+    certificate = Certificate.of(settings, OPERATOR)
+    asking = _Asking(None if certificate is None else Credentials(certificate))
+    asked = asyncio.gather(*map(asking.seen, entries))
     found = await asyncio.to_thread(supervisors, settings.run_dir)
     return Census(
         seen=await asked,
@@ -69,22 +73,31 @@ async def take(settings: Settings) -> Census:
     )
 
 
-async def _seen(entry: Entry, turns: asyncio.Semaphore) -> Seen:
-    async with turns:
-        return Seen(entry=entry, health=await _health(entry), since=_since(entry))
+class _Asking:
+    """Asks processes for their health; `tls` is what is shown to those on other hosts."""
 
+    def __init__(self, tls: Credentials | None) -> None:
+        self._tls = tls
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
-async def _health(entry: Entry) -> str:
-    """What it answers to the standard health check."""
-    async with grpc.aio.insecure_channel(entry.endpoint(host_id()).address) as channel:
+    async def seen(self, entry: Entry) -> Seen:
+        """Ask one, when it is its turn."""
+        async with self._turns:
+            return Seen(entry=entry, health=await self._health(entry), since=_since(entry))
+
+    async def _health(self, entry: Entry) -> str:
+        """What it answers to the standard health check."""
+        way = PlainChannel(entry.endpoint(host_id()).address, (), self._tls)
         try:
-            answer = await health_pb2_grpc.HealthStub(channel).Check(
+            answer = await health_pb2_grpc.HealthStub(way.channel).Check(
                 health_pb2.HealthCheckRequest(), timeout=HEALTH_S
             )
         except grpc.aio.AioRpcError as error:
             return f"no answer ({error.code().name})"
-    name: str = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
-    return name
+        finally:
+            await way.close(None)
+        name: str = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+        return name
 
 
 def _since(entry: Entry) -> datetime | None:

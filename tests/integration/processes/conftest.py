@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import subprocess
@@ -21,6 +22,9 @@ from mesh.registry import DirectoryRegistry, Entry
 ENGINE = str(Path(sys.executable).with_name("engine"))
 
 Engine = Callable[..., "subprocess.CompletedProcess[str]"]
+QUICK = {"ENGINE_DRAIN_S": "2"}
+"""The calls of these tests take no time: what is left when a process drains is idle."""
+
 EngineMesh = Callable[..., "Done"]
 Serve = Callable[..., "Serving"]
 
@@ -45,6 +49,11 @@ class Serving:
             assert self.process.poll() is None, self.said
         return line
 
+    def await_address(self) -> None:
+        """Return when it has said where a process serves, in a line of its own."""
+        while not re.fullmatch(r"127\.0\.0\.\d:\d+", self.read(1)[0]):
+            assert self.process.poll() is None, self.said
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> str:
         """End it; it must do so in good order. Answers what it said at last."""
         self.process.send_signal(number)
@@ -58,7 +67,7 @@ def environ(var: Path) -> Mapping[str, str]:
     """The environment of every process of the test."""
     others = {k: v for k, v in os.environ.items() if not k.startswith("ENGINE_")}
     ports = {f"ENGINE_{name}": "0" for name in ("GATEWAY_PORT", "PORT_BASE", "METRICS_PORT")}
-    return {**others, **ports, "ENGINE_VAR": str(var), "ENGINE_TELEMETRY": "0"}
+    return {**others, **ports, "ENGINE_VAR": str(var), "ENGINE_TELEMETRY": "0", **QUICK}
 
 
 @pytest.fixture
@@ -109,7 +118,7 @@ def serve(environ: Mapping[str, str]) -> Iterator[Serve]:
             command = [ENGINE, *before, "serve", service, *options]
             serving = stack.enter_context(_process(command, environ))
             for _ in range(lines):
-                serving.read_until("127.0.0.1:")
+                serving.await_address()
             return serving
 
         yield start

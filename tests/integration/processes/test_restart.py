@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import httpx
 import pytest
 
 from cli.names import OPERATOR
@@ -82,3 +83,18 @@ async def test_no_call_fails_while_a_service_is_replaced(
     assert not after & before
     assert min(len(by_lane.taken), len(plain.taken)) > CALLERS * workers
     serving.stop()
+
+
+async def test_gateways_keep_their_port(
+    serve: Serve, engine_mesh: EngineMesh, registered: Registered
+) -> None:
+    """Users know it: the successor listens there before the old one leaves."""
+    serve("gateway", "--workers", "1")
+    (before,) = registered("gateway")
+    done = await asyncio.to_thread(engine_mesh, "restart", "gateway")
+    assert done.returncode == 0, done.stderr
+    (after,) = registered("gateway")
+    assert after.pid != before.pid
+    assert after.http == before.http
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(f"http://{after.http}/docs")).status_code == 200
