@@ -126,6 +126,9 @@ async def test_a_blueprint_with_migrations_has_a_database(var: Path) -> None:
                     assert len(await tx.fetch_all(sa.select(notes))) == 1
                 return trust_pb2.GetKeySetResponse()
 
+            async def PollRevocations(self, _request: Any, _context: Any) -> Any:
+                return trust_pb2.PollRevocationsResponse()
+
         return Service(servicers=[Servicer(descriptor=TRUST, implementation=Noting())])
 
     blueprint = Blueprint(name="noting", build=build, migrations=var)
