@@ -10,9 +10,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 PAGE = Path(__file__).parents[3] / "docs" / "howto" / "operate.md"
 
 
+@pytest.mark.slow
 def test_workers_are_served_replaced_and_routed(environ: Mapping[str, str], var: Path) -> None:
     """All blocks, one after another, in one shell; nothing fails."""
     blocks = re.findall(r"^```bash\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)

@@ -51,6 +51,7 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
         "serve",
         "status",
         "settings",
+        "mesh",
         "demo",
         "seq",
         "bank",
