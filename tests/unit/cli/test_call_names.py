@@ -64,7 +64,7 @@ def test_a_name_of_several_methods_means_all_of_them(catalogue: Catalogue) -> No
 def test_a_service_is_named_in_the_same_ways(catalogue: Catalogue, name: str) -> None:
     """To list its methods."""
     listed = [row.descriptor.name for row in catalogue.group(name)]
-    assert listed == ["GetKeySet", "WatchRevocations"]
+    assert listed == ["GetKeySet", "PollRevocations", "WatchRevocations"]
 
 
 @pytest.mark.parametrize(
