@@ -13,7 +13,7 @@ import grpc
 from mesh.blocking._call import MARGIN_S, LaneCall, late
 from mesh.blocking._ending import EndedCall, Ending, LaneRpcError, pairs
 from mesh.blocking._thread import CLOSED, LaneThread
-from mesh.lane.call import CANCELLED_BY_US
+from mesh.lane.outcome import CANCELLED_BY_US
 from mesh.log import get_logger
 
 _log = get_logger(__name__)

@@ -11,6 +11,7 @@ import grpc
 
 from mesh.errors import status_code
 from mesh.lane.frames import EndFrame, Pair, Pairs, unpack
+from mesh.lane.outcome import CANCELLED_BY_US, Outcome
 
 if TYPE_CHECKING:
     from mesh.lane.blocks import Shared
@@ -19,7 +20,6 @@ _OK: Final = grpc.StatusCode.OK
 _CANCELLED: Final = grpc.StatusCode.CANCELLED
 _LATE: Final = grpc.StatusCode.DEADLINE_EXCEEDED
 
-CANCELLED_BY_US: Final = "Locally cancelled by application!"
 LATE_TEXT: Final = "Deadline Exceeded"
 _NOT_READ: Final = "The answer cannot be read: it is not of the type that the contract names"
 
@@ -37,7 +37,7 @@ class Holder(Protocol):
         """Done once its connection stands, or came to nothing; None: it does not know when."""
 
 
-class UnaryCall:
+class UnaryCall(Outcome):
     """A call with one request and one answer, as `grpc.aio.UnaryUnaryCall` has it.
 
     Awaiting it answers the response or raises `grpc.aio.AioRpcError`; cancelling who
@@ -54,24 +54,17 @@ class UnaryCall:
     """
 
     __slots__ = (
-        "_callbacks",
-        "_code",
-        "_details",
         "_future",
-        "_initial",
         "_response",
-        "_trailing",
         "began",
         "deserialize",
         "due",
         "holder",
         "id",
-        "is_done",
         "loop",
         "moves",
         "observe",
         "own",
-        "path",
         "pieces",
         "reply",
         "request",
@@ -205,20 +198,6 @@ class UnaryCall:
             self._code, self._details = grpc.StatusCode.INTERNAL, _NOT_READ
             self._raise(error)
 
-    def _raise(self, cause: BaseException | None = None) -> None:
-        if self._code is _CANCELLED and self._details == CANCELLED_BY_US:
-            raise asyncio.CancelledError
-        raise grpc.aio.AioRpcError(
-            self._code,
-            self._initial or grpc.aio.Metadata(),
-            self._trailing or grpc.aio.Metadata(),
-            details=self._details,
-            debug_error_string=self._debug(),
-        ) from cause
-
-    def _debug(self) -> str:
-        return f"lane: {self.path} ended with {self._code.name}: {self._details}"
-
     def cancel(self) -> bool:
         """Give the call up; False when it has ended already."""
         if self.is_done:
@@ -228,63 +207,10 @@ class UnaryCall:
             self.holder.cancelled(self)
         return True
 
-    def cancelled(self) -> bool:
-        """Whether it ended by being cancelled."""
-        return self.is_done and self._code is _CANCELLED
-
-    def done(self) -> bool:
-        """Whether it has ended."""
-        return self.is_done
-
-    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
-        """Call `callback` with this call once it has ended."""
-        if self.is_done:
-            callback(self)
-        elif self._callbacks is None:
-            self._callbacks = [callback]
-        else:
-            self._callbacks.append(callback)
-
     def time_remaining(self) -> float | None:
         """Seconds left; None when there is no deadline."""
         left = self.due - time.monotonic()
         return None if left == float("inf") else max(0.0, left)
-
-    async def _until_done(self) -> None:
-        """Wait until it has ended; whoever waits may be cancelled without harm to the call."""
-        if not self.is_done:
-            await self._ending()
-
-    def _ending(self) -> asyncio.Future[None]:
-        """Done once the call has ended."""
-        ending = asyncio.get_running_loop().create_future()
-        self.add_done_callback(lambda _: ending.done() or ending.set_result(None))
-        return ending
-
-    async def initial_metadata(self) -> grpc.aio.Metadata:
-        """What the server sent first; waits for the answer."""
-        await self._until_done()
-        return self._initial or grpc.aio.Metadata()
-
-    async def trailing_metadata(self) -> grpc.aio.Metadata:
-        """What the server sent last; waits for the answer."""
-        await self._until_done()
-        return self._trailing or grpc.aio.Metadata()
-
-    async def code(self) -> grpc.StatusCode:
-        """How it ended; waits for that."""
-        await self._until_done()
-        return self._code
-
-    async def details(self) -> str:
-        """The message of the status; waits for the end."""
-        await self._until_done()
-        return self._details
-
-    async def debug_error_string(self) -> str:
-        """For developers; waits for the end."""
-        await self._until_done()
-        return "" if self._code is _OK else self._debug()
 
     async def wait_for_connection(self) -> None:
         """Return once the lane stands that the call goes by, or else once it has ended.

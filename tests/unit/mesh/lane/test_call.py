@@ -9,8 +9,9 @@ from typing import Any
 import grpc
 import pytest
 
-from mesh.lane.call import CANCELLED_BY_US, LATE_TEXT, UnaryCall
+from mesh.lane.call import LATE_TEXT, UnaryCall
 from mesh.lane.frames import EndFrame, LaneError
+from mesh.lane.outcome import CANCELLED_BY_US
 
 CODE = grpc.StatusCode
 INITIAL, TRAILING = [("i", b"1")], [("t-bin", b"\xff")]
