@@ -158,16 +158,27 @@ class StreamListener(grpc.GenericRpcHandler):
         except LaneError as error:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
         carrier = StreamCarrier(lane)
-        carrier.task = asyncio.current_task()
+        carrier.task = task = asyncio.current_task()
+        assert task is not None
         reader = asyncio.create_task(_read_to_end(carrier, requests))
-        lane.attach(carrier)
-        try:
-            async for batch in carrier.batches():
-                yield batch
-        finally:
+        reader.add_done_callback(_retrieve)
+
+        def over(_: asyncio.Task[Any]) -> None:
             reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
             lane.detached(carrier, LaneError(CLOSED))
+
+        # Whoever iterates us may be cancelled while we are not running: then no `finally` of
+        # ours is reached before the garbage collector finds us.
+        task.add_done_callback(over)
+        lane.attach(carrier)
+        async for batch in carrier.batches():
+            yield batch
+
+
+def _retrieve(reader: asyncio.Task[None]) -> None:
+    """Look at how it ended: nobody else does."""
+    if not reader.cancelled():
+        reader.exception()
 
 
 async def _read_to_end(carrier: StreamCarrier, requests: AsyncIterator[bytes]) -> None:

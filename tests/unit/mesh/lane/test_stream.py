@@ -126,9 +126,42 @@ async def test_a_servers_lane_ends_with_its_stream(error: Exception) -> None:
 
     listener = StreamListener(lambda *_: session)
     context = SimpleNamespace(peer=lambda: "peer", auth_context=dict)
-    assert [batch async for batch in listener._serve(requests(), context)] == []
+
+    async def serve() -> list[bytes]:
+        return [batch async for batch in listener._serve(requests(), context)]
+
+    assert await asyncio.create_task(serve()) == []
+    await asyncio.sleep(0)
     assert session.fed == [b"hello"]
     assert session.ends == ["the stream was closed"]
+
+
+async def test_a_servers_lane_ends_with_the_task_that_serves_it() -> None:
+    """gRPC may be cancelled between two batches, and never come back for the next one."""
+    session: Any = Session()
+    requests = asyncio.Queue[bytes]()
+
+    async def unending() -> AsyncIterator[bytes]:
+        yield await requests.get()
+
+    listener = StreamListener(lambda *_: session)
+    context = SimpleNamespace(peer=lambda: "peer", auth_context=dict)
+    kept: Any = listener._serve(unending(), context)  # as somebody may keep it
+
+    async def serve() -> None:
+        assert await anext(kept) == b"first"
+        sends.set()
+        await asyncio.Event().wait()
+
+    session.batches.append(b"first")
+    sends = asyncio.Event()
+    serving = asyncio.create_task(serve())
+    await sends.wait()
+    serving.cancel()
+    await asyncio.wait([serving])
+    await asyncio.sleep(0)
+    assert session.ends == ["the stream was closed"]
+    await kept.aclose()
 
 
 @pytest.mark.parametrize(
