@@ -17,6 +17,8 @@ DEFAULT_TIMEOUT_S: Final = 10.0
 MAX_SHARED: Final = 1_024
 """Different callers, users and purposes whose metadata a channel keeps ready."""
 
+_NO_CHAIN: Final = wire.EMPTY.chain
+
 Proofs = Callable[[], Metadata]
 
 
@@ -77,7 +79,9 @@ class Outgoing:
         """
         chain = wire.current().chain
         own = checked(given) if given else ()
-        return (*own, (wire.CHAIN, chain.SerializeToString())) if chain.ByteSize() else own
+        if chain is _NO_CHAIN or not chain.ByteSize():
+            return own
+        return (*own, (wire.CHAIN, chain.SerializeToString()))
 
     def timeout_s(self, given: float | None) -> float:
         """Seconds that a call made now may take."""

@@ -79,7 +79,7 @@ class TrustFeed(Background):
         self._stands.clear()
         if not self._is_deaf:
             self._is_deaf = True
-            _log.warning("trust_feed_interrupted", code=error.code().name)
+            _log.info("trust_feed_interrupted", code=error.code().name)
 
     def _resumed(self) -> None:
         self._backoff_s = _FIRST_BACKOFF_S

@@ -143,7 +143,7 @@ class Breaker:
             return True
         window.roll(now)
         if window.requests == window.accepts:
-            self._trust(window, now)
+            self._trust(now)
             return True
         excess = window.requests - FLOOR - K * window.accepts
         if excess <= 0 or not self.health.refuses:
@@ -163,9 +163,9 @@ class Breaker:
             self.health.troubled += 1
         return self._window
 
-    def _trust(self, window: Window, now: float) -> None:
-        """There was no failure for long: look no more."""
-        self._begun, self._begun_at = self.passed - window.accepts, now - WINDOW_S
+    def _trust(self, now: float) -> None:
+        """There was no failure for long: look no more, and count anew."""
+        self._begun, self._begun_at = self.passed, now
         self._window = None
         self.health.troubled -= 1
         self.health.in_a_row = 0

@@ -130,12 +130,17 @@ def test_a_server_in_trouble_is_asked_for_little_more_than_it_can(capacity: int)
 
 
 class BreakerModel(RuleBasedStateMachine):
-    """Whatever happens in whatever order, the formula is that over the last ten seconds."""
+    """Whatever happens in whatever order, the formula is that over the last ten seconds.
+
+    What succeeds while nobody watches has no time: at the next failure it counts as if it
+    had been spread over the time since.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.bench = Bench()
         self.happened: list[tuple[int, bool]] = []
+        self.untimed, self.since = 0, self.bench.now
         self.admitted_at = -PASS_EVERY_S
         self.fail()
 
@@ -143,13 +148,23 @@ class BreakerModel(RuleBasedStateMachine):
     def bucket(self) -> int:
         return int(self.bench.now / BUCKET_S)
 
+    @property
+    def is_watched(self) -> bool:
+        return self.bench.health.troubled > 0
+
     @rule()
     def succeed(self) -> None:
+        if self.is_watched:
+            self.happened.append((self.bucket, True))
+        else:
+            self.untimed += 1
         self.bench.calls(passed=1)
-        self.happened.append((self.bucket, True))
 
     @rule(times=st.integers(1, 20))
     def fail(self, times: int = 1) -> None:
+        if not self.is_watched:
+            share = min(1.0, WINDOW_S / max(self.bench.now - self.since, 1e-9))
+            self.happened = [(self.bucket, True)] * int(self.untimed * share)
         self.bench.calls(failed=times)
         self.happened += [(self.bucket, False)] * times
 
@@ -160,12 +175,18 @@ class BreakerModel(RuleBasedStateMachine):
     @rule(luck=st.floats(0, 1, exclude_max=True))
     def ask(self, luck: float) -> None:
         self.bench.luck = luck
+        if not self.is_watched:
+            assert self.bench.admits()
+            return
         recent = [is_well for at, is_well in self.happened if at > self.bucket - BUCKETS]
         excess = len(recent) - FLOOR - K * sum(recent)
         is_due = self.bench.now - self.admitted_at >= PASS_EVERY_S
         expected = excess <= 0 or is_due or luck >= excess / (len(recent) + 1)
         assert self.bench.admits() is expected
-        if not expected:
+        if all(recent):
+            assert not self.is_watched
+            self.untimed, self.since = 0, self.bench.now
+        elif not expected:
             self.happened.append((self.bucket, False))
         elif excess > 0:
             self.admitted_at = self.bench.now
