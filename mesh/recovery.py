@@ -27,7 +27,9 @@ MAX_WAITING: Final = 16_384
 CLOSED: Final = "The channel was closed"
 
 _LATE: Final = grpc.StatusCode.DEADLINE_EXCEEDED
-_BUSY: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
+_FULL: Final = grpc.StatusCode.RESOURCE_EXHAUSTED
+"""Without having begun: more calls wait in our own lane than can be answered."""
+_BUSY: Final = frozenset({grpc.StatusCode.UNAVAILABLE, _FULL})
 
 
 class Recovery:
@@ -76,7 +78,7 @@ class Recovery:
             return False
         if _speaks_against(call, code):
             self._balancer.failed(call.peer, call.path, code)
-        if code not in _BUSY:
+        if code not in _BUSY or (code is _FULL and not call.began):
             return False
         if call.told.hedge is not None:
             call.told.held = code
@@ -195,7 +197,7 @@ def _speaks_against(call: ChannelCall, code: grpc.StatusCode) -> bool:
         return code is not _LATE or call.due - call.began >= FAIR_S
     if code is _LATE:
         return call.peer.state(False) is not grpc.ChannelConnectivity.READY
-    return code is not grpc.StatusCode.RESOURCE_EXHAUSTED
+    return code is not _FULL
 
 
 def _trace(raw: bytes) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ cancelled meanwhile: so both ends count alike what is unanswered.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Final
 
 import grpc
@@ -179,13 +180,14 @@ class ClientLane:
             self._greet(data)
             return
         pieces, replies, endings, control = server_batch(data)
-        in_flight = self._in_flight
+        in_flight, began = self._in_flight, 0.0
         for number, piece in pieces:
             self._add_piece(number, piece)
         for number, reply in replies:
             call = in_flight.pop(number, None)
             if call is None:
                 raise LaneError(f"the server answers call {number}, which is not under way")
+            began = call.began
             if not call.is_done:
                 call.answered(reply)
         for frame in endings:
@@ -194,9 +196,15 @@ class ClientLane:
         self._was_alone = not in_flight and len(replies) + len(endings) == 1
         for item in control:
             self._obey(*item)
+        self._go_on(began)
+
+    def _go_on(self, began: float) -> None:
+        """Send more after answers, the last of them to a call that began then; or close."""
         if self._waiting and self.state is State.OPEN:
+            if began:
+                self._composer.crowded(time.monotonic() - began)
             self._carrier.wake()
-        elif self.state is State.DRAINING and not in_flight:
+        elif self.state is State.DRAINING and not self._in_flight:
             self._carrier.close()
 
     def lost(self, reason: str) -> None:

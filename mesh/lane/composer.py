@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+import grpc
+
 from mesh.lane.blocks import Blocks
 from mesh.lane.call import UnaryCall
 from mesh.lane.frames import (
@@ -21,6 +23,11 @@ from mesh.lane.frames import (
 )
 from mesh.lane.waiting import Waiting
 
+NO_TIME_LEFT: Final = "Too many calls wait for this server: no answer would come in time"
+MARGIN: Final = 1.5
+"""Of the time that answers take: so much must be left of a call that had to wait."""
+_NEWEST: Final = 0.2
+"""Weight of the newest answer in the average."""
 _LONGEST_S: Final = 1e9
 """A longer time-out is none."""
 
@@ -35,7 +42,16 @@ class Composer:
         too_large: is given the calls whose requests are.
     """
 
-    __slots__ = ("_fresh", "_methods", "_too_large", "blocks", "control", "max_request", "next_id")
+    __slots__ = (
+        "_answer_s",
+        "_fresh",
+        "_methods",
+        "_too_large",
+        "blocks",
+        "control",
+        "max_request",
+        "next_id",
+    )
 
     def __init__(self, too_large: Callable[[UnaryCall], None]) -> None:
         self._too_large = too_large
@@ -43,6 +59,7 @@ class Composer:
         self.next_id = 1
         self.control: list[Control] = []
         self.blocks = Blocks()
+        self._answer_s = 0.0
         self._methods: dict[str, int] = {}
         self._fresh: list[tuple[int, str]] = []
 
@@ -73,8 +90,8 @@ class Composer:
         while waiting and len(frames) < most and size < FULL_BYTES:
             call = waiting.pop()
             left = call.due - now
-            if left <= 0:
-                call.late()
+            if left <= self._answer_s:
+                self._give_up(call, left)
                 continue
             length = len(call.request)
             if length > max_request:
@@ -98,7 +115,25 @@ class Composer:
                 size += size_of(own)
             size += length
             frames.append((number, method, timeout_us, block, call.trace, own, call.request))
+        if not waiting:
+            self._answer_s = 0.0
         return frames
+
+    def crowded(self, answer_s: float) -> None:
+        """Calls wait though others are answered, the last of them after so many seconds.
+
+        From now on, and until none waits, those that have no time left for an answer are not
+        sent: the server would work for nobody while others wait.
+        """
+        weight = _NEWEST if self._answer_s else 1.0
+        self._answer_s += weight * (MARGIN * answer_s - self._answer_s)
+
+    def _give_up(self, call: UnaryCall, left: float) -> None:
+        call.holder = None
+        if left <= 0:
+            call.late()
+        else:
+            call.failed(grpc.StatusCode.RESOURCE_EXHAUSTED, NO_TIME_LEFT)
 
     def _name(self, path: str) -> int:
         number = self._methods[path] = len(self._methods) + 1
