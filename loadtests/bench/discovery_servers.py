@@ -25,7 +25,7 @@ from mesh.app import App
 from mesh.lane import server
 from mesh.registry.app import BLUEPRINT as REGISTRY
 from mesh.registry.client import LeaseRegistry, opener
-from mesh.tokens import ServiceKey
+from mesh.tokens import ServiceKey, TokenVerifier
 
 MODULE: Final = "loadtests.bench.discovery_servers"
 HOST: Final = "127.0.0.1"
@@ -80,8 +80,8 @@ async def _busy(settings: Settings, folder: Path) -> None:
     await _service(settings, folder, BusyCustomers())
 
 
-async def _doors(_: Settings, folder: Path) -> None:
-    served = server()
+async def _doors(settings: Settings, folder: Path) -> None:
+    served = server(check=TokenVerifier.load(settings.key_dir).has_signed)
     servicer: Any = Customers()
     customer_pb2_grpc.add_CustomerServiceServicer_to_server(servicer, served)
     port = served.add_insecure_port(f"{HOST}:0")

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 
 from mesh.balancing._peers import Peers
-from mesh.balancing._plan import Carried, Plan
+from mesh.balancing._plan import Carried, Members, Plan
 from mesh.balancing._table import Listed, Source, Table
 from mesh.lane.dial import Endpoint
 from mesh.peer import Peer
@@ -47,6 +47,7 @@ class Balancer:
         self._monotonic = monotonic
         self._draw = draw
         self._table = Table()
+        self._members: Members = ()
         self._plan: Plan | None = None
         self._healths: Sequence[Health] = ()
         self._turn = 0
@@ -135,12 +136,16 @@ class Balancer:
     def _follow(self, table: Table) -> None:
         """The table is another one: keep the peers that stay, and retire those that left."""
         self._table = table
+        known = {id(member[0]): member for member in self._members}
+        self._members = [
+            known.get(id(instance)) or (instance, self.peers.of(instance))
+            for instance in table.instances
+        ]
         self._make_plan()
-        if table.instances:  # a table that is empty for a moment takes nothing away
-            self.peers.retire(instance.endpoint for instance in table.instances)
+        if self._members:  # a table that is empty for a moment takes nothing away
+            self.peers.retire({peer for _, peer in self._members})
 
     def _make_plan(self) -> None:
-        table = self._table
-        members = [(instance, self.peers.of(instance)) for instance in table.instances]
+        members = self._members
         self._healths = [*{peer.health: None for _, peer in members}]
-        self._plan = Plan(members, table.route, self._draw) if members else None
+        self._plan = Plan(members, self._table.route, self._draw) if members else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from mesh.balancing._table import Instance
@@ -40,9 +41,9 @@ class Peers:
         self._names[endpoint] = instance.name
         return found
 
-    def retire(self, staying: Iterable[Endpoint | str]) -> None:
+    def retire(self, staying: AbstractSet[Peer]) -> None:
         """Close the connections to all others; calls in flight may end first."""
-        for endpoint in {*self.known} - {*staying}:
+        for endpoint in [where for where, peer in self.known.items() if peer not in staying]:
             del self._names[endpoint]
             peer = self.known.pop(endpoint)
             self._leaving.add(peer)

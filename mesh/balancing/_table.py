@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import is_
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from mesh.lane.dial import Endpoint
@@ -96,14 +97,12 @@ class Registered:
         self._service = service
         self._host_id = host_id
         self._entries: Sequence[Entry] = ()
-        self._known: tuple[Entry, ...] = ()
+        self._known: dict[str, tuple[Entry, Instance]] = {}
         self._look_at = 0.0
         self._table = Table()
-        self._endpoints: tuple[Endpoint | str, ...] = ()
 
     def __call__(self) -> Sequence[Endpoint | str]:
-        self.table(time.monotonic())
-        return self._endpoints
+        return tuple(one.endpoint for one in self.table(time.monotonic()).instances)
 
     def table(self, now: float) -> Table:
         entries = self._registry.lookup(self._service)
@@ -112,22 +111,35 @@ class Registered:
         return self._table
 
     def _look(self, entries: Sequence[Entry], now: float) -> None:
-        """Make the table anew when entries or route are other ones."""
-        self._entries, self._look_at = entries, now + LOOK_S
-        known, route = tuple(entries), self._registry.route(self._service)
-        if known == self._known and route == self._table.route:
-            return
-        self._known = known
-        self._table = Table(tuple(map(self._instance, known)), route)
-        self._endpoints = tuple(one.endpoint for one in self._table.instances)
+        """Make the table anew when instances or route are other ones."""
+        self._look_at = now + LOOK_S
+        instances, route = self._table.instances, self._registry.route(self._service)
+        if entries is not self._entries:
+            instances = tuple(map(self._instance, entries))
+            self._known = {
+                entry.instance: (entry, instance)
+                for entry, instance in zip(entries, instances, strict=True)
+            }
+            self._entries = entries
+        if not _are_the_same(instances, self._table.instances) or route != self._table.route:
+            self._table = Table(instances, route)
 
     def _instance(self, entry: Entry) -> Instance:
-        return Instance(
+        """The instance of an entry; the same object for as long as callers need not care."""
+        before, known = self._known.get(entry.instance, (None, None))
+        if known is not None and before is entry:
+            return known
+        instance = Instance(
             endpoint=entry.endpoint(self._host_id),
             name=entry.instance,
             version=entry.version,
             priority=entry.priority,
         )
+        return known if known == instance else instance
+
+
+def _are_the_same(some: Sequence[Instance], others: Sequence[Instance]) -> bool:
+    return len(some) == len(others) and all(map(is_, some, others))
 
 
 def registered(registry: Registry, service: str, host_id: str) -> Registered:
