@@ -91,13 +91,12 @@ class RequestContext(Struct, frozen=True, kw_only=True, gc=False):
         pairs: list[tuple[str, str | bytes]] = []
         if self.token:
             pairs.append((AUTHORIZATION, f"Bearer {self.token}"))
-        for key, value in (
-            (ON_BEHALF_OF, self.on_behalf_of),
-            (PURPOSE, self.purpose),
-            (BUSINESS_DATE, self.business_date),
-        ):
-            if value:
-                pairs.append((key, value))
+        if self.on_behalf_of:
+            pairs.append((ON_BEHALF_OF, self.on_behalf_of))
+        if self.purpose:
+            pairs.append((PURPOSE, self.purpose))
+        if self.business_date:
+            pairs.append((BUSINESS_DATE, self.business_date))
         return pairs
 
 

@@ -53,8 +53,11 @@ class Outgoing:
         return pairs
 
     def carried(self, given: Any) -> list[Pair]:
-        """Of it, what a route may decide by: all but chain and trace."""
-        return [*self._proofs(), *wire.current().repeated(), *(given or ())]
+        """Of it, what a route may decide by: all but proofs of ours, chain and trace."""
+        pairs = wire.current().repeated()
+        if given:
+            pairs += given
+        return pairs
 
     def shared(self) -> Shared | None:
         """Of it, what other calls carry as well; None when there is nothing."""

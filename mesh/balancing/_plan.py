@@ -73,6 +73,7 @@ class Plan:
         self._split = [self._versions.get(split.version, self.all) for split in splits]
         self._weights = [*accumulate(split.weight for split in splits)]
         self._rules = _known(route.rules if route else (), self._versions)
+        self._headers = {header for header, _, _ in self._rules}
         self.only = members[0][1] if len(members) == 1 else None
         """The one instance there is."""
         self.is_routed = bool(self._rules or self._weights)
@@ -92,9 +93,12 @@ class Plan:
     def _ruled(self, carried: Pairs) -> Group | None:
         """The version that a header rule names; several values are one, as gRPC joins them."""
         texts: dict[str, str] = {}
+        headers = self._headers
         for key, value in carried:
-            if isinstance(value, str):
+            if key in headers and isinstance(value, str):
                 texts[key] = f"{texts[key]},{value}" if key in texts else value
+        if not texts:
+            return None
         for header, value, group in self._rules:
             if texts.get(header) == value:
                 return group or self.all
