@@ -110,7 +110,7 @@ class Balancer:
     def stop(self) -> None:
         """Choose no more."""
         self.is_closed = True
-        self._plan = None
+        self._plan, self._members = None, ()  # gRPC's descriptors go with the last who holds them
         self._source = Listed(())
         self._table = self._source.table(0.0)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -287,3 +289,13 @@ async def test_a_channel_becomes_ready_when_an_endpoint_appears(
     async with Channel("t", endpoints) as channel:
         await channel.channel_ready()
         assert channel.get_state() is grpc.ChannelConnectivity.READY
+
+
+async def test_a_closed_channel_holds_no_peer() -> None:
+    """With the last who holds it go the descriptors of gRPC."""
+    channel = Channel("customer", ["127.0.0.1:1", "127.0.0.1:2"])
+    peer = weakref.ref(channel.choose())
+    assert peer() is not None
+    await channel.close()
+    gc.collect()
+    assert peer() is None
