@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any
 
+from mesh.admission import RETRY_AFTER_S
 from mesh.call import Call, Handler
 from mesh.contract import Method
 from mesh.errors import MeshError, MeshReason
 from mesh.telemetry import Counter, Meters
-
-RETRY_AFTER_S: Final = 1.0
-"""When a refused caller may try again."""
 
 
 class BulkheadInterceptor:

@@ -5,8 +5,8 @@ round late; and how many calls are under way. From both follows one number, the 
 Between 0 and 1 it is the share of sheddable calls that are refused, between 1 and 2 that of
 ordinary ones, and above 2 that of critical ones. Health checks are never refused.
 
-A call that is refused was not begun: it costs a tenth of one that is served, and may be
-sent elsewhere whatever it does.
+A call that is refused was not begun: it costs little, and may be sent elsewhere whatever it
+does.
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ from mesh.lane import STREAM, TLS, UNIX
 from mesh.pki import CA, Authority, Names
 from mesh.testing import Mesh
 from mesh.tls import Certificate
+from tests.rows import in_reach, nobody
 
 PASSWORD: Final = "engine-demo"
 RIGHTS_END_S: Final = 1.0
@@ -64,14 +65,6 @@ class Desk:
 
     def __getattr__(self, _name: str) -> Any:
         return self.GetCustomer
-
-
-async def in_reach(principal: Any, scope: Any, row: Any) -> bool:
-    return True
-
-
-async def nobody(method: Any, row: Any) -> str | None:
-    return None
 
 
 @dataclass

@@ -31,6 +31,7 @@ from mesh.tokens import ServiceKey
 from sequencer.app import BLUEPRINT as SEQUENCER
 from sequencer.peers import MeshPeers
 from sequencer.sdk import Sequencer, _grpc, mesh_source
+from tests.rows import in_reach, nobody
 
 CUSTOMERS = customer_pb2.DESCRIPTOR.services_by_name["CustomerService"]
 ASK = GetCustomerRequest(customer_id=7)
@@ -55,14 +56,6 @@ class Desk:
 
     def __getattr__(self, _name: str) -> Any:
         return self.GetCustomer
-
-
-async def in_reach(principal: Any, scope: Any, row: Any) -> bool:
-    return True
-
-
-async def nobody(method: Any, row: Any) -> str | None:
-    return None
 
 
 @dataclass
