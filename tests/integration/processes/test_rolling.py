@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -101,6 +102,14 @@ def only(var: Path) -> Supervised:
 
 def pids(var: Path) -> dict[str, int]:
     return {slot["name"]: slot["pid"] for slot in only(var).slots}
+
+
+def killed(pid: int) -> None:
+    """End a process at once; return when it has ended."""
+    process = os.pidfd_open(pid)
+    os.kill(pid, signal.SIGKILL)
+    select.select([process], [], [])
+    os.close(process)
 
 
 def steps(var: Path, *names: str) -> list[tuple[str, str]]:
@@ -207,7 +216,7 @@ def test_a_process_that_dies_while_its_successor_starts_is_no_loss(start: Start,
     (var / "one.waits").touch()
     begun = only(var).restart(["one"])
     assert next(begun)["what"] == "starting"
-    os.kill(pids(var)["one"], signal.SIGKILL)
+    killed(pids(var)["one"])
     (var / "one.waits").unlink()
     assert [step["what"] for step in begun] == ["serving"]
     await_line(process, "serves one")
