@@ -44,19 +44,17 @@ class Story:
     latencies: Latencies | None = None
 
 
-class ChannelCall(UnaryCall):
+class ChannelCall(UnaryCall, eq=False, kw_only=True):
     """A call that may be sent to several peers, one after the other or side by side.
 
-    Who sends it says where: `peer`, and `breaker` of the method there; who hears when it
-    fails: `rescue`; and that it has no `story` yet.
+    Who sends it says where: `peer`, and `breaker` of the method there; and who hears when it
+    fails: `rescue`.
     """
-
-    __slots__ = ("breaker", "peer", "rescue", "story")
 
     peer: Peer
     breaker: Breaker
     rescue: Rescue
-    story: Story | None
+    story: Story | None = None
 
     def _end(self, code: grpc.StatusCode, reply: bytes) -> None:
         if code is _OK:
@@ -106,6 +104,7 @@ class ChannelCall(UnaryCall):
         self.aim(peer)
         self.holder = self.pieces = None
         self._initial = self._trailing = None
+        self._details = ""
         self.began = 0.0
 
     def aim(self, peer: Peer) -> None:
@@ -114,18 +113,19 @@ class ChannelCall(UnaryCall):
         self.breaker = peer.health.breaker(self.path)
 
 
-class Attempt(UnaryCall):
-    """A second attempt of a call, at another peer, while the first is under way.
+class Attempt(UnaryCall, eq=False, kw_only=True):
+    """A second attempt of `call`, at the other `peer`, while the first is under way.
 
-    Args:
-        call: the first one; whichever is answered first ends it.
-        peer: where this one goes.
+    Whichever is answered first ends the call.
     """
 
-    __slots__ = ("call", "peer")
+    call: ChannelCall
+    peer: Peer
 
-    def __init__(self, call: ChannelCall, peer: Peer) -> None:
-        super().__init__(
+    @classmethod
+    def of(cls, call: ChannelCall, peer: Peer) -> Attempt:
+        """A second attempt at `peer`."""
+        return cls(
             call.path,
             call.request,
             None,
@@ -133,9 +133,10 @@ class Attempt(UnaryCall):
             shared=call.shared,
             own=call.own,
             trace=call.trace,
+            observe=call.observe and peer.observe,
+            call=call,
+            peer=peer,
         )
-        self.call = call
-        self.peer = peer
 
     def _end(self, code: grpc.StatusCode, reply: bytes) -> None:
         super()._end(code, reply)

@@ -83,6 +83,5 @@ class Hedger:
             self._counts.unaffordable.add()
             return
         self._counts.hedges.add()
-        call.told.hedge = attempt = Attempt(call, peer)
-        attempt.observe = call.observe and peer.observe
+        call.told.hedge = attempt = Attempt.of(call, peer)
         lane.submit(attempt)

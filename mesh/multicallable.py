@@ -15,7 +15,6 @@ from mesh.telemetry import current_trace
 
 if TYPE_CHECKING:
     from mesh.channel import Channel
-    from mesh.lane.client import ClientLane
 
 Serializers = tuple[Any, Any]
 """Of requests, and of responses; None: bytes as they are."""
@@ -73,6 +72,7 @@ class Unary:
     def __init__(self, channel: Channel, path: str, serializers: Serializers) -> None:
         self._channel = channel
         self._path = path
+        self._has_lanes = len(path) <= MAX_PATH
         self._serialize, self._deserialize = serializers
         self._ordinary = Ordinary(channel, "unary_unary", path, serializers)
         self._serialized = Ordinary(channel, "unary_unary", path, (None, self._deserialize))
@@ -88,31 +88,36 @@ class Unary:
         wait_for_ready: bool | None = None,
         compression: grpc.Compression | None = None,
     ) -> Any:
-        channel = self._channel
+        channel, path = self._channel, self._path
         channel.budget.calls += 1
-        peer = channel.balancer.choose(self._path, metadata)
+        peer = channel.balancer.choose(path, metadata)
         if peer is None:
             return channel.unavailable()
         lane, ordinary = None, self._ordinary
-        if credentials is None and not compression and len(self._path) <= MAX_PATH:
-            lane = peer.lane(self._path)
+        if credentials is None and not compression and self._has_lanes:
+            lane = peer.lane(path)
         if lane is not None:
-            outgoing = channel.outgoing
             raw = request if self._serialize is None else self._serialize(request)
-            shared, own = outgoing.shared(), outgoing.own(metadata)
+            due, shared, own = channel.outgoing.prepared(timeout, metadata)
             if type(raw) is bytes and len(raw) <= MAX_REQUEST and _is_small(shared, own):
                 trace = current_trace()
                 call = ChannelCall(
-                    self._path,
+                    path,
                     raw,
                     self._deserialize,
-                    outgoing.due(timeout),
+                    due,
                     shared=shared,
                     own=own,
                     trace=b"" if trace is None else trace.raw,
+                    wait_for_ready=wait_for_ready,
+                    observe=peer.observe if channel.balancer.has_others else None,
+                    peer=peer,
+                    breaker=peer.health.breaker(path),
+                    rescue=channel.recovery,
                 )
-                call.wait_for_ready = wait_for_ready
-                self._submit(call, peer, lane)
+                lane.submit(call)
+                if self._latencies is not None and channel.hedger is not None:
+                    channel.hedger.watch(call, self._latencies)
                 return call
             request, ordinary = raw, self._serialized
         return ordinary.to(
@@ -124,16 +129,6 @@ class Unary:
             wait_for_ready=wait_for_ready,
             compression=compression,
         )
-
-    def _submit(self, call: ChannelCall, peer: Peer, lane: ClientLane) -> None:
-        channel = self._channel
-        call.peer, call.breaker = peer, peer.health.breaker(self._path)
-        call.rescue, call.story = channel.recovery, None
-        if channel.balancer.has_others:
-            call.observe = peer.observe
-        lane.submit(call)
-        if self._latencies is not None and channel.hedger is not None:
-            channel.hedger.watch(call, self._latencies)
 
 
 def _is_small(shared: Any, own: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from mesh import context as wire
 from mesh.context import Metadata
+from mesh.deadline import Deadline
 from mesh.lane.blocks import Shared
 from mesh.lane.frames import Pair
 from mesh.lane.metadata import checked
@@ -59,44 +60,37 @@ class Outgoing:
             pairs += given
         return pairs
 
-    def shared(self) -> Shared | None:
-        """Of it, what other calls carry as well; None when there is nothing."""
-        proofs, current = self._proofs(), wire.current()
+    def prepared(
+        self, timeout_s: float | None, given: Any
+    ) -> tuple[float, Shared | None, Sequence[Pair]]:
+        """What a call made now takes along, beside its trace.
+
+        Answers when it must be answered, in seconds of `time.monotonic()`; the metadata that
+        other calls carry as well, None when there are none; and its own.
+
+        Raises:
+            TypeError, ValueError: `given` cannot be sent.
+        """
+        current = wire.current()
         key = (
-            proofs,
+            self._proofs(),
             current.token,
             current.on_behalf_of,
             current.purpose,
             current.business_date,
         )
-        found = self._shared.get(key)
-        if found is None or found.stale_at <= time.time():
-            found = self._add(key, [*proofs, *current.repeated()])
-        return found if found.metadata else None
-
-    def own(self, given: Any) -> Sequence[Pair]:
-        """Of it, what is this call's own, without the trace.
-
-        Raises:
-            TypeError, ValueError: `given` cannot be sent.
-        """
-        chain = wire.current().chain
+        shared = self._shared.get(key)
+        if shared is None or shared.stale_at <= time.time():
+            shared = self._add(key, [*key[0], *current.repeated()])
         own = checked(given) if given else ()
-        if chain is _NO_CHAIN or not chain.ByteSize():
-            return own
-        return (*own, (wire.CHAIN, chain.SerializeToString()))
+        if current.chain is not _NO_CHAIN and current.chain.ByteSize():
+            own = (*own, (wire.CHAIN, current.chain.SerializeToString()))
+        due = time.monotonic() + _timeout_s(timeout_s, current.deadline)
+        return due, shared if shared.metadata else None, own
 
     def timeout_s(self, given: float | None) -> float:
         """Seconds that a call made now may take."""
-        deadline = wire.current().deadline
-        own = DEFAULT_TIMEOUT_S if given is None and deadline is None else given
-        bound = deadline.budget_s(own) if deadline else own
-        assert bound is not None
-        return bound
-
-    def due(self, given: float | None) -> float:
-        """When a call made now must be answered, in seconds of `time.monotonic()`."""
-        return time.monotonic() + self.timeout_s(given)
+        return _timeout_s(given, wire.current().deadline)
 
     def _add(self, key: Any, pairs: list[Pair]) -> Shared:
         self._shared.pop(key, None)
@@ -104,3 +98,11 @@ class Outgoing:
             del self._shared[next(iter(self._shared))]
         found = self._shared[key] = Shared(pairs)
         return found
+
+
+def _timeout_s(given: float | None, deadline: Deadline | None) -> float:
+    if deadline is None:
+        return DEFAULT_TIMEOUT_S if given is None else given
+    left = deadline.budget_s(given)
+    assert left is not None
+    return left

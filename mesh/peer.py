@@ -160,6 +160,10 @@ class Peer:
         failed attempt no call waits for the next one.
         """
         lanes = self._lanes
+        if len(lanes) == 1:  # as almost always
+            best = lanes[0]
+            if best.state is _OPEN and not best.is_full and best.knows(path):
+                return None if path in self._elsewhere else best
         if not lanes:
             if time.monotonic() < self._dial_at:
                 return None

@@ -52,6 +52,8 @@ class Balancer:
         self._healths: Sequence[Health] = ()
         self._turn = 0
         self.is_closed = False
+        self.has_others = False
+        """Whether there is more than one instance."""
         self.peers = Peers(make)
         self.is_refused = False
         """Whether the last choice found none because of breakers."""
@@ -87,11 +89,6 @@ class Balancer:
         return None
 
     @property
-    def has_others(self) -> bool:
-        """Whether there is more than one instance."""
-        return self._plan is not None and self._plan.only is None
-
-    @property
     def ejected(self) -> int:
         """Endpoints that get no calls for their failures."""
         return sum(health.ejected_until > 0 for health in self._healths)
@@ -110,6 +107,7 @@ class Balancer:
     def stop(self) -> None:
         """Choose no more."""
         self.is_closed = True
+        self.has_others = False
         self._plan, self._members = None, ()  # gRPC's descriptors go with the last who holds them
         self._source = Listed(())
         self._table = self._source.table(0.0)
@@ -149,3 +147,4 @@ class Balancer:
         members = self._members
         self._healths = [*{peer.health: None for _, peer in members}]
         self._plan = Plan(members, self._table.route, self._draw) if members else None
+        self.has_others = len(members) > 1

@@ -3,44 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from threading import TIMEOUT_MAX, Lock
 from typing import Any, Final
 
 import grpc
 
 from mesh.blocking._ending import Ending, LaneRpcError, pairs
-from mesh.lane.blocks import Shared
 from mesh.lane.call import LATE_TEXT, UnaryCall
-from mesh.lane.frames import Pair
 
 MARGIN_S: Final = 0.5
 """By so much a waiting thread outlasts a deadline, which the lanes' thread is to keep."""
 _UNREADABLE: Final = "The answer cannot be read: it is not of the type that the contract names"
 
 
-class LaneCall(UnaryCall):
+class LaneCall(UnaryCall, eq=False, kw_only=True):
     """The side of the lanes, in their thread; `notify` tells the other side of its end.
 
     When no lane takes it, it is not ended but handed back: `address` then says where its
     owner is to send it the ordinary way.
     """
 
-    __slots__ = ("_notify", "address")
-
-    def __init__(
-        self,
-        path: str,
-        request: bytes,
-        due: float,
-        *,
-        shared: Shared | None,
-        own: Sequence[Pair],
-        notify: Callable[[], object],
-    ) -> None:
-        super().__init__(path, request, None, due, shared=shared, own=own)
-        self._notify: Callable[[], object] | None = notify
-        self.address = ""
+    notify: Callable[[], object] | None
+    address: str = ""
+    resent: int = 0
+    """How often it was sent again."""
 
     def hand_back(self, address: str) -> None:
         """Let its owner send it to `address` the ordinary way."""
@@ -53,7 +40,7 @@ class LaneCall(UnaryCall):
 
     def _tell(self) -> None:
         """Notify once: who was told does not wait any more."""
-        notify, self._notify = self._notify, None
+        notify, self.notify = self.notify, None
         if notify is not None:
             notify()
 

@@ -151,6 +151,7 @@ class _Lanes(Channel):
         lane.submit(call)
 
     def returned(self, call: UnaryCall, peer: Peer, *, sent: bool, reason: str) -> None:
+        assert isinstance(call, LaneCall)
         call.resent += sent
         if sent and call.resent == 1 and is_repeatable(call.path) and not self.balancer.is_closed:
             sent = False  # a second time does no harm

@@ -137,7 +137,9 @@ class _Asked:
             return None
         if type(raw) is not bytes or len(raw) > MAX_REQUEST or not _is_small(shared, own):
             return None
-        return LaneCall(self._method.path, raw, self._due, shared=shared, own=own, notify=notify)
+        return LaneCall(
+            self._method.path, raw, None, self._due, shared=shared, own=own, notify=notify
+        )
 
     def _wait(self, call: LaneCall, waiting: Waiting) -> None:
         """Give the call to the lanes, and wait until they have ended it or hand it back."""

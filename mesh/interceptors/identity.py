@@ -17,6 +17,7 @@ from mesh.call import Call, Check, Guard
 from mesh.context import RequestContext, enter
 from mesh.contract import Method
 from mesh.errors import MeshError, MeshReason
+from mesh.lane.metadata import Repeated
 from mesh.tokens import Caller, TokenVerifier
 
 MAX_KNOWN: Final = 10_000
@@ -55,23 +56,17 @@ class IdentityInterceptor(Guard):
         self._known: dict[_Proofs, _Known] = {}
 
     def check(self, method: Method) -> Check:
-        verifier, now, known = self._verifier, self._verifier.now, self._known
+        verifier, now = self._verifier, self._verifier.now
         anonymous, widest = method.policy.anonymous, method.policy.scope
 
         def identified(call: Call, request: Any) -> None:  # noqa: ARG001 - of every check
             get = call.metadata.get
-            caller = get(wire.CALLER)
-            proofs = (
-                None if anonymous else get(wire.AUTHORIZATION),
-                caller,
-                get(wire.ON_BEHALF_OF) if caller else None,
-                get(wire.PURPOSE),
-                get(wire.BUSINESS_DATE),
-                call.proven,
-            )
-            found = known.get(proofs)
+            noting = call.metadata if type(call.metadata) is Repeated and not anonymous else None
+            found = None if noting is None else noting.proves
             if found is None or found.generation != verifier.generation or found.expires <= now():
-                found = self._establish(call, proofs, anonymous=anonymous)
+                found = self._look_up(call, anonymous=anonymous)
+                if noting is not None:
+                    noting.proves = found
             request_id = get(wire.REQUEST_ID, "")
             call.context = replace(
                 found.context,
@@ -83,6 +78,27 @@ class IdentityInterceptor(Guard):
             enter(call.context)
 
         return identified
+
+    def _look_up(self, call: Call, *, anonymous: bool) -> _Known:
+        """What the proofs of a call prove, as remembered or else verified."""
+        get, verifier = call.metadata.get, self._verifier
+        caller = get(wire.CALLER)
+        proofs = (
+            None if anonymous else get(wire.AUTHORIZATION),
+            caller,
+            get(wire.ON_BEHALF_OF) if caller else None,
+            get(wire.PURPOSE),
+            get(wire.BUSINESS_DATE),
+            call.proven,
+        )
+        known = self._known.get(proofs)
+        if (
+            known is None
+            or known.generation != verifier.generation
+            or known.expires <= verifier.now()
+        ):
+            known = self._establish(call, proofs, anonymous=anonymous)
+        return known
 
     def _establish(self, call: Call, proofs: _Proofs, *, anonymous: bool) -> _Known:
         """Verify the proofs anew, and remember what they prove."""

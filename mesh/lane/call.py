@@ -37,7 +37,7 @@ class Holder(Protocol):
         """Done once its connection stands, or came to nothing; None: it does not know when."""
 
 
-class UnaryCall(Outcome):
+class UnaryCall(Outcome, eq=False):
     """A call with one request and one answer, as `grpc.aio.UnaryUnaryCall` has it.
 
     Awaiting it answers the response or raises `grpc.aio.AioRpcError`; cancelling who
@@ -53,69 +53,32 @@ class UnaryCall(Outcome):
         trace: 25 bytes, or none.
     """
 
-    __slots__ = (
-        "_future",
-        "_response",
-        "began",
-        "deserialize",
-        "due",
-        "holder",
-        "id",
-        "loop",
-        "moves",
-        "observe",
-        "own",
-        "pieces",
-        "reply",
-        "request",
-        "resent",
-        "shared",
-        "size",
-        "trace",
-        "wait_for_ready",
-    )
-
-    def __init__(
-        self,
-        path: str,
-        request: bytes,
-        deserialize: Callable[[bytes], Any] | None,
-        due: float,
-        *,
-        shared: Shared | None = None,
-        own: Sequence[Pair] = (),
-        trace: bytes = b"",
-    ) -> None:
-        self.path = path
-        self.request = request
-        self.deserialize = deserialize
-        self.due = due
-        self.shared = shared
-        self.own = own
-        self.trace = trace
-        self.began = 0.0
-        self.moves = self.resent = 0
-        self.loop: asyncio.AbstractEventLoop | None = None
-        """Where it is awaited; its lane says so, since asking costs a system call."""
-        self.observe: Callable[[float], None] | None = None
-        """Told the seconds that the call took, once it is answered."""
-        self.wait_for_ready: bool | None = None
-        self.is_done = False
-        self.holder: Holder | None = None
-        self.pieces: list[bytes] | None = None
-        self.size = 0
-        self.id = 0
-        self._initial: grpc.aio.Metadata | None = None
-        self._trailing: grpc.aio.Metadata | None = None
-        self._future: asyncio.Future[None] | None = None
-        self._callbacks: list[Callable[[Any], None]] | None = None
+    path: str
+    request: bytes
+    deserialize: Callable[[bytes], Any] | None
+    due: float
+    shared: Shared | None = None
+    own: Sequence[Pair] = ()
+    trace: bytes = b""
+    wait_for_ready: bool | None = None
+    observe: Callable[[float], None] | None = None
+    """Told the seconds that the call took, once it is answered."""
+    began: float = 0.0
+    moves: int = 0
+    loop: asyncio.AbstractEventLoop | None = None
+    """Where it is awaited; its lane says so, since asking costs a system call."""
+    holder: Holder | None = None
+    pieces: list[bytes] | None = None
+    size: int = 0
+    id: int = 0
+    reply: bytes = b""
+    _response: Any = None
+    _future: asyncio.Future[None] | None = None
 
     # How it ends: called by who holds it.
 
     def answered(self, reply: bytes) -> None:
         """The call ended well, with no metadata."""
-        self._initial = self._trailing = None
-        self._details = ""
         self._end(_OK, reply)
 
     def ended(self, frame: EndFrame) -> None:

@@ -79,12 +79,12 @@ class ClientLane:
     @property
     def load(self) -> int:
         """Calls that it has been given and has not brought back."""
-        return len(self._in_flight) + len(self._waiting)
+        return len(self._in_flight) + self._waiting.count
 
     @property
     def is_full(self) -> bool:
         """Whether a further call would have to wait for others' answers."""
-        return len(self._in_flight) + len(self._waiting) >= self._window
+        return len(self._in_flight) + self._waiting.count >= self._window
 
     def knows(self, path: str) -> bool:
         """Whether calls of this method can be sent; a lane names a bounded number of methods."""
@@ -154,9 +154,8 @@ class ClientLane:
         """Whether `take` has something to give."""
         if self.state is State.OPENING:
             return bool(self._hello)
-        return bool(
-            (self._waiting and len(self._in_flight) < self._window) or self._composer or self._hello
-        )
+        has_room = len(self._in_flight) < self._window
+        return bool((self._waiting.count and has_room) or self._composer or self._hello)
 
     def take(self) -> bytes:
         """The next batch."""
@@ -200,7 +199,7 @@ class ClientLane:
 
     def _go_on(self, began: float) -> None:
         """Send more after answers, the last of them to a call that began then; or close."""
-        if self._waiting and self.state is State.OPEN:
+        if self._waiting.count and self.state is State.OPEN:
             if began:
                 self._composer.crowded(time.monotonic() - began)
             self._carrier.wake()

@@ -73,7 +73,7 @@ class Composer:
 
     def batch(self, waiting: Waiting, in_flight: dict[int, UnaryCall], window: int) -> bytes:
         """The next batch: calls move from `waiting` to `in_flight` until either is full."""
-        calls = self._calls(waiting, in_flight, window) if waiting else []
+        calls = self._calls(waiting, in_flight, window) if waiting.count else []
         methods, self._fresh = self._fresh, []
         control, self.control = self.control, []
         blocks = self.blocks
@@ -87,7 +87,7 @@ class Composer:
         frames: list[CallFrame] = []
         blocks, size, now, today = self.blocks, 0, time.monotonic(), time.time()
         most, max_request = min(FULL_FRAMES, window - len(in_flight)), self.max_request
-        while waiting and len(frames) < most and size < FULL_BYTES:
+        while waiting.count and len(frames) < most and size < FULL_BYTES:
             call = waiting.pop()
             left = call.due - now
             if left <= self._answer_s:
@@ -115,7 +115,7 @@ class Composer:
                 size += size_of(own)
             size += length
             frames.append((number, method, timeout_us, block, call.trace, own, call.request))
-        if not waiting:
+        if not waiting.count:
             self._answer_s = 0.0
         return frames
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NoReturn
 
 import grpc
+from msgspec import Struct
 
 from mesh.context import TRACEPARENT
 from mesh.errors import status_code
@@ -20,7 +21,7 @@ _TOO_LARGE: Final = "The metadata of the answer are larger than a peer takes"
 _NEVER: Final = float("inf")
 
 
-class LaneContext:
+class LaneContext(Struct, eq=False):
     """The servicer context of one unary call.
 
     `metadata` is the call's metadata as a mapping, where the last value of a key counts;
@@ -28,52 +29,27 @@ class LaneContext:
     `time.monotonic()`, infinity when there is none.
     """
 
-    __slots__ = (
-        "_callbacks",
-        "_code",
-        "_details",
-        "_initial",
-        "_metadata_sent",
-        "_pairs",
-        "_trace",
-        "_trailing",
-        "arrived_at",
-        "deadline_at",
-        "is_aborted",
-        "is_done",
-        "is_given_up",
-        "is_late",
-        "lane",
-        "metadata",
-        "number",
-        "task",
-    )
-
-    def __init__(  # noqa: PLR0917 - once a call: by place it is faster
-        self,
-        lane: Any,
-        number: int,
-        metadata: Mapping[str, str | bytes],
-        pairs: Sequence[Pair],
-        deadline_at: float,
-        trace: bytes,
-    ) -> None:
-        self.lane = lane
-        self.number = number
-        self.metadata = metadata
-        self.arrived_at = 0.0
-        """When it came in; its lane says so."""
-        self.deadline_at = deadline_at
-        self.is_done = self.is_aborted = self.is_late = self.is_given_up = False
-        self.task: asyncio.Task[None] | None = None
-        self._pairs = pairs
-        self._trace = trace
-        self._code: grpc.StatusCode | None = None
-        self._details = ""
-        self._initial: Sequence[Pair] = ()
-        self._trailing: Sequence[Pair] = ()
-        self._metadata_sent = False
-        self._callbacks: list[Callable[[Any], None]] = []
+    lane: Any
+    number: int
+    metadata: Mapping[str, str | bytes]
+    _pairs: Sequence[Pair]
+    deadline_at: float
+    _trace: bytes
+    proven: str = ""
+    """The service that the lane is proven to be of; empty for any other client."""
+    arrived_at: float = 0.0
+    """When it came in."""
+    is_done: bool = False
+    is_aborted: bool = False
+    is_late: bool = False
+    is_given_up: bool = False
+    task: asyncio.Task[None] | None = None
+    _code: grpc.StatusCode | None = None
+    _details: str = ""
+    _initial: Sequence[Pair] = ()
+    _trailing: Sequence[Pair] = ()
+    _metadata_sent: bool = False
+    _callbacks: list[Callable[[Any], None]] = []
 
     @property
     def trace(self) -> TraceContext | None:
@@ -82,12 +58,6 @@ class LaneContext:
             return TraceContext.from_bytes(self._trace)
         header = self.metadata.get(TRACEPARENT)
         return TraceContext.parse(header) if isinstance(header, str) else None
-
-    @property
-    def proven(self) -> str:
-        """The service that the lane is proven to be of; empty for any other client."""
-        proven: str = self.lane.proven
-        return proven
 
     @property
     def is_plain(self) -> bool:

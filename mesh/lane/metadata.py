@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from mesh.lane.frames import Pair
@@ -12,6 +13,20 @@ _CARRIERS: Final = frozenset(
     {"te", "content-type", "user-agent", "grpc-status", "grpc-message", "grpc-timeout"}
 )
 """Of what carries the call: gRPC drops them when a program gives them, and so do lanes."""
+
+
+class Repeated(dict[str, str | bytes]):
+    """The metadata of many calls of one connection, as a mapping; nobody changes it.
+
+    `proves` is a note of who has looked at its proofs once, for the next time.
+    """
+
+    __slots__ = ("proves",)
+    proves: Any
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        super().__init__(pairs)
+        self.proves = None
 
 
 def checked(metadata: Any) -> tuple[Pair, ...]:

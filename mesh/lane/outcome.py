@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import grpc
+from msgspec import Struct
 
 _OK: Final = grpc.StatusCode.OK
 _CANCELLED: Final = grpc.StatusCode.CANCELLED
@@ -14,21 +15,19 @@ _CANCELLED: Final = grpc.StatusCode.CANCELLED
 CANCELLED_BY_US: Final = "Locally cancelled by application!"
 
 
-class Outcome:
+class Outcome(Struct, eq=False, kw_only=True):
     """The part of `grpc.aio.Call` that tells of the end; a call sets its fields itself.
 
     Whoever waits here may be cancelled without harm to the call.
     """
 
-    __slots__ = ("_callbacks", "_code", "_details", "_initial", "_trailing", "is_done", "path")
-
     path: str
-    is_done: bool
-    _code: grpc.StatusCode
-    _details: str
-    _initial: grpc.aio.Metadata | None
-    _trailing: grpc.aio.Metadata | None
-    _callbacks: list[Callable[[Any], None]] | None
+    is_done: bool = False
+    _code: grpc.StatusCode = _OK
+    _details: str = ""
+    _initial: grpc.aio.Metadata | None = None
+    _trailing: grpc.aio.Metadata | None = None
+    _callbacks: list[Callable[[Any], None]] | None = None
 
     def cancelled(self) -> bool:
         """Whether it ended by being cancelled."""

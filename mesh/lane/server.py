@@ -35,6 +35,7 @@ from mesh.lane.frames import (
     size_of,
     unpack,
 )
+from mesh.lane.metadata import Repeated
 from mesh.lane.outbox import MAX_UNSENT, Outbox
 from mesh.lane.serving import CANCELLED, LATE, Host, Method, Running
 from mesh.spiffe import service_in
@@ -51,9 +52,6 @@ class Block(NamedTuple):
     pairs: list[Pair]
     mapping: Mapping[str, str | bytes]
     size: int
-
-
-_NO_BLOCK: Final = Block([], {}, 0)
 
 
 class Tap(Protocol):
@@ -114,7 +112,7 @@ class ServerLane:
         self._carrier: Carrier
         self._last_id = 0
         self._methods: dict[int, Method | int | None] = {}
-        self._blocks: dict[int, Block] = {0: _NO_BLOCK}
+        self._blocks: dict[int, Block] = {0: Block([], Repeated(()), 0)}
         self._block_bytes = 0
         self._inbox: deque[tuple[LaneContext, Method | int | None, bytes]] = deque()
         self._running = Running(self._finished)
@@ -147,7 +145,7 @@ class ServerLane:
         pieces, replies, endings, _ = self._outbox.take()
         self._watch_outbox()
         control, self._control = self._control, []
-        if self.is_draining and not (self._running or self._inbox or self._outbox):
+        if self.is_draining and not (self._running.live or self._inbox or self._outbox):
             self._loop.call_soon(self._carrier.close)
         batch = (pieces, replies, endings, control)
         if self.tap is not None:
@@ -219,7 +217,7 @@ class ServerLane:
     @property
     def calls(self) -> int:
         """Calls that have begun or wait to be begun."""
-        return len(self._running) + len(self._inbox)
+        return len(self._running.live) + len(self._inbox)
 
     @property
     def unsent(self) -> int:
@@ -229,11 +227,11 @@ class ServerLane:
     def start(self, most: int) -> bool:
         """Begin at most so many of the calls that wait; whether more could be begun."""
         inbox, outbox = self._inbox, self._outbox
-        admission = self._host.admission
+        admission, now = self._host.admission, time.monotonic()
         if admission is not None and inbox:
-            admission.waited(time.monotonic() - inbox[0][0].arrived_at)
+            admission.waited(now - inbox[0][0].arrived_at)
         while inbox and most > 0 and outbox.unsent <= MAX_UNSENT:
-            self._begin(*inbox.popleft())
+            self._begin(now, *inbox.popleft())
             most -= 1
         return bool(inbox) and outbox.unsent <= MAX_UNSENT
 
@@ -267,13 +265,13 @@ class ServerLane:
         if number in self._blocks:
             raise LaneError(f"block {number} of metadata is said twice")
         metadata = unpack(pairs)
-        self._blocks[number] = block = Block(metadata, dict(metadata), size_of(metadata))
+        self._blocks[number] = block = Block(metadata, Repeated(metadata), size_of(metadata))
         self._block_bytes += block.size
 
     def _add_calls(self, calls: list[CallFrame]) -> None:
-        if len(self._running) + len(self._inbox) + len(calls) > self._host.window:
+        if len(self._running.live) + len(self._inbox) + len(calls) > self._host.window:
             raise LaneError(f"more than {self._host.window} calls are unanswered")
-        now = time.monotonic()
+        now, proven = time.monotonic(), self.proven
         for number, method, timeout_us, block, trace, extra, request in calls:
             if number <= self._last_id:
                 raise LaneError(f"call {number} comes after call {self._last_id}")
@@ -284,11 +282,10 @@ class ServerLane:
                 own = unpack(extra)
                 pairs, mapping = [*pairs, *own], {**mapping, **dict(own)}
             due = now + timeout_us / 1e6 if timeout_us else NEVER
-            context = LaneContext(self, number, mapping, pairs, due, trace)
-            context.arrived_at = now
+            context = LaneContext(self, number, mapping, pairs, due, trace, proven, now)
             self._inbox.append((context, self._methods[method], request))
             self._last_id = number
-        if len(self._inbox) == 1 and not self._running:
+        if len(self._inbox) == 1 and not self._running.live:
             self._host.turns.alone(self)
         else:
             self._host.turns.ready(self)
@@ -320,12 +317,14 @@ class ServerLane:
 
     # Calls.
 
-    def _begin(self, context: LaneContext, method: Method | int | None, request: bytes) -> None:
+    def _begin(
+        self, now: float, context: LaneContext, method: Method | int | None, request: bytes
+    ) -> None:
         if method is None:
             self._refuse(context.number, grpc.StatusCode.UNIMPLEMENTED, UNKNOWN_METHOD)
         elif not isinstance(method, Method):
             self._end(context.number, NOT_HERE, "")
-        elif context.deadline_at <= time.monotonic():
+        elif context.deadline_at <= now:
             self._refuse(context.number, grpc.StatusCode.DEADLINE_EXCEEDED, LATE)
         elif method.gate is not None and not method.gate():
             self._shed(context.number)
@@ -344,7 +343,7 @@ class ServerLane:
             code, details, initial, trailing = context.ending()
             rest = b"" if code else reply
             self._outbox.end((context.number, code, details, initial, trailing, rest))
-        if self._running or self._inbox:
+        if self._running.live or self._inbox:
             self._carrier.wake()
         else:
             self._carrier.flush()

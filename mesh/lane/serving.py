@@ -80,27 +80,25 @@ class Running:
         finished: told the context of a call that has ended, and its reply.
     """
 
-    __slots__ = ("_alarm", "_finished", "_live", "_loop")
+    __slots__ = ("_alarm", "_finished", "_loop", "live")
 
     def __init__(self, finished: Callable[[LaneContext, bytes], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._end_late)
         self._finished = finished
-        self._live: dict[int, LaneContext] = {}
-
-    def __len__(self) -> int:
-        return len(self._live)
+        self.live: dict[int, LaneContext] = {}
+        """By the numbers of the calls."""
 
     def begin(self, context: LaneContext, method: Method, request: bytes) -> None:
         """Run a call in a task of its own."""
-        self._live[context.number] = context
+        self.live[context.number] = context
         context.task = self._loop.create_task(self._serve(context, method, request))
         if context.deadline_at < self._alarm.at:
             self._alarm.set(context.deadline_at)
 
     def cancel(self, number: int) -> bool:
         """End a call; False when it is not under way."""
-        context = self._live.get(number)
+        context = self.live.get(number)
         if context is not None:
             self._cancel(context)
         return context is not None
@@ -108,7 +106,7 @@ class Running:
     def cancel_all(self) -> None:
         """End all calls."""
         self._alarm.stop()
-        for context in list(self._live.values()):
+        for context in list(self.live.values()):
             self._cancel(context)
 
     async def _serve(self, context: LaneContext, method: Method, request: Any) -> None:
@@ -134,7 +132,7 @@ class Running:
         self._end(context, reply)
 
     def _end(self, context: LaneContext, reply: bytes) -> None:
-        del self._live[context.number]
+        del self.live[context.number]
         self._finished(context, reply)
         context.finished()
 
@@ -155,7 +153,7 @@ class Running:
     def _end_late(self, now: float) -> float:
         """Cancel the calls whose deadline has passed; answers the earliest of the others."""
         least = NEVER
-        for context in list(self._live.values()):
+        for context in list(self.live.values()):
             if context.deadline_at > now:
                 least = min(least, context.deadline_at)
             elif not context.is_late:

@@ -22,15 +22,14 @@ class Waiting:
     One that has ended meanwhile is passed over, and no longer counts.
     """
 
-    __slots__ = ("_bytes", "_calls", "_ended")
+    __slots__ = ("_bytes", "_calls", "_ended", "count")
 
     def __init__(self) -> None:
         self._calls: deque[UnaryCall] = deque()
         self._bytes = 0
         self._ended = 0
-
-    def __len__(self) -> int:
-        return len(self._calls) - self._ended
+        self.count = 0
+        """How many wait."""
 
     def __iter__(self) -> Iterator[UnaryCall]:
         return (call for call in self._calls if not call.is_done)
@@ -38,10 +37,11 @@ class Waiting:
     def add(self, call: UnaryCall) -> bool:
         """Put a call at the end; False when too much waits already."""
         size = len(call.request)
-        if len(self) >= MAX_WAITING or self._bytes + size > MAX_WAITING_BYTES:
+        if self.count >= MAX_WAITING or self._bytes + size > MAX_WAITING_BYTES:
             return False
         self._calls.append(call)
         self._bytes += size
+        self.count += 1
         return True
 
     def pop(self) -> UnaryCall:
@@ -49,13 +49,15 @@ class Waiting:
         while (call := self._calls.popleft()).is_done:
             self._ended -= 1
         self._bytes -= len(call.request)
+        self.count -= 1
         return call
 
     def ended(self, call: UnaryCall) -> None:
         """A call that waits here has ended."""
         self._bytes -= len(call.request)
+        self.count -= 1
         self._ended += 1
-        if self._ended > len(self) + _LITTER:
+        if self._ended > self.count + _LITTER:
             self._calls = deque(self)
             self._ended = 0
 
@@ -63,5 +65,5 @@ class Waiting:
         """All calls, which wait here no longer."""
         calls = list(self)
         self._calls.clear()
-        self._bytes = self._ended = 0
+        self._bytes = self._ended = self.count = 0
         return calls

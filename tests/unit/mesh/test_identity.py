@@ -22,6 +22,7 @@ from mesh.deadline import Deadline
 from mesh.errors import MeshError
 from mesh.interceptors import identity
 from mesh.interceptors.identity import IdentityInterceptor
+from mesh.lane.metadata import Repeated
 from mesh.tokens import (
     CALLER_TTL_S,
     LEEWAY_S,
@@ -56,9 +57,13 @@ class Verifier(TokenVerifier):
 
 
 class Desk:
-    """Calls with proofs of a user and of the service ark, at the time of a clock."""
+    """Calls with proofs of a user and of the service ark, at the time of a clock.
 
-    def __init__(self, folder: Path) -> None:
+    With `repeats` the same metadata are the same object in each call, as on a lane.
+    """
+
+    def __init__(self, folder: Path, *, repeats: bool = False) -> None:
+        self._said: dict[Any, Repeated] | None = {} if repeats else None
         write_trust(folder, {"ark": {"customer.read"}})
         self.clock = ManualClock()
         trust = json.loads((folder / "trust.json").read_text())
@@ -92,6 +97,9 @@ class Desk:
 
         transport: Any = None
         deadline = Deadline.after(5)
+        if self._said is not None:
+            said = Repeated([*metadata.items()])
+            metadata = self._said.setdefault(tuple(metadata.items()), said)
         call = Call(method=method, transport=transport, metadata=metadata, deadline=deadline)
         context = await self._interceptor.bind(method, handler)(call, None)
         assert isinstance(context, RequestContext)
@@ -104,9 +112,9 @@ class Desk:
         return error.value.reason.name
 
 
-@pytest.fixture
-def desk(var: Path) -> Desk:
-    return Desk(var)
+@pytest.fixture(params=["each call its own", "repeated"])
+def desk(var: Path, request: pytest.FixtureRequest) -> Desk:
+    return Desk(var, repeats=request.param == "repeated")
 
 
 async def test_proofs_that_come_again_are_not_verified_again(desk: Desk) -> None:
@@ -228,9 +236,10 @@ async def test_a_client_outside_the_mesh_acts_for_nobody(desk: Desk) -> None:
 
 
 async def test_no_more_callers_are_remembered_than_the_bound(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    var: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Above it all are forgotten and verified again."""
+    desk = Desk(var)
     monkeypatch.setattr(identity, "MAX_KNOWN", 3)
     calls = [desk.user(f"rm{number}") for number in range(4)]
     for metadata in (*calls, calls[3], calls[0]):

@@ -208,7 +208,7 @@ def _feed_all(world: World, wire: Wire, batches: Sequence[bytes], turns: Sequenc
 
 def _nothing_is_left(world: World) -> None:
     assert world.host.begun == world.host.ended
-    assert not world.server._running
+    assert not world.server._running.live
     assert not world.server._inbox
     assert not world.desk.held
 
@@ -217,7 +217,7 @@ def _no_call_waits(world: World, calls: Sequence[Any]) -> None:
     kept = [call for call, *_ in world.keeper.given_back] + world.keeper.elsewhere
     assert world.client.state is State.CLOSED
     assert not world.client._in_flight
-    assert not world.client._waiting
+    assert not world.client._waiting.count
     for call in calls:
         assert call.is_done or kept.count(call) == 1
 

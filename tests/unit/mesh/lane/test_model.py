@@ -225,7 +225,7 @@ class Lane(RuleBasedStateMachine):
     @invariant()
     def the_window_is_kept_at_both_ends(self) -> None:
         lane = self.world.server
-        assert len(lane._running) + len(lane._inbox) <= WINDOW
+        assert len(lane._running.live) + len(lane._inbox) <= WINDOW
         assert len(self.world.client._in_flight) <= WINDOW
 
     @invariant()
@@ -291,8 +291,8 @@ class Lane(RuleBasedStateMachine):
         for request, call in self.calls.items():
             assert call.is_done or request in kept
         assert not client._in_flight
-        assert not client._waiting
-        assert not lane._running
+        assert not client._waiting.count
+        assert not lane._running.live
         assert not lane._inbox
         assert lane._outbox.unsent == 0 or lane.is_closed
         assert host.begun == host.ended

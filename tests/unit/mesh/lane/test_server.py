@@ -118,7 +118,7 @@ def test_a_client_that_breaks_a_rule_is_told_which(
     assert reason in refusal(world)
     for _ in range(3):
         world.loop.step()
-    assert not world.server._running
+    assert not world.server._running.live
     assert not world.server._inbox
     assert world.host.begun == world.host.ended
 
@@ -127,7 +127,7 @@ def test_a_broken_rule_ends_the_calls_under_way(world: World) -> None:
     """Nobody waits for them; they are told, before the connection is gone."""
     hear(world, calls=[call(1), call(2)])
     heard(world)
-    assert len(world.server._running) == 2
+    assert len(world.server._running.live) == 2
     hear(world, control=[(127, 1, "")])
     world.loop.step()
     world.loop.step()

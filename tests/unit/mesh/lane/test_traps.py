@@ -66,14 +66,14 @@ def test_a_task_cancelled_before_its_first_step_never_runs_but_its_call_ends(
     world.write(world.up)
     world.deliver(world.up)
     world.within(world.server.start, 1)  # makes the task, which has its first step next turn
-    assert len(world.server._running) == 1
+    assert len(world.server._running.live) == 1
     if how == "cancel":
         world.within(call.cancel)
         world.write(world.up)
         world.deliver(world.up)
     else:
         world.within(world.server.detached, world.down, LaneError("gone"))
-    assert len(world.server._running) == 0
+    assert len(world.server._running.live) == 0
     assert world.host.begun == world.host.ended == 1
     world.settle()
     assert not world.desk.ran

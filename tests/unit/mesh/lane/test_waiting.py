@@ -24,7 +24,7 @@ def test_calls_come_out_in_the_order_in_which_they_came() -> None:
     queue, calls = Waiting(), [call() for _ in range(5)]
     assert all(map(queue.add, calls))
     assert [queue.pop() for _ in calls] == calls
-    assert not queue
+    assert not queue.count
 
 
 def test_so_many_calls_may_wait() -> None:
@@ -52,12 +52,12 @@ def test_calls_that_have_ended_are_passed_over_and_do_not_count() -> None:
         queue.add(each)
     end(queue, calls[0])
     end(queue, calls[2])
-    assert len(queue) == 2
+    assert queue.count == 2
     assert list(queue) == [calls[1], calls[3]]
     with mock.patch.object(waiting, "MAX_WAITING_BYTES", 40):
         assert queue.add(call(20))
     assert queue.pop() is calls[1]
-    assert len(queue) == 2
+    assert queue.count == 2
 
 
 def test_ended_calls_are_swept_out() -> None:
@@ -79,5 +79,5 @@ def test_clearing_answers_those_that_wait() -> None:
         queue.add(each)
     end(queue, calls[1])
     assert queue.clear() == [calls[0], calls[2]]
-    assert not queue
+    assert not queue.count
     assert queue._bytes == queue._ended == 0
