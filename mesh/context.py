@@ -22,6 +22,9 @@ BUSINESS_DATE: Final = "x-engine-business-date"
 REQUEST_ID: Final = "x-request-id"
 TRACEPARENT: Final = "traceparent"
 
+REPEATED: Final = frozenset({AUTHORIZATION, ON_BEHALF_OF, PURPOSE, BUSINESS_DATE})
+"""Of the metadata of a call made on behalf of another, what other calls have as well."""
+
 Metadata = tuple[tuple[str, str | bytes], ...]
 Scope: TypeAlias = policy_pb2.Scope.ValueType
 

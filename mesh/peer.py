@@ -112,8 +112,9 @@ class Peer:
     @property
     def is_lost(self) -> bool:
         """Whether the last attempt to connect failed, and nothing stands."""
-        if any(lane.state is State.OPEN for lane in self._lanes):
-            return False
+        for lane in self._lanes:
+            if lane.state is _OPEN:
+                return False
         opened = self._plain.opened
         if opened is None:
             return self._is_unreachable

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mesh.balancing._pool import Pool
 from mesh.balancing._table import Instance
+from mesh.context import REPEATED
 from mesh.peer import Peer
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class Plan:
         self._weights = [*accumulate(split.weight for split in splits)]
         self._rules = _known(route.rules if route else (), self._versions)
         self._headers = {header for header, _, _ in self._rules}
+        self._asks_request = not self._headers.isdisjoint(REPEATED)
+        """Whether a rule is about what a call has of the current request."""
         self.only = members[0][1] if len(members) == 1 else None
         """The one instance there is."""
         self.is_routed = bool(self._rules or self._weights)
@@ -81,8 +84,8 @@ class Plan:
 
     def group(self, carried: Carried, given: Any) -> Group:
         """The instances for a call."""
-        if self._rules:
-            found = self._ruled(carried(given))
+        if self._rules and (given or self._asks_request):
+            found = self._ruled(carried(given) if self._asks_request else given)
             if found is not None:
                 return found
         weights = self._weights

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh.context import PURPOSE
 from mesh.registry import Route
 from mesh.resilience import Outliers
 from tests.unit.mesh.balancing.world import World, entry, rule, split
@@ -163,11 +164,11 @@ async def test_what_the_current_request_carries_decides_too() -> None:
     """Values of one key are one text, as gRPC clients have it; bytes are no text."""
     world = World(
         [entry("a"), entry("b", version="2")],
-        Route(service="t", rules=(rule("x-of", "1,2", "2"),), splits=split(v1=1)),
+        Route(service="t", rules=(rule(PURPOSE, "1,2", "2"),), splits=split(v1=1)),
     )
-    world.carried = (("x-of", "1"),)
-    assert world.chosen(10, (("x-of", "2"),)) == {"b": 10}
-    assert world.chosen(10, (("x-of", b"2"),)) == {"a": 10}
+    world.carried = ((PURPOSE, "1"),)
+    assert world.chosen(10, ((PURPOSE, "2"),)) == {"b": 10}
+    assert world.chosen(10, ((PURPOSE, b"2"),)) == {"a": 10}
 
 
 async def test_where_the_chosen_version_has_no_instance_all_take_its_calls() -> None:
