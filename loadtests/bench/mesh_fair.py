@@ -3,12 +3,18 @@
 The others call at fixed times, each over a channel of his own. The heavy caller is a process
 of its own. It calls all the time, or it hands in a hundred calls at once whenever one of the
 others hands in one: then a call waits behind a burst, unless callers take turns.
+
+The server has one processor and all callers the other: else the kernel would let the server
+wait for the heavy caller now and then, and that would be measured.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from loadtests.bench._figure import Direction, Figure
@@ -31,9 +37,33 @@ AT_ONCE: Final = {"evenly": 10, "in bursts": HEAVY}
 
 def fair_figures(run: Run, stage: Stage) -> Iterator[Figure]:
     """The figures of this part."""
-    with Flood.started(stage.ways.mesh) as flood:
+    with _apart(stage.ways.mesh["pid"]), Flood.started(stage.ways.mesh) as flood:
         for carrier in CARRIERS:
             yield from _fair(run, stage, carrier, flood)
+
+
+@contextmanager
+def _apart(server: int) -> Iterator[None]:
+    """The process `server` has a processor of its own; this one and its children have another.
+
+    Where there is but one, nothing changes.
+    """
+    usual = os.sched_getaffinity(0)
+    first, *others = sorted(usual)
+    _bind(server, {first})
+    _bind(os.getpid(), set(others[:1]) or usual)
+    try:
+        yield
+    finally:
+        _bind(server, usual)
+        _bind(os.getpid(), usual)
+
+
+def _bind(pid: int, processors: set[int]) -> None:
+    """Let all threads of a process run on these processors; those that it starts do as well."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(ProcessLookupError):
+            os.sched_setaffinity(int(thread.name), processors)
 
 
 def _fair(run: Run, stage: Stage, carrier: Carrier, flood: Flood) -> Iterator[Figure]:

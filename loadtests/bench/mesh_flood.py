@@ -1,8 +1,8 @@
 """The heavy caller, a process of its own: `python -m loadtests.bench.mesh_flood`.
 
 It is told on its standard input where the servers are, and then each time over which carrier,
-for how many seconds and how many calls at once to send. It yields the processors to those who
-measure: what is looked at is whose turn it is in the server, not in the kernel.
+for how many seconds and how many calls at once to send. It runs when those who measure leave the
+processor idle: what is looked at is whose turn it is in the server, not in the kernel.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ RATE_PER_S: Final = 100
 """Of each other caller."""
 HEAVY: Final = 100
 """Calls of the heavy one for each call of another."""
-NICE: Final = 10
 
 
 class Flood:
@@ -117,6 +116,6 @@ def _say(what: object) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(NICE)
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_obey())
