@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import gc
 import os
 import signal
@@ -184,7 +183,7 @@ def test_an_interrupt_gives_the_call_up(server: BlockingServer) -> None:
 
     def interrupt() -> None:
         server.holding.wait(WAIT_S)
-        _thread.interrupt_main()
+        os.kill(os.getpid(), signal.SIGINT)
 
     with BlockingChannel(server.endpoint) as channel:
         Thread(target=interrupt).start()

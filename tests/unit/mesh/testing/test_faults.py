@@ -39,13 +39,13 @@ async def test_a_fault_fails_so_many_calls_through_the_chain(served: Servicer, t
 async def test_a_fault_without_a_number_stays_until_mended(served: Servicer) -> None:
     """With all that the error says."""
     faults = Faults()
-    error = MeshError(MeshReason.OVERLOADED, "full", retry_after_s=3)
+    error = MeshError(MeshReason.INTERNAL, "broken", retry_after_s=3)
     faults.fail("GetCustomer", error)
     async with serve(served, permissions=READ, faults=faults) as channel:
         stub = CustomerServiceStub(channel)
         for _ in range(3):
             view = await refusal(stub.GetCustomer(ASK))
-            assert (view.message, view.retry_after_s) == ("full", 3)
+            assert (view.message, view.retry_after_s) == ("broken", 3)
         faults.mend()
         await stub.GetCustomer(ASK)
 
