@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -16,6 +17,7 @@ from loadtests.deployment import Platform, own_platform
 from loadtests.servers import MariaDb, Redis, RedisCluster
 from mesh.storage import lint
 from mesh.testing import Mesh
+from tests import order
 from tests.chosen import REDIS_DATABASES, Stores
 
 hypothesis.settings.register_profile("engine", deadline=None)  # speed is no property here
@@ -34,8 +36,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--replicas", type=int, default=1, help="processes of each service")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> order.ByFile | None:
+    """Keep files whole where tests are spread by group."""
+    return order.ByFile(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is about the embedded parts when others are chosen."""
+    """Arrange the tests; leave out what is about the embedded parts when others are chosen."""
+    order.arrange(items)
     if (config.option.store, config.option.bus) == ("sqlite", "embedded"):
         return
     left_out = pytest.mark.skip(reason="it is about the embedded store or bus")
@@ -87,11 +97,24 @@ def sql_rules(refused_sql: list[lint.Refusal]) -> Iterator[None]:
         pytest.fail("\n".join(map(str, refused_sql)), pytrace=False)
 
 
+RUNNING = pytest.StashKey[ExitStack]()
+"""What stops the platform that runs."""
+
+
 @pytest.fixture(scope="session")
-def platform(stores: Stores) -> Iterator[Platform]:
+def platform(stores: Stores, pytestconfig: pytest.Config) -> Iterator[Platform]:
     """One platform for the tests of a process that need a whole one; it must stop cleanly."""
-    with own_platform(stores.environ(Path("platform"))) as platform:
-        yield platform
+    with ExitStack() as running:
+        pytestconfig.stash[RUNNING] = running
+        yield running.enter_context(own_platform(stores.environ(Path("platform"))))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Stop the platform after the last test that needs it: idle it costs the others time."""
+    running = item.config.stash.get(RUNNING, None)
+    if running and order.is_kept(item.config) and not order.needs_platform(nextitem):
+        running.close()
 
 
 @pytest.fixture(scope="session")
