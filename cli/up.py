@@ -27,26 +27,25 @@ def run(settings: Settings, *, load: bool = True) -> None:
     """Start all services, load the demo bank, say where everything is, and watch until stopped."""
     began = time.monotonic()
     handed, rehearses = handover.taken(), handover.is_rehearsal()
-    lock = _lock(settings, handed, rehearses=rehearses)
-    try:
-        if not rehearses:
-            settings = fleet.with_own_ports(settings, handed.ports if handed else None)
-    except SettingsError as error:
-        fail(str(error), code=2)
-    services = compose.blueprints(demo=settings.demo)
-    compose.import_for_services(settings)
-    programs = fleet.programs(settings, services)
-    if rehearses:
-        return
-    write_trust(settings.key_dir, compose.rights(services))
+    with _lock(settings, handed, rehearses=rehearses) as lock:
+        try:
+            if not rehearses:
+                settings = fleet.with_own_ports(settings, handed.ports if handed else None)
+        except SettingsError as error:
+            fail(str(error), code=2)
+        services = compose.blueprints(demo=settings.demo)
+        compose.import_for_services(settings)
+        programs = fleet.programs(settings, services)
+        if rehearses:
+            return
+        write_trust(settings.key_dir, compose.rights(services))
 
-    def started(supervisor: Supervisor) -> None:
-        if load and settings.demo:
-            _load(supervisor, settings)
-        if not supervisor.stopping:
-            _welcome(supervisor, settings, time.monotonic() - began)
+        def started(supervisor: Supervisor) -> None:
+            if load and settings.demo:
+                _load(supervisor, settings)
+            if not supervisor.stopping:
+                _welcome(supervisor, settings, time.monotonic() - began)
 
-    with lock:
         log_dir = settings.var / "log"
         supervise(programs, settings, log_dir, started, handed=handed, lock=lock.fileno())
 

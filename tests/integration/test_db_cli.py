@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from loadtests.servers import MariaDb
+from tests import program
+from tests.program import Done
 
 ENGINE = (sys.executable, "-c", "from cli.main import main; main()")
 NAMES = ("product", "learning")
@@ -42,15 +44,9 @@ def on_server(environ: dict[str, str], mariadb: MariaDb) -> dict[str, str]:
     }
 
 
-def engine(environ: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*ENGINE, "db", *words],
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+def engine(environ: dict[str, str], *words: str) -> Done:
+    ours = {k: v for k, v in environ.items() if k.startswith("ENGINE_") or k == "PATH"}
+    return program.engine("db", *words, settings=ours)
 
 
 def table(environ: dict[str, str], *words: str) -> list[list[str]]:

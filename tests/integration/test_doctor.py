@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -21,8 +18,8 @@ from loadtests.servers import MariaDb, Redis, RedisCluster, free_port
 from mesh.pki import CA, Authority, Names
 from mesh.settings import Settings
 from mesh.storage import address, migrations
+from tests import program
 
-ENGINE = Path(sys.executable).with_name("engine")
 PREFIX = "doctor_"
 
 
@@ -246,16 +243,11 @@ async def test_servers_that_do_not_answer_are_given_up(var: Path, tmp_path: Path
 
 def test_the_command_prints_findings_and_ends_with_a_code(var: Path) -> None:
     """0 when nothing fails, 1 when something does; JSON for programs."""
-    others = {k: v for k, v in os.environ.items() if not k.startswith("ENGINE_")}
-    environ = {**others, "ENGINE_VAR": str(var)}
-    well = subprocess.run(
-        [ENGINE, "doctor", "--json"], env=environ, capture_output=True, text=True, check=False
-    )
+    settings = {"ENGINE_VAR": str(var)}
+    well = program.engine("doctor", "--json", settings=settings)
     assert well.returncode == 0, well.stderr
     assert {line["verdict"] for line in json.loads(well.stdout)} <= {"ok", "warn"}
-    environ["ENGINE_REDIS_URL"] = f"redis://127.0.0.1:{free_port()}"
-    ill = subprocess.run(
-        [ENGINE, "doctor"], env=environ, capture_output=True, text=True, check=False
-    )
+    settings["ENGINE_REDIS_URL"] = f"redis://127.0.0.1:{free_port()}"
+    ill = program.engine("doctor", settings=settings)
     assert ill.returncode == 1
     assert "redis: See that it runs" in ill.stdout

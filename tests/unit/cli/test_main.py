@@ -10,24 +10,34 @@ from pathlib import Path
 
 import pytest
 
-ENGINE = Path(sys.executable).with_name("engine")
+from tests import program
 
-Engine = Callable[..., "subprocess.CompletedProcess[str]"]
+Engine = Callable[..., program.Done]
 
 
 @pytest.fixture
 def engine(var: Path) -> Engine:
     """Runs `engine` with only the given settings, on an empty folder."""
 
-    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        ours = {k: v for k, v in os.environ.items() if not k.startswith("ENGINE_")}
-        environ = {**ours, "ENGINE_VAR": str(var), **settings}
-        command = [str(ENGINE), *arguments]
-        return subprocess.run(
-            command, env=environ, capture_output=True, text=True, timeout=60, check=False
-        )
+    def run(*arguments: str, **settings: str) -> program.Done:
+        return program.engine(*arguments, settings={"ENGINE_VAR": str(var), **settings})
 
     return run
+
+
+def test_the_program_itself_starts_and_ends_with_the_code_of_its_command(var: Path) -> None:
+    """As a process of its own; the other tests call its entry point."""
+    command = [Path(sys.executable).with_name("engine"), "status"]
+    done = subprocess.run(
+        command,
+        env={**os.environ, "ENGINE_VAR": str(var)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert (done.stdout, "make run" in done.stderr) == ("", True)
 
 
 def test_help_teaches_without_importing_what_is_heavy() -> None:
