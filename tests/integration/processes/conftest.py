@@ -10,14 +10,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from cli.main import app
 from mesh.registry import DirectoryRegistry, Entry
+from tests import program
+from tests.program import Done
 
 ENGINE = str(Path(sys.executable).with_name("engine"))
 
@@ -25,7 +24,8 @@ Engine = Callable[..., "subprocess.CompletedProcess[str]"]
 QUICK = {"ENGINE_DRAIN_S": "2"}
 """The calls of these tests take no time: what is left when a process drains is idle."""
 
-EngineMesh = Callable[..., "Done"]
+EngineMesh = Callable[..., Done]
+Refused = Callable[..., Done]
 Serve = Callable[..., "Serving"]
 
 
@@ -86,26 +86,19 @@ def engine(environ: Mapping[str, str]) -> Engine:
     return run
 
 
-@dataclass(frozen=True)
-class Done:
-    """What a command did."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 @pytest.fixture
 def engine_mesh(environ: Mapping[str, str]) -> EngineMesh:
     """Runs `engine mesh …` within this process, which has imported everything."""
 
-    def run(*arguments: str) -> Done:
-        result = CliRunner().invoke(app, ["mesh", *arguments], env={**environ})
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return Done(result.exit_code, result.stdout, result.stderr)
+    ours = {k: v for k, v in environ.items() if k.startswith("ENGINE_")}
+    return lambda *arguments: program.engine("mesh", *arguments, settings=ours)
 
-    return run
+
+@pytest.fixture
+def refused(environ: Mapping[str, str]) -> Refused:
+    """Runs an `engine serve` within this process that is refused before it begins anything."""
+    ours = {k: v for k, v in environ.items() if k.startswith("ENGINE_")}
+    return lambda *arguments: program.engine("serve", *arguments, settings=ours)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 
 from mesh.registry import Entry
-from tests.integration.processes.conftest import Engine, Serve, await_end
+from tests.integration.processes.conftest import Engine, Refused, Serve, await_end
 
 Registered = Callable[[str], list[Entry]]
 
@@ -60,9 +60,9 @@ def test_a_version_that_was_chosen_is_registered(serve: Serve, registered: Regis
     assert {entry.version for entry in registered("sequencer")} == {"0.2.0-rc1", "mine"}
 
 
-def test_what_may_run_once_is_refused_more_often(engine: Engine) -> None:
+def test_what_may_run_once_is_refused_more_often(refused: Refused) -> None:
     """With the reason, before anything is started."""
-    done = engine("serve", "bus", "--workers", "2")
+    done = refused("bus", "--workers", "2")
     assert done.returncode == 2
     assert "'bus' may run in one process only: it keeps in memory" in done.stderr
     assert "--workers 1" in done.stderr
@@ -81,12 +81,12 @@ def test_what_may_run_once_is_refused_beside_the_one_that_runs(
     assert "only one may run" in alone.stderr
 
 
-def test_wrong_names_and_labels_are_refused_with_the_next_step(engine: Engine) -> None:
+def test_wrong_names_and_labels_are_refused_with_the_next_step(refused: Refused) -> None:
     """A near name is proposed; a label is not any text."""
-    near = engine("serve", "sequencr", "--workers", "2")
+    near = refused("sequencr", "--workers", "2")
     assert near.returncode == 2
     assert "Did you mean 'sequencer'?" in near.stderr
-    label = engine("serve", "sequencer", "--version-label", "my version")
+    label = refused("sequencer", "--version-label", "my version")
     assert label.returncode == 2
     assert "--version-label 'my version' cannot be a version" in label.stderr
 
