@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ def _field(field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
     return st.lists(_value(field, depth), max_size=3)
 
 
+@cache
 def messages(descriptor: Descriptor, depth: int = MAX_DEPTH) -> st.SearchStrategy[Any]:
     """Messages of a type, with any of their fields."""
     build = message_factory.GetMessageClass(descriptor)
