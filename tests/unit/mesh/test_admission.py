@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from engine.identity.v1 import identity_pb2, identity_pb2_grpc
 from mesh.channel import Channel, Endpoint
 from mesh.errors import ErrorView, MeshReason
+from mesh.resilience import Resilience
 from mesh.resilience.shedding import Shedder
 from mesh.server import Lanes, Server
 from mesh.service import Servicer
@@ -23,6 +24,8 @@ from mesh.telemetry import Meters
 IDENTITY = identity_pb2.DESCRIPTOR.services_by_name["IdentityService"]
 PATHS = ("plain", "stream", "unix")
 MOST = 10
+ONCE = Resilience(attempts=1)
+"""Who is told to come again does not: the tests are about what he is told."""
 
 
 class Desk:
@@ -78,7 +81,7 @@ async def served(path: str, folder: Path) -> AsyncIterator[Served]:
     async with server:
         endpoint = Endpoint(f"127.0.0.1:{server.ports[0]}", (f"unix:{folder}/s.lane",))
         carriers = () if path == "plain" else (path,)
-        async with Channel("identity", [endpoint], carriers=carriers) as channel:
+        async with Channel("identity", [endpoint], carriers=carriers, resilience=ONCE) as channel:
             await channel.channel_ready()
             yield Served(channel, shedder, desk)
 

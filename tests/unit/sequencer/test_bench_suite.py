@@ -6,12 +6,16 @@ import pytest
 
 from loadtests.bench import Run, sequencer_client, sequencer_serials
 
+FEWER = "from loadtests.bench import sequencer_client as it\nit.SEQUENCES = 1_000\n"
+"""Before the program that measures memory: so many sequences do."""
+
 
 def test_every_figure_of_the_client_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole part runs, here with stretches too short to mean anything."""
     run = Run(quick=True)
     run.stretch_s, run.pairs = 0.001, 2
     monkeypatch.setattr(sequencer_client, "BATCH", 1_000)
+    monkeypatch.setattr(sequencer_client, "MEMORY", FEWER + sequencer_client.MEMORY)
 
     measured = list(sequencer_client.figures(run))
 
