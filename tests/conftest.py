@@ -37,12 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> order.ByFile | None:
-    """Keep files whole where tests are spread by group."""
-    return order.ByFile(config, log) if config.getvalue("dist") == "loadgroup" else None
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> order.ByFile:
+    """Keep files whole, however many processes there are."""
+    return order.ByFile(config, log)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Arrange the tests; leave out what is about the embedded parts when others are chosen."""
     order.arrange(items)
@@ -113,7 +112,7 @@ def platform(stores: Stores, pytestconfig: pytest.Config) -> Iterator[Platform]:
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Stop the platform after the last test that needs it: idle it costs the others time."""
     running = item.config.stash.get(RUNNING, None)
-    if running and order.is_kept(item.config) and not order.needs_platform(nextitem):
+    if running and not (nextitem and order.needs_platform(nextitem.nodeid)):
         running.close()
 
 

@@ -2,45 +2,59 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
 import pytest
-from xdist.scheduler import LoadGroupScheduling
+from xdist.scheduler import LoadScopeScheduling
 
+ROOT = Path(__file__).parents[1]
 PLATFORM = "platform"
-"""The fixture, and the group of those who need it: there is one platform in a run."""
+SCENARIOS = "tests/scenario/"
+LONG = ("tests/integration/", "tests/fault/", SCENARIOS)
 
-_LONG = ("tests/integration/", "tests/fault/", "tests/scenario/")
+_IMPORTED = re.compile(r"^from loadtests\.deployment import .*\bPlatform\b", re.MULTILINE)
 
 
-class ByFile(LoadGroupScheduling):  # type: ignore[misc]  # xdist has no types
-    """A group of tests goes to one process; of tests without a group those of a file."""
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Files go to one process each, those of the platform to the same, in the order of `arrange`.
+
+    A process that hands out tests knows nothing of them but their names.
+    """
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False
 
     def _split_scope(self, nodeid: str) -> str:
-        scope: str = super()._split_scope(nodeid)
-        return nodeid.partition("::")[0] if scope == nodeid else scope
-
-
-def needs_platform(item: pytest.Item | None) -> bool:
-    """Whether a test is one of those that share the platform."""
-    return PLATFORM in getattr(item, "fixturenames", ())
-
-
-def is_kept(config: pytest.Config) -> bool:
-    """Whether this process runs its tests in the order of `arrange`."""
-    return bool(getattr(config.option, "loadgroup", True))  # xdist says so to its workers alone
+        return PLATFORM if needs_platform(nodeid) else _file(nodeid)
 
 
 def arrange(items: list[pytest.Item]) -> None:
     """Put long files first, so that no process waits long for another at the end.
 
-    Tests of the platform follow each other, so that it need not outlast them.
+    Those that share the platform follow each other, so that it need not outlast them.
     """
-    for item in items:
-        if needs_platform(item):
-            item.add_marker(pytest.mark.xdist_group(PLATFORM))
-    items.sort(key=_place)
+    items.sort(key=lambda item: _place(item.nodeid))
 
 
-def _place(item: pytest.Item) -> int:
-    if needs_platform(item):
+def needs_platform(nodeid: str) -> bool:
+    """Whether a test is in a file that shares the platform: a scenario, or one that imports it."""
+    return _shares(_file(nodeid))
+
+
+@cache
+def _shares(file: str) -> bool:
+    return file.startswith(SCENARIOS) or bool(_IMPORTED.search((ROOT / file).read_text()))
+
+
+def _file(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
+
+
+def _place(nodeid: str) -> int:
+    if needs_platform(nodeid):
         return 1
-    return 0 if item.nodeid.startswith(_LONG) else 2
+    return 0 if nodeid.startswith(LONG) else 2

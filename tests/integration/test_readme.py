@@ -111,6 +111,7 @@ WRONG = r'"level": "(warning|error|critical)"|Traceback'
 """What no line of a log has when all went well."""
 
 
+@pytest.mark.slow  # two whole platforms; `engine up` is started and stopped by test_up.py too
 def test_make_run_stops_at_ctrl_c_and_finds_its_data_again(var: Path) -> None:
     """The bank is loaded once; the second start has it, and every stop is clean."""
     with make_run(var) as first:
