@@ -114,8 +114,11 @@ class App:
         finally:
             await self._stack.aclose()
 
-    async def drain(self) -> None:
-        """Stop to consume, and leave the registry's list; calls are still answered."""
+    async def drain(self, notice_s: float = NOTICE_S) -> None:
+        """Stop to consume, and leave the registry's list; calls are still answered.
+
+        Returns after `notice_s`, when whoever calls has read that.
+        """
         if self.entry.state is State.DRAINING:
             return
         self.entry = replace(self.entry, state=State.DRAINING)
@@ -125,7 +128,7 @@ class App:
         self._lanes.close()
         if self._service.draining:
             self._service.draining()
-        await asyncio.sleep(NOTICE_S)
+        await asyncio.sleep(notice_s)
 
     async def _start(self) -> None:
         parts = await self._parts()

@@ -102,6 +102,7 @@ class Mesh:
             keys=None if self._serves_identity else [self._public_key()],
         )
         await self._stack.enter_async_context(app)
+        self._stack.push_async_callback(app.drain, notice_s=0)  # whoever calls, ends as well
         if replica < self.replicas and blueprint.migrations is not None and not blueprint.single:
             further = {"clock": clock, "replica": replica + 1, **settings}
             await self.start(blueprint, telemetry=telemetry, **further)

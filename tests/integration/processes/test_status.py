@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cli.processes import looking
+import pytest
+
+from cli.processes import census, client, looking
 from mesh.registry import Entry
 from mesh.settings import Settings
 from tests.integration.processes.conftest import EngineMesh, Serve
@@ -57,6 +59,14 @@ def stopped(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have those who look wait for a second only."""
+    monkeypatch.setattr(census, "HEALTH_S", 1.0)
+    monkeypatch.setattr(client, "LIST_S", 1.0)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_process_that_does_not_answer_is_a_problem(
     serve: Serve, engine_mesh: EngineMesh, registered: Registered
 ) -> None:
@@ -73,6 +83,7 @@ def test_a_process_that_does_not_answer_is_a_problem(
     assert shown(engine_mesh)["problems"] == []
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_supervisor_that_does_not_answer_is_a_problem(
     serve: Serve, engine_mesh: EngineMesh, var: Path
 ) -> None:
