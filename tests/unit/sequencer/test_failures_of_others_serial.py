@@ -7,6 +7,7 @@ midnight, because number and date may be of different days.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -26,9 +27,10 @@ MIDNIGHT = datetime(2026, 11, 27, tzinfo=ZONE)
 
 
 class StepOne(LocalRangeSource):
-    """Grants one id at a time."""
+    """Grants one id at a time, and has other threads run meanwhile, as a call to a server has."""
 
     def lease(self, request: LeaseRequest, *, timeout_s: float) -> Lease:
+        time.sleep(0)
         one = LeaseRequest(
             name=request.name, client_id=request.client_id, size=1, last=request.last
         )
