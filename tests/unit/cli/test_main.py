@@ -27,9 +27,8 @@ def engine(var: Path) -> Engine:
 
 def test_the_program_itself_starts_and_ends_with_the_code_of_its_command(var: Path) -> None:
     """As a process of its own; the other tests call its entry point."""
-    command = [Path(sys.executable).with_name("engine"), "status"]
     done = subprocess.run(
-        command,
+        [str(Path(sys.executable).with_name("engine")), "status"],
         env={**os.environ, "ENGINE_VAR": str(var)},
         capture_output=True,
         text=True,
