@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from engine.mesh.v1.bus_pb2 import AppendRequest, PollRequest, PollResponse
+from engine.mesh.v1.bus_pb2 import AppendRequest, PollRequest
 from mesh.clock import ManualClock
 from mesh.events import LocalBus, Relay
 from mesh.storage import Outbox, RelayTurn, SQLiteOptions, SQLiteStore, StoreUnavailable
@@ -43,10 +43,7 @@ async def publish(store: SQLiteStore, *texts: str) -> None:
 async def on(bus: LocalBus, count: int) -> list[str]:
     """What the bus has, once there are that many."""
     request = PollRequest(group="test", topic=TOPIC, member="m", max_events=5_000)
-    answer = PollResponse()
-    while len(answer.events) < count:
-        answer = await bus.poll(request)
-        await asyncio.sleep(0)
+    answer = await eventually(lambda: bus.poll(request), lambda told: len(told.events) >= count)
     return [said(logged.event) for logged in answer.events]
 
 
