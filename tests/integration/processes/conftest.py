@@ -62,12 +62,17 @@ class Serving:
         return said
 
 
-@pytest.fixture
-def environ(var: Path) -> Mapping[str, str]:
-    """The environment of every process of the test."""
+def environ_of(var: Path) -> Mapping[str, str]:
+    """The environment of processes that serve on a folder, on free ports."""
     others = {k: v for k, v in os.environ.items() if not k.startswith("ENGINE_")}
     ports = {f"ENGINE_{name}": "0" for name in ("GATEWAY_PORT", "PORT_BASE", "METRICS_PORT")}
     return {**others, **ports, "ENGINE_VAR": str(var), "ENGINE_TELEMETRY": "0", **QUICK}
+
+
+@pytest.fixture
+def environ(var: Path) -> Mapping[str, str]:
+    """The environment of every process of the test."""
+    return environ_of(var)
 
 
 @pytest.fixture
@@ -104,15 +109,22 @@ def refused(environ: Mapping[str, str]) -> Refused:
 @pytest.fixture
 def serve(environ: Mapping[str, str]) -> Iterator[Serve]:
     """Runs `engine serve` until the end of the test; returns when all workers serve."""
+    with serving(environ) as serve:
+        yield serve
+
+
+@contextmanager
+def serving(environ: Mapping[str, str]) -> Iterator[Serve]:
+    """Runs `engine serve` until the end of the block."""
     with ExitStack() as stack:
 
         def start(service: str, *options: str, lines: int = 1, settings_file: str = "") -> Serving:
             before = ["--settings", settings_file] if settings_file else []
             command = [ENGINE, *before, "serve", service, *options]
-            serving = stack.enter_context(_process(command, environ))
+            process = stack.enter_context(_process(command, environ))
             for _ in range(lines):
-                serving.await_address()
-            return serving
+                process.await_address()
+            return process
 
         yield start
 
