@@ -46,7 +46,7 @@ run: setup ## Run the whole platform with the demo bank: http://127.0.0.1:8080
 PYTEST := PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 2
 QUICK := -m "not slow and not real and not scale and not browser"
 
-test: setup $(STAMPS)/dev $(STAMPS)/bench ## Run the tests (about 13 minutes on two cores)
+test: setup $(STAMPS)/dev $(STAMPS)/bench ## Run the tests (under 8 minutes on two cores)
 	@$(PYTEST) $(QUICK)
 
 verify: setup $(STAMPS)/dev $(STAMPS)/bench ## Run all tests, those of services on MariaDB and Redis too
