@@ -109,10 +109,10 @@ def platform(stores: Stores, pytestconfig: pytest.Config) -> Iterator[Platform]:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+def pytest_runtest_teardown(item: pytest.Item) -> None:
     """Stop the platform after the last test that needs it: idle it costs the others time."""
     running = item.config.stash.get(RUNNING, None)
-    if running and not (nextitem and order.needs_platform(nextitem.nodeid)):
+    if running and order.is_last_of_platform(item):
         running.close()
 
 

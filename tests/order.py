@@ -45,6 +45,12 @@ def needs_platform(nodeid: str) -> bool:
     return _shares(_file(nodeid))
 
 
+def is_last_of_platform(item: pytest.Item) -> bool:
+    """Whether no test after this one needs the platform."""
+    those = (other for other in reversed(item.session.items) if needs_platform(other.nodeid))
+    return item is next(those, None)
+
+
 @cache
 def _shares(file: str) -> bool:
     return file.startswith(SCENARIOS) or bool(_IMPORTED.search((ROOT / file).read_text()))
