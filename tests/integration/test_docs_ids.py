@@ -95,4 +95,4 @@ def test_users_of_locust_take_ids(folder: Path, environ: Mapping[str, str]) -> N
     said = run(folder, environ, "-m", "locust", "-f", "locustfile.py", *options)
     made = re.search(r"Aggregated\s+(\d+)\s+(\d+)\(", said)
     assert made, said
-    assert (int(made[1]) > 100, int(made[2])) == (True, 0)
+    assert (int(made[1]) > 20, int(made[2])) == (True, 0)  # how many more is a matter of speed
