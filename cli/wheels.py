@@ -45,6 +45,7 @@ CLIENT: Final = (
     "mesh/outgoing.py",
     "mesh/peer.py",
     "mesh/plain.py",
+    "mesh/plain_call.py",
     "mesh/py.typed",
     "mesh/recovery.py",
     "mesh/resilience",

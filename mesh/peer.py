@@ -230,6 +230,15 @@ class Peer:
         """Send this one call the ordinary way."""
         self._calls.carry(call, self)
 
+    @property
+    def waits(self) -> bool:
+        """Whether calls are under way on the ordinary channel."""
+        return self._plain.is_busy
+
+    def silent(self, reason: str) -> None:
+        """End what is under way on the ordinary channel: its connection is as dead as the lane."""
+        self._plain.lost(reason)
+
     def ended(self, lane: ClientLane) -> None:
         """A lane takes no more calls. A peer that sends us away is passed over for a while."""
         if lane in self._lanes:

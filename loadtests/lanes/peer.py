@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,19 @@ import grpc
 import uvloop
 
 from loadtests.bench.mesh_tls import FILE, certificate_in, write_certificate
-from loadtests.lanes.asked import AGAIN, COUNTS, CUT, LOSE, ONCE, PIECES, Asked, status
+from loadtests.lanes.asked import (
+    AGAIN,
+    BLOCKS,
+    COUNTS,
+    CUT,
+    ECHOES,
+    LAST,
+    LOSE,
+    ONCE,
+    PIECES,
+    Asked,
+    status,
+)
 from loadtests.lanes.counts import counts
 from loadtests.processes import Worker, serving
 from loadtests.servers import free_port
@@ -98,6 +111,9 @@ class Peer(grpc.GenericRpcHandler):
             ONCE: unary(self._once),
             AGAIN: unary(self._again),
             PIECES: grpc.unary_stream_rpc_method_handler(self._pieces),
+            ECHOES: grpc.stream_stream_rpc_method_handler(self._echoes),
+            LAST: grpc.stream_unary_rpc_method_handler(self._last),
+            BLOCKS: unary(self._blocks),
             COUNTS: unary(self._counts),
             LOSE: unary(self._lost),
         }
@@ -125,9 +141,28 @@ class Peer(grpc.GenericRpcHandler):
         return asked.answer()
 
     async def _pieces(self, request: bytes, context: Any) -> AsyncIterator[bytes]:  # noqa: ARG002
-        answer = Asked.read(request).answer()
+        asked = Asked.read(request)
+        answer = asked.answer()
         for at in range(0, len(answer), PIECE):
             yield answer[at : at + PIECE]
+        await asyncio.sleep(asked.hold_s)
+
+    async def _echoes(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:  # noqa: ARG002
+        async for request in requests:
+            yield request
+
+    async def _last(self, requests: AsyncIterator[bytes], context: Any) -> bytes:  # noqa: ARG002
+        last = b""
+        async for request in requests:
+            self._note("last", Asked.read(request).number)
+            last = request
+        return last
+
+    def _blocks(self, request: bytes, context: Any) -> bytes:  # noqa: ARG002
+        asked = Asked.read(request)
+        self._note("blocks", asked.number)
+        time.sleep(asked.hold_s)
+        return asked.answer()
 
     async def _counts(self, request: bytes, context: Any) -> bytes:  # noqa: ARG002
         return json.dumps({**counts(), "at first": self._at_first}).encode()

@@ -36,6 +36,7 @@ from mesh.lane.vigil import Vigil
 from mesh.lane.waiting import Waiting
 
 TOO_MANY_WAIT: Final = "Too many calls wait for this server"
+SILENT: Final = "the server is silent"
 
 
 class ClientLane:
@@ -242,7 +243,7 @@ class ClientLane:
         self._composer.blocks.forget_expired()
         if self._composer:
             self._carrier.wake()
-        return bool(self._in_flight)
+        return bool(self._in_flight) or self._keeper.waits
 
     def ping(self, number: int) -> None:
         """Ask the server whether it is there."""
@@ -251,7 +252,8 @@ class ClientLane:
 
     def silent(self) -> None:
         """It did not say so in time."""
-        self.abandon("the server is silent")
+        self._keeper.silent(SILENT)
+        self.abandon(SILENT)
 
     # Inside.
 

@@ -23,6 +23,13 @@ class Keeper(Protocol):
     def too_large(self, call: UnaryCall) -> None:
         """The server takes no request of this size over lanes; it was not sent."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether the server owes answers that come by no lane."""
+
+    def silent(self, reason: str) -> None:
+        """The server is there no more, on whatever way; the lane is about to be lost."""
+
     def ended(self, lane: ClientLane) -> None:
         """The lane takes no more calls."""
 

@@ -110,8 +110,13 @@ class Client:
                     await self.again(ask())
                 await asyncio.sleep(LOOK_S)
 
-    def has_lane(self) -> bool:
-        peers = self.channel.balancer.peers.known.values()
+    def has_lane(self, server: Server | None = None) -> bool:
+        """Whether a lane is open, to a server where one is named."""
+        peers = [
+            peer
+            for peer in self.channel.balancer.peers.known.values()
+            if server is None or peer.endpoint == server.place.endpoint
+        ]
         return any(lane.state is State.OPEN for peer in peers for lane in peer._lanes)
 
 

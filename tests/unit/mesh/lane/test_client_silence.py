@@ -30,6 +30,7 @@ def test_a_server_that_does_not_say_that_it_is_there_is_given_up(world: World) -
         world.pass_time(TICK_S)
         waited += TICK_S
         assert waited <= SILENT_S + PONG_S + 4 * TICK_S
+    assert world.keeper.problems == ["the server is silent"]
     assert world.keeper.given_back == [(call, True, "the server is silent")]
     assert world.up.is_closed
 
@@ -58,6 +59,17 @@ def test_a_server_that_owes_nothing_is_asked_seldom(world: World) -> None:
     for _ in range(4):
         world.pass_time(TICK_S)
     assert world.client._vigil._pings == 1
+
+
+def test_a_server_that_owes_answers_on_another_way_is_asked_as_often(world: World) -> None:
+    """Streams have nobody else who would miss it."""
+    world.keeper.waits = True
+    waited = 0.0
+    while life(world) is State.OPEN:
+        world.pass_time(TICK_S)
+        waited += TICK_S
+        assert waited <= SILENT_S + PONG_S + 4 * TICK_S
+    assert world.keeper.problems == ["the server is silent"]
 
 
 def test_a_client_that_was_busy_itself_blames_nobody(world: World) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import grpc
+
 from mesh.lane.call import UnaryCall
 from mesh.lane.frames import (
     MAX_REQUEST,
@@ -99,6 +101,23 @@ async def test_a_lane_that_was_lost_is_opened_anew_and_waited_for(
     lose(first)
     second = peer.lane(PATH)
     assert second not in {None, first}
+
+
+async def test_a_lane_that_finds_silence_takes_the_ordinary_channel_along(
+    peer: Peer, dialler: Dialler, calls: Calls
+) -> None:
+    """What it gives back goes by a connection that is not known to be dead."""
+    lane = await opened(peer, dialler)
+    lane.submit(lost := call())
+    carrier(lane).write()
+    ordinary = peer.ordinary
+    under_way = peer.bound("unary_unary", PATH, (None, None))(b"", wait_for_ready=True)
+    assert peer.waits
+    lane.silent()
+    assert await under_way.code() is grpc.StatusCode.UNAVAILABLE
+    assert not peer.waits
+    assert calls.given_back == [(lost, True)]
+    assert peer.ordinary is not ordinary
 
 
 async def test_a_call_that_lost_its_lane_does_not_wait_for_the_next(

@@ -182,6 +182,8 @@ class FakeKeeper:
         self.elsewhere: list[UnaryCall] = []
         self.large: list[UnaryCall] = []
         self.ends: list[ClientLane] = []
+        self.waits = False
+        self.problems: list[str] = []
 
     def returned(self, call: UnaryCall, *, sent: bool, reason: str) -> None:
         self.given_back.append((call, sent, reason))
@@ -191,6 +193,9 @@ class FakeKeeper:
 
     def too_large(self, call: UnaryCall) -> None:
         self.large.append(call)
+
+    def silent(self, reason: str) -> None:
+        self.problems.append(reason)
 
     def ended(self, lane: ClientLane) -> None:
         self.ends.append(lane)
