@@ -180,8 +180,8 @@ class GaplessSequence:
         if on_event_loop():
             raise SequenceEmpty(f"Numbers of {self.name!r} are not held: await them")
         give_up, pauses = time.monotonic() + self._timeout_s, delays()
+        left = self._timeout_s
         while True:
-            left = max(give_up - time.monotonic(), 0.0)
             try:
                 return self._link.call(
                     self.name, method, request, timeout_s=min(left, CALL_TIMEOUT_S)
@@ -191,6 +191,9 @@ class GaplessSequence:
                 if time.monotonic() + pause >= give_up:
                     raise
                 self._sleep(pause)
+                left = give_up - time.monotonic()
+                if left <= 0:
+                    raise
 
     def _witness(self) -> sequencer_pb2.Witness | None:
         last = self._last
