@@ -40,6 +40,7 @@ class JsonTypes:
 
     def __init__(self, pool: DescriptorPool) -> None:
         self.reading = Reading(pool)
+        self.lax_reading = Reading(pool, lax=True)
         self.writing = Writing(pool)
 
 
@@ -52,6 +53,7 @@ class JsonCodec:
         response: type of the response message.
         body: field of the request that the body is; "*": the request itself.
         response_body: field of the response that is answered; empty: all of it.
+        lax: leave out what the contract does not know, instead of refusing it.
     """
 
     def __init__(
@@ -62,9 +64,10 @@ class JsonCodec:
         *,
         body: str = "*",
         response_body: str = "",
+        lax: bool = False,
     ) -> None:
         self._build = message_factory.GetMessageClass(request)
-        self._read = _body_reader(types, request, body)
+        self._read = _body_reader(types.lax_reading if lax else types.reading, request, body)
         self._write = _response_writer(types, response, response_body)
 
     def parse(self, body: bytes) -> Message:
@@ -92,11 +95,10 @@ def parsed_object(body: bytes) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _body_reader(types: JsonTypes, request: Descriptor, body: str) -> Read:
+def _body_reader(reading: Reading, request: Descriptor, body: str) -> Read:
     if body == "*":
-        return types.reading.message(request)
-    read = types.reading.field(request.fields_by_name[body])
-    return lambda document: {body: read(document)}
+        return reading.message(request)
+    return reading.only(request.fields_by_name[body])
 
 
 def _response_writer(types: JsonTypes, response: Descriptor, name: str) -> Any:

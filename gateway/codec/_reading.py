@@ -13,7 +13,8 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 
-from gateway.codec._scalars import NULL_VALUE, FieldError, Read, map_key, scalar
+from gateway.codec import _extensions
+from gateway.codec._scalars import IGNORED, NULL_VALUE, FieldError, Read, map_key, scalar
 from gateway.codec._wellknown import reader
 from gateway.errors import GatewayReason
 
@@ -30,34 +31,58 @@ class _Entry(NamedTuple):
 
 
 class Reading:
-    """The readers of one descriptor pool."""
+    """The readers of one descriptor pool.
 
-    def __init__(self, pool: DescriptorPool) -> None:
+    Args:
+        pool: the pool.
+        lax: leave out fields and names of enum values that the contract does not know,
+            instead of refusing them.
+    """
+
+    def __init__(self, pool: DescriptorPool, *, lax: bool = False) -> None:
         self._pool = pool
+        self._lax = lax
         self._messages: dict[str, Read] = {}
 
     def message(self, descriptor: Descriptor) -> Read:
         """The reader of a message: JSON value → keyword arguments, or a message."""
         found = self._messages.get(descriptor.full_name)
         if found is None:
-            found = reader(descriptor, self._pool)
+            found = reader(descriptor, self._pool, lax=self._lax)
             if found is None:
                 return self._plain(descriptor)
             self._messages[descriptor.full_name] = found
         return found
 
     def field(self, field: FieldDescriptor) -> Read:
-        """The reader of a field's whole value: a list, a map or one value."""
+        """The reader of a field's whole value: a list, a map or one value.
+
+        A lax one answers `IGNORED` for one value that is to be left out.
+        """
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
-            return self._map(field.message_type)
-        return self._list(field) if field.is_repeated else self._single(field)
+            read = self._map(field.message_type)
+            return _keeping_known_items(read) if self._lax else read
+        if not field.is_repeated:
+            return self._single(field)
+        read = self._list(field)
+        return _keeping_known(read) if self._lax else read
+
+    def only(self, field: FieldDescriptor) -> Read:
+        """The reader of a message of which the JSON gives one field, whole."""
+        name, convert = field.name, self.field(field)
+        if self._lax:
+            return _keeping_known_items(lambda value: {name: convert(value)})
+        return lambda value: {name: convert(value)}
 
     def _plain(self, descriptor: Descriptor) -> Read:
         table: dict[str, _Entry] = {}
 
-        def read(value: Any) -> dict[str, Any]:
+        def strict(value: Any) -> dict[str, Any]:
             return _object(table, value)
 
+        read: Read = _ignoring(table) if self._lax else strict
+        if descriptor.is_extendable:
+            read = _extensions.reader(descriptor, read, self._extension, lax=self._lax)
         # Registered before its fields are looked at: a message may contain itself.
         self._messages[descriptor.full_name] = read
         for field in descriptor.fields:
@@ -66,10 +91,17 @@ class Reading:
             table[field.json_name] = table[field.name] = entry
         return read
 
+    def _extension(self, name: str) -> tuple[FieldDescriptor, Read] | None:
+        try:
+            field = self._pool.FindExtensionByName(name)
+        except KeyError:
+            return None
+        return field, self.field(field)
+
     def _single(self, field: FieldDescriptor) -> Read:
         if field.message_type is not None:
             return self.message(field.message_type)
-        return scalar(field)
+        return scalar(field, lax=self._lax)
 
     def _list(self, field: FieldDescriptor) -> Read:
         convert, nulls = self._single(field), _takes_null(field, item=True)
@@ -140,6 +172,25 @@ def _object(table: Mapping[str, _Entry], value: Any) -> dict[str, Any]:
             error.path.append(key)
             raise
     return found
+
+
+def _ignoring(table: Mapping[str, _Entry]) -> Read:
+    keep = _keeping_known_items(lambda known: _object(table, known))
+
+    def read(value: Any) -> Any:
+        if type(value) is not dict:
+            raise FieldError("must be an object")
+        return keep({key: item for key, item in value.items() if key in table})
+
+    return read
+
+
+def _keeping_known(read: Read) -> Read:
+    return lambda value: [item for item in read(value) if item is not IGNORED]
+
+
+def _keeping_known_items(read: Read) -> Read:
+    return lambda value: {k: item for k, item in read(value).items() if item is not IGNORED}
 
 
 def _takes_null(field: FieldDescriptor, *, item: bool = False) -> bool:

@@ -17,6 +17,9 @@ Read = Callable[[Any], Any]
 """Turns a JSON value into what a message's constructor takes; raises `FieldError`."""
 
 NULL_VALUE: Final = "google.protobuf.NullValue"
+IGNORED: Final = object()
+"""What a lax reader answers for the name of an enum's value that it does not know."""
+
 INT32: Final = (-(1 << 31), (1 << 31) - 1)
 INT64: Final = (-(1 << 63), (1 << 63) - 1)
 _UINT32 = (0, (1 << 32) - 1)
@@ -54,11 +57,11 @@ class FieldError(Exception):
         return path.encode(errors="backslashreplace").decode()
 
 
-def scalar(field: FieldDescriptor) -> Read:
-    """The reader of one value of a field that is no message."""
-    if field.enum_type is not None:
-        return _enum(field.enum_type)
-    return _READERS[field.type]
+def scalar(field: FieldDescriptor, *, lax: bool = False) -> Read:
+    """The reader of one value of a field that is no message; a lax one may answer `IGNORED`."""
+    if field.enum_type is None:
+        return _READERS[field.type]
+    return _lax_enum(field.enum_type) if lax else _enum(field.enum_type)
 
 
 def map_key(field: FieldDescriptor) -> Read:
@@ -170,6 +173,11 @@ def _enum(enum: EnumDescriptor) -> Read:
         return number
 
     return read
+
+
+def _lax_enum(enum: EnumDescriptor) -> Read:
+    strict, names = _enum(enum), frozenset(enum.values_by_name)
+    return lambda value: IGNORED if type(value) is str and value not in names else strict(value)
 
 
 _READERS: Final[dict[int, Read]] = {

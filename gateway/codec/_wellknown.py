@@ -30,14 +30,17 @@ _CAMEL = re.compile(r"[A-Z]")
 _SNAKE = re.compile(r"_([a-z])")
 
 
-def reader(descriptor: Descriptor, pool: DescriptorPool) -> Read | None:
-    """The reader of a well-known type; None for any other message."""
+def reader(descriptor: Descriptor, pool: DescriptorPool, *, lax: bool) -> Read | None:
+    """The reader of a well-known type; None for any other message.
+
+    `lax` matters to Any alone: it leaves out what the message within does not know.
+    """
     name = descriptor.full_name
     if descriptor.file.name == "google/protobuf/wrappers.proto":
         convert = scalar(descriptor.fields_by_name["value"])
         return lambda value: {"value": convert(value)}
     if name in _BY_LIBRARY:
-        return _library_reader(descriptor, pool)
+        return _library_reader(descriptor, pool, lax=lax)
     return _READERS.get(name)
 
 
@@ -77,7 +80,7 @@ def duration(value: Any) -> dict[str, int]:
     sign, seconds, fraction = match.groups()
     factor = -1 if sign else 1
     whole, nanos = int(seconds), _nanos(fraction)
-    if whole > _MAX_DURATION_S or (whole == _MAX_DURATION_S and nanos):
+    if whole > _MAX_DURATION_S:  # the fraction is beside the bound, as it is in the message
         raise FieldError("is longer than 10,000 years")
     return {"seconds": factor * whole, "nanos": factor * nanos}
 
@@ -131,13 +134,13 @@ def _camel_path(path: str) -> str:
     return camel
 
 
-def _library_reader(descriptor: Descriptor, pool: DescriptorPool) -> Read:
+def _library_reader(descriptor: Descriptor, pool: DescriptorPool, *, lax: bool) -> Read:
     """Any and Struct are rare and intricate: `json_format` reads them."""
     build = message_factory.GetMessageClass(descriptor)
 
     def read(value: Any) -> Message:
         try:
-            return json_format.ParseDict(value, build(), descriptor_pool=pool)
+            return json_format.ParseDict(value, build(), lax, pool)
         except (json_format.ParseError, *_LIBRARY_ERRORS) as error:
             raise FieldError(f"is not a {descriptor.name}") from error
 

@@ -56,6 +56,9 @@ class Writing:
         self._messages[descriptor.full_name] = write
         for field in descriptor.fields:
             table[field.number] = (field.json_name, self.field(field))
+        if descriptor.is_extendable:
+            for field in self._pool.FindAllExtensions(descriptor):
+                table[field.number] = (f"[{field.full_name}]", self.field(field))
         return write
 
     def _wrapper(self, descriptor: Descriptor) -> Write | None:

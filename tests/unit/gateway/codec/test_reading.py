@@ -261,6 +261,7 @@ def test_what_is_no_timestamp_is_refused(codec: JsonCodec, text: str) -> None:
         ("-0.000000001s", 0, -1),
         ("-1.5s", -1, -500_000_000),
         ("315576000000s", 315_576_000_000, 0),
+        ("-315576000000.999999999s", -315_576_000_000, -999_999_999),
     ],
 )
 def test_durations(codec: JsonCodec, text: str, seconds: int, nanos: int) -> None:
@@ -270,7 +271,7 @@ def test_durations(codec: JsonCodec, text: str, seconds: int, nanos: int) -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ['"1"', '"s"', '".5s"', '"1.s"', '"1 s"', '"315576000000.1s"', '"999999999999s"', "1"]
+    "text", ['"1"', '"s"', '".5s"', '"1.s"', '"1 s"', '"315576000001s"', '"999999999999s"', "1"]
 )
 def test_what_is_no_duration_is_refused(codec: JsonCodec, text: str) -> None:
     """Also what is longer than 10,000 years."""
