@@ -38,8 +38,8 @@ def paths(
 def _paths(descriptor: Descriptor, document: Mapping[str, Any]) -> Iterator[str]:
     fields = {name: field for field in descriptor.fields for name in (field.name, field.json_name)}
     for key, value in document.items():
-        field = fields[key]
-        if output_only(field):
+        field = fields.get(key)
+        if field is None or output_only(field):  # a lax route has left out what is unknown
             continue
         inner = parts(field)
         if inner is not None and value:

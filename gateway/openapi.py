@@ -10,7 +10,8 @@ from google.protobuf.descriptor import Descriptor
 
 from gateway.codec import NoParameter, Parameter, parameter
 from gateway.fields import parts
-from gateway.rules import HTTP_BODY, WHOLE, Binding
+from gateway.raw import is_raw
+from gateway.rules import WHOLE, Binding
 from gateway.schemas import Schema, Schemas
 from gateway.templates import Template
 
@@ -41,6 +42,10 @@ _PROBLEM: Final[Schema] = {
         },
     },
 }
+
+
+_RAW: Final[Schema] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+"""The content of a body of any media type."""
 
 
 def document(bindings: Iterable[Binding], *, version: str) -> bytes:
@@ -106,18 +111,23 @@ def _operation(binding: Binding, schemas: Schemas) -> dict[str, Any]:
         },
     }
     if binding.body:
-        schema = _part(method.input, binding.body, schemas)
-        operation["requestBody"] = {"content": {"application/json": {"schema": schema}}}
+        operation["requestBody"] = {"content": _asked(binding, schemas)}
     if not method.policy.anonymous:
         operation["security"] = [{"bearer": []}]
         operation["description"] = f"Needs the permission `{method.policy.permission}`."
     return operation
 
 
+def _asked(binding: Binding, schemas: Schemas) -> dict[str, Any]:
+    if is_raw(binding.request_resource):
+        return _RAW
+    schema = _part(binding.method.input, binding.body, schemas)
+    return {"application/json": {"schema": schema}}
+
+
 def _answer(binding: Binding, schemas: Schemas) -> dict[str, Any]:
-    resource = binding.response_resource
-    if resource is not None and resource.full_name == HTTP_BODY:
-        return {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+    if is_raw(binding.response_resource):
+        return _RAW
     schema = _part(binding.method.output, binding.response_body, schemas)
     return {"application/json": {"schema": schema}}
 

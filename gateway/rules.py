@@ -19,7 +19,6 @@ from gateway.codec import NoParameter, Parameter, parameter
 from gateway.templates import Template, TemplateError
 from mesh.contract import Method
 
-HTTP_BODY: Final = "google.api.HttpBody"
 WHOLE: Final = "*"
 BODILESS: Final = frozenset({"GET", "HEAD"})
 
@@ -36,6 +35,9 @@ class Binding:
         variables: the fields that the template's variables give, in their order.
         body: field that the body is; "*": the whole request; empty: there is no body.
         response_body: field that is answered; empty: the whole response.
+        lax: whether fields, parameters and names of enum values that the contract does
+            not know are left out instead of refused.
+        source: where the rule stands, for who has to change it.
     """
 
     method: Method
@@ -44,6 +46,8 @@ class Binding:
     variables: tuple[Parameter, ...]
     body: str
     response_body: str
+    lax: bool = False
+    source: str = ""
 
     @property
     def label(self) -> str:
@@ -68,7 +72,7 @@ def rules(method: Method) -> Iterator[HttpRule]:
         yield from method.http.additional_bindings
 
 
-def bind(method: Method, rule: HttpRule) -> Binding:
+def bind(method: Method, rule: HttpRule, *, lax: bool = False, source: str = "") -> Binding:
     """Check a rule.
 
     Raises:
@@ -90,6 +94,8 @@ def bind(method: Method, rule: HttpRule) -> Binding:
         variables=tuple(_variable(method.input, v.field) for v in template.variables),
         body=rule.body,
         response_body=rule.response_body,
+        lax=lax,
+        source=source or method.path,
     )
 
 
@@ -126,9 +132,6 @@ def _check_body(request: Descriptor, rule: HttpRule, http_method: str) -> None:
         raise RuleError(f"{http_method} takes no body")
     if rule.body != WHOLE and rule.body not in request.fields_by_name:
         raise RuleError(f"the body is '{rule.body}', which is not a field")
-    found = resource(request, rule.body)
-    if found is not None and found.full_name == HTTP_BODY:
-        raise RuleError("an HttpBody is not read as a request")
 
 
 def _variable(request: Descriptor, name: str) -> Parameter:

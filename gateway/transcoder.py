@@ -13,7 +13,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
-from gateway import masks, urls
+from gateway import masks, raw, urls
 from gateway.codec import (
     Codec,
     FieldError,
@@ -26,12 +26,12 @@ from gateway.codec import (
     violated,
 )
 from gateway.errors import GatewayReason
-from gateway.http import Header, Request, Response
+from gateway.http import Request, Response
 from gateway.negotiation import accepts_json, is_json
-from gateway.rules import BODILESS, HTTP_BODY, WHOLE, Binding, has_text
+from gateway.raw import NO_STORE, RawReader, is_raw
+from gateway.rules import BODILESS, WHOLE, Binding, has_text
 from mesh.errors import MeshError, Violation
 
-NO_STORE: Final[Header] = (b"cache-control", b"no-store")
 ETAG: Final = "etag"
 MAX_KNOWN_PARAMETERS: Final = 256
 
@@ -58,10 +58,14 @@ class Transcoder:
             method.output,
             body=binding.body or WHOLE,
             response_body=binding.response_body,
+            lax=binding.lax,
         )
         self._variables = binding.variables
         self._query = _Query(binding)
-        self._raw = answered is not None and answered.full_name == HTTP_BODY
+        self._raw = is_raw(answered)
+        self._read_raw = (
+            RawReader(method.input, binding.body) if is_raw(binding.request_resource) else None
+        )
         self._has_request_id = has_text(method.input, "request_id")
         self._reads_conditions = method.policy.http_edge
         self._etag_in = _etag_path(binding.request_resource, binding.body)
@@ -70,6 +74,7 @@ class Transcoder:
             binding.http_method == "PATCH"
             and binding.request_resource is not None
             and binding.body != WHOLE
+            and self._read_raw is None
             and masks.takes_mask(method.input)
         )
 
@@ -85,7 +90,10 @@ class Transcoder:
         """
         if not self._raw and not accepts_json(http.header(b"accept")):
             raise MeshError(GatewayReason.NOT_ACCEPTABLE)
-        message = self._body(http) if http.body else self._build()
+        if self._read_raw is not None:
+            message = self._read_raw(http)
+        else:
+            message = self._body(http) if http.body else self._build()
         try:
             for variable, text in zip(self._variables, values, strict=True):
                 if http.body and variable.differs(message, text):
@@ -108,7 +116,7 @@ class Transcoder:
         """
         if self._raw:
             name = self._binding.response_body
-            return _raw_response(getattr(message, name) if name else message)
+            return raw.response(getattr(message, name) if name else message)
         headers = [NO_STORE]
         if self._etag_out is not None:
             etag = _get(message, self._etag_out)
@@ -162,7 +170,9 @@ class _Query:
     def __init__(self, binding: Binding) -> None:
         self._message = binding.method.input
         self._body = binding.body
+        self._lax = binding.lax
         self._bound = {variable.path for variable in binding.variables}
+        self._above = {path[:depth] for path in self._bound for depth in range(1, len(path))}
         self._known: dict[str, Parameter] = {}
 
     def set(self, message: Message, query: str) -> None:
@@ -173,13 +183,24 @@ class _Query:
         done = set(self._bound)
         for name, texts in given.items():
             found = self._parameter(name)
-            if found.path in done:
+            if found is None:
+                continue
+            if found.path in done or found.path in self._above:
                 raise _conflict(name, "is given elsewhere")
             done.add(found.path)
             found.set(message, texts)
 
-    def _parameter(self, name: str) -> Parameter:
-        found = self._known.get(name) or self._find(name)
+    def _parameter(self, name: str) -> Parameter | None:
+        """The parameter of this name; None when it is to be left out."""
+        found = self._known.get(name)
+        if found is not None:
+            return found
+        try:
+            found = self._find(name)
+        except MeshError:
+            if self._lax:
+                return None
+            raise
         if len(self._known) < MAX_KNOWN_PARAMETERS:
             self._known[name] = found
         return found
@@ -187,7 +208,7 @@ class _Query:
     def _find(self, name: str) -> Parameter:
         violation = Violation(name, "is not a query parameter")
         try:
-            found = parameter(self._message, name)
+            found = parameter(self._message, name, lax=self._lax)
         except NoParameter:
             raise MeshError(GatewayReason.UNKNOWN_FIELD, violations=(violation,)) from None
         if self._body in {WHOLE, found.path[0]} and found.path not in self._bound:
@@ -206,15 +227,6 @@ def _get(message: Any, path: Sequence[str]) -> Any:
     for name in path:
         message = getattr(message, name)
     return message
-
-
-def _raw_response(message: Any) -> Response:
-    content_type = message.content_type or "application/octet-stream"
-    return Response(
-        body=message.data,
-        content_type=content_type.encode("latin-1", "replace"),
-        headers=(NO_STORE, (b"x-content-type-options", b"nosniff")),
-    )
 
 
 def _conflict(name: str, description: str) -> MeshError:

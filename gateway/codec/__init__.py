@@ -10,6 +10,7 @@ from gateway.codec._codec import Codec, JsonCodec, JsonTypes, parsed_object, vio
 from gateway.codec._parameters import NoParameter, Parameter, parameter
 from gateway.codec._scalars import FieldError
 from gateway.codec._text import load
+from gateway.codec._wellknown import duration
 
 __all__ = [
     "Codec",
@@ -18,6 +19,7 @@ __all__ = [
     "JsonTypes",
     "NoParameter",
     "Parameter",
+    "duration",
     "load",
     "parameter",
     "parsed_object",

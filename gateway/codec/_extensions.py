@@ -58,20 +58,19 @@ def _set(
 
 
 def _put(message: Any, field: FieldDescriptor, value: Any) -> None:
-    if field.is_repeated:
-        if field.message_type is not None:
-            for item in value:
-                message.Extensions[field].add().MergeFrom(_message(field, item))
-        else:
+    inner = field.message_type
+    if inner is None:
+        if field.is_repeated:
             message.Extensions[field].extend(value)
-    elif field.message_type is not None:
-        message.Extensions[field].SetInParent()
-        message.Extensions[field].MergeFrom(_message(field, value))
+        else:
+            message.Extensions[field] = value
+    elif field.is_repeated:
+        message.Extensions[field].extend(_message(inner, item) for item in value)
     else:
-        message.Extensions[field] = value
+        message.Extensions[field].CopyFrom(_message(inner, value))
 
 
-def _message(field: FieldDescriptor, value: Any) -> Message:
+def _message(descriptor: Descriptor, value: Any) -> Message:
     if isinstance(value, Message):
         return value
-    return message_factory.GetMessageClass(field.message_type)(**value)
+    return message_factory.GetMessageClass(descriptor)(**value)

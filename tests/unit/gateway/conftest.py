@@ -14,7 +14,9 @@ import pytest
 from google.protobuf import descriptor_pb2, message_factory
 from google.protobuf.descriptor_pool import DescriptorPool
 
+from gateway.codec import JsonTypes
 from mesh.reflection import Contract
+from tests.unit.gateway.route import GetRoute, Route
 
 HERE = Path(__file__).parent
 PACKAGE = "gateway.testing.v1"
@@ -35,7 +37,7 @@ def contract(tmp_path_factory: pytest.TempPathFactory) -> Contract:
     subprocess.run(command, check=True)
     files = descriptor_pb2.FileDescriptorSet.FromString(target.read_bytes()).file
     return Contract(
-        services=(f"{PACKAGE}.OddService", f"{PACKAGE}.ThingService"),
+        services=tuple(f"{PACKAGE}.{name}Service" for name in ("Odd", "Thing", "Upload")),
         files={file.name: file.SerializeToString() for file in files},
     )
 
@@ -55,3 +57,10 @@ def message(pool: DescriptorPool) -> Callable[..., Any]:
         return message_factory.GetMessageClass(descriptor)(**fields)
 
     return build
+
+
+@pytest.fixture
+def route(contract: Contract) -> GetRoute:
+    """The route of a method, or of one of its additional bindings."""
+    types = JsonTypes(contract.pool)
+    return lambda name, rule=0, **options: Route(contract, types, name, rule, **options)

@@ -122,3 +122,17 @@ def test_operations_have_names_of_their_own(things: dict[str, Any]) -> None:
 def test_variables_over_several_segments_are_one_parameter(things: dict[str, Any]) -> None:
     """OpenAPI knows no others."""
     assert "/v1/{shelf_id}/things/{thing.thing_id}" in things["paths"]
+
+
+def test_bodies_of_any_media_type_are_described_as_bytes(things: dict[str, Any]) -> None:
+    """Up and down."""
+    echo = things["paths"]["/v1/echo"]["post"]
+    binary = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+    assert echo["requestBody"]["content"] == binary
+    assert echo["responses"]["200"]["content"] == binary
+
+
+def test_entries_of_maps_are_no_parameters_of_the_document(things: dict[str, Any]) -> None:
+    """They are taken as "labels[key]=value", which has no place in it."""
+    listing = things["paths"]["/v1/shelves/{shelf_id}/things"]["get"]
+    assert not any("labels" in parameter["name"] for parameter in listing["parameters"])

@@ -8,59 +8,11 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.codec import JsonTypes
 from gateway.errors import GatewayReason
-from gateway.http import Request
-from gateway.rules import bind, rules
-from gateway.templates import split
-from gateway.transcoder import Transcoder
-from mesh import contract as contracts
-from mesh.errors import MeshError
 from mesh.reflection import Contract
+from tests.unit.gateway.route import GetRoute
 
 Build = Callable[..., Any]
-SERVICE = "gateway.testing.v1.ThingService"
-
-
-class Route:
-    """A transcoder and its template: what a request meets."""
-
-    def __init__(self, contract: Contract, types: JsonTypes, name: str, rule: int = 0) -> None:
-        method = contracts.method(contract.pool.FindServiceByName(SERVICE).methods_by_name[name])
-        self.binding = bind(method, list(rules(method))[rule])
-        self.transcoder = Transcoder(self.binding, types)
-
-    def request(
-        self, path: str, body: bytes | dict[str, Any] = b"", *, query: str = "", **headers: str
-    ) -> Any:
-        """The request message; header names are written with underscores."""
-        if isinstance(body, dict):
-            body = orjson.dumps(body)
-        if body:
-            headers.setdefault("content_type", "application/json")
-        http = Request(
-            method=self.binding.http_method,
-            path=path,
-            query=query,
-            headers={k.replace("_", "-").encode(): v.encode() for k, v in headers.items()},
-            body=body,
-        )
-        return self.transcoder.request(self.binding.template.bind(split(path)), http)
-
-    def refused(self, path: str, body: bytes | dict[str, Any] = b"", **options: Any) -> MeshError:
-        with pytest.raises(MeshError) as caught:
-            self.request(path, body, **options)
-        return caught.value
-
-
-GetRoute = Callable[..., Route]
-
-
-@pytest.fixture
-def route(contract: Contract) -> GetRoute:
-    """The route of a method, or of one of its additional bindings."""
-    types = JsonTypes(contract.pool)
-    return lambda name, rule=0: Route(contract, types, name, rule)
 
 
 def test_path_variables_fill_their_fields(route: GetRoute, message: Build) -> None:
@@ -97,6 +49,11 @@ def test_path_variables_fill_their_fields(route: GetRoute, message: Build) -> No
         ("sure=True", {"sure": {"value": True}}),
         ("owner=0", {"owner": 0}),
         ("weight=1e3", {"weight": 1000.0}),
+        ("labels[a]=x&labels[b.c]=&labels[]=z", {"labels": {"a": "x", "b.c": "", "": "z"}}),
+        ("part.colors[1]=COLOR_RED&part.colors[-2]=7", {"part": {"colors": {1: 1, -2: 7}}}),
+        ("labels%5B%E4%BD%A0%5D=%E5%A5%BD", {"labels": {"你": "好"}}),
+        ("near=home", {"near": "home"}),
+        ("spot.x=0", {"spot": {}}),
         ("$alt=json%3Benum-encoding%3Dint&$prettyPrint=1", {}),
     ],
 )
@@ -122,6 +79,19 @@ def test_query_parameters_fill_their_fields(
         ("page_size.x=1", GatewayReason.UNKNOWN_FIELD, "page_size.x"),
         ("tags.x=1", GatewayReason.UNKNOWN_FIELD, "tags.x"),
         ("labels=1", GatewayReason.UNKNOWN_FIELD, "labels"),
+        ("labels.a=1", GatewayReason.UNKNOWN_FIELD, "labels.a"),
+        ("labels[a=1", GatewayReason.UNKNOWN_FIELD, "labels[a"),
+        ("tags[0]=1", GatewayReason.UNKNOWN_FIELD, "tags[0]"),
+        ("part.colors[x]=1", GatewayReason.UNKNOWN_FIELD, "part.colors[x]"),
+        ("part.colors[1]=RED", GatewayReason.INVALID_FIELD, "part.colors[1]"),
+        ("labels[a]=1&labels[a]=2", GatewayReason.INVALID_FIELD, "labels[a]"),
+        (
+            "part.colors[1]=1&part.colors[1.0]=2",
+            GatewayReason.CONFLICTING_FIELD,
+            "part.colors[1.0]",
+        ),
+        ("near=home&spot.x=1", GatewayReason.CONFLICTING_FIELD, "spot.x"),
+        ("spot.x=1&near=home", GatewayReason.CONFLICTING_FIELD, "near"),
         ("=1", GatewayReason.UNKNOWN_FIELD, ""),
         ("page_size=", GatewayReason.INVALID_FIELD, "page_size"),
         ("page_size=1_0", GatewayReason.INVALID_FIELD, "page_size"),
