@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
-from gateway import filters, openapi, surface
+from gateway import filters, openapi, rulebook, surface
 from gateway.contracts import Contracts
 from gateway.http import Limits, Listener, Request, Response
 from gateway.limits import OpenLimiter, local_limiters
@@ -31,6 +31,7 @@ class Gateway:
         settings = parts.settings
         self._parts = parts
         self._document: bytes | None = None
+        self._rulebook = rulebook.load(settings.gateway_rules)
         self.sharing: list[AbstractAsyncContextManager[object]] = []
         self._chain = filters.chain(settings, parts.telemetry, parts.verifier, self._limiters())
         self.contracts = Contracts(
@@ -75,7 +76,7 @@ class Gateway:
         return shared_limiters(redis, sharing)
 
     def _take_on(self, contracts: Mapping[str, Contract]) -> None:
-        self._surface = surface.build(contracts, self._parts.channel, self._pages)
+        self._surface = surface.build(contracts, self._parts.channel, self._pages, self._rulebook)
         self._document = None
         for left_out in self._surface.left_out:
             _log.warning("rule_left_out", rule=left_out)

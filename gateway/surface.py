@@ -17,6 +17,7 @@ from gateway.codec import JsonTypes
 from gateway.exchange import Exchange, Target
 from gateway.http import Request, Response
 from gateway.routes import RouteTable
+from gateway.rulebook import NO_RULES, Entry, Rule, Rulebook
 from gateway.rules import Binding, RuleError, bind, rules
 from gateway.templates import TemplateError
 from mesh import contract
@@ -57,11 +58,13 @@ def build(
     contracts: Mapping[str, Contract],
     channel: Callable[[str], grpc.aio.Channel],
     pages: Sequence[Page],
+    rulebook: Rulebook = NO_RULES,
 ) -> Surface:
     """The surface of the contracts (by service in the registry) and of the pages.
 
     What cannot be served is left out; the rest is served all the same. Where
-    two want the same route, pages go first, then services by name.
+    two want the same route, pages go first, then services by name. The rules of files
+    add to those that contracts carry.
     """
     routes: RouteTable[Target] = RouteTable()
     for page in pages:
@@ -71,14 +74,16 @@ def build(
     for service, found in sorted(contracts.items()):
         types, open_channel = JsonTypes(found.pool), channel(service)
         for descriptor in _methods(found):
-            for binding in _bindings(descriptor, left_out):
+            entry = rulebook.entries.get(descriptor.full_name)
+            for binding in _bindings(descriptor, entry, left_out):
                 try:
                     target = calls.target(binding, types, open_channel)
                     routes.add(binding.http_method, binding.template, target)
                 except TemplateError as error:
-                    left_out.append(f"{binding.method.path}: {error}")
+                    left_out.append(f"{binding.source}: {error}")
                 else:
                     served.append(binding)
+        left_out += rulebook.astray(found.pool, found.services)
     return Surface(routes=routes, bindings=tuple(served), left_out=tuple(left_out))
 
 
@@ -87,23 +92,29 @@ def _methods(found: Contract) -> Iterator[MethodDescriptor]:
         yield from found.pool.FindServiceByName(name).methods
 
 
-def _bindings(descriptor: MethodDescriptor, left_out: list[str]) -> Iterator[Binding]:
+def _bindings(
+    descriptor: MethodDescriptor, entry: Entry | None, left_out: list[str]
+) -> Iterator[Binding]:
     """The bindings of a method that are for the outside; the others are told in `left_out`."""
     try:
-        method = contract.method(descriptor)
+        method = contract.method(descriptor, foreign=entry.policy if entry else None)
     except ContractError as error:
-        left_out.append(str(error))
+        left_out.append(f"{entry.where}: {error}" if entry else str(error))
         return
-    if method.http is None or method.policy.internal:
+    if method.policy.internal or (method.http is None and entry is None):
         return
     if method.client_streaming or method.server_streaming:
-        left_out.append(f"{method.path}: streams are not served over REST")
+        where = f"{entry.where}: {method.path}" if entry else method.path
+        left_out.append(f"{where}: streams are not served over REST")
         return
-    for rule in rules(method):
+    stated = [(method.path, Rule(http)) for http in rules(method)]
+    if entry is not None:
+        stated += [(f"{entry.where}: {method.path}", rule) for rule in entry.rules]
+    for source, rule in stated:
         try:
-            yield bind(method, rule)
+            yield bind(method, rule.http, lax=rule.lax, source=source)
         except RuleError as error:
-            left_out.append(f"{method.path}: {error}")
+            left_out.append(f"{source}: {error}")
 
 
 def _page(page: Page) -> Target:

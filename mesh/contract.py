@@ -63,17 +63,27 @@ class Method:
         return self.policy.object_field or self.policy.scope_field
 
 
-def method(descriptor: MethodDescriptor) -> Method:
+def method(
+    descriptor: MethodDescriptor, *, foreign: policy_pb2.MethodPolicy | None = None
+) -> Method:
     """Read one method.
+
+    Args:
+        descriptor: the method.
+        foreign: its policy, where its contract comes from elsewhere and carries none.
 
     Raises:
         ContractError: it states neither `permission` nor `anonymous`, or options
-            that this version does not know.
+            that this version does not know; or there are two policies.
     """
     service: ServiceDescriptor = descriptor.containing_service
     path = f"/{service.full_name}/{descriptor.name}"
     options = descriptor_pb2.MethodOptions.FromString(descriptor.GetOptions().SerializeToString())
     policy = options.Extensions[policy_pb2.policy]
+    if foreign is not None:
+        if options.HasExtension(policy_pb2.policy):
+            raise ContractError(f"{path} states a policy of its own, which cannot be replaced")
+        policy = foreign
     if not policy.anonymous and not policy.permission:
         raise ContractError(
             f"{path} states neither permission nor anonymous: "

@@ -38,6 +38,10 @@ class Settings:
     demo: bool = _setting(False, "demo users with known passwords; never in production")
     host: str = _setting("127.0.0.1", "address that services and gateway listen on")
     gateway_port: int = _setting(8080, "HTTP port of the gateway; 0 picks a free one", high=65535)
+    gateway_rules: str = _setting(
+        "",
+        "folder of YAML files with HTTP rules for contracts that carry none; empty: no such rules",
+    )
     port_base: int = _setting(
         50050, "first of the services' gRPC ports; 0 picks free ones", high=65000
     )

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -189,6 +190,15 @@ async def test_taken_port_is_told_by_the_name_of_its_setting(trusted: Mesh) -> N
         port = taken.getsockname()[1]
         with pytest.raises(SettingsError, match=f"ENGINE_GATEWAY_PORT={port}: .*in use"):
             await trusted.start(BLUEPRINT, gateway_port=port)
+
+
+async def test_rule_file_that_cannot_be_used_is_told_with_its_line(
+    trusted: Mesh, tmp_path: Path
+) -> None:
+    """Before anything is served."""
+    (tmp_path / "rules.yaml").write_text("http:\n  rules:\n  - selector: a.B.C\n    gett: /x\n")
+    with pytest.raises(SettingsError, match=r"rules\.yaml:4: 'gett' is not read here"):
+        await trusted.start(BLUEPRINT, gateway_rules=str(tmp_path))
 
 
 async def test_users_and_strangers_have_limits_of_their_own(trusted: Mesh) -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import google.api.annotations_pb2
-import grpc_tools
 import pytest
-from google.protobuf import descriptor_pb2, message_factory
+from google.protobuf import message_factory
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from gateway.codec import JsonTypes
 from mesh.reflection import Contract
+from tests.foreign import described
 from tests.unit.gateway.route import GetRoute, Route
 
 HERE = Path(__file__).parent
@@ -23,19 +20,9 @@ PACKAGE = "gateway.testing.v1"
 
 
 @pytest.fixture(scope="session")
-def contract(tmp_path_factory: pytest.TempPathFactory) -> Contract:
+def contract() -> Contract:
     """The contract, compiled."""
-    target = tmp_path_factory.mktemp("protoc") / "everything.binpb"
-    includes = (
-        HERE,
-        HERE.parents[2] / "protos",
-        Path(str(google.api.annotations_pb2.__file__)).parents[2],
-        Path(str(grpc_tools.__file__)).parent / "_proto",
-    )
-    command = [sys.executable, "-m", "grpc_tools.protoc", *(f"-I{path}" for path in includes)]
-    command += ["--include_imports", f"--descriptor_set_out={target}", "everything.proto"]
-    subprocess.run(command, check=True)
-    files = descriptor_pb2.FileDescriptorSet.FromString(target.read_bytes()).file
+    files = described(HERE, "everything.proto").file
     return Contract(
         services=tuple(f"{PACKAGE}.{name}Service" for name in ("Odd", "Thing", "Upload")),
         files={file.name: file.SerializeToString() for file in files},

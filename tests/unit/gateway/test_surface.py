@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.http import Request, Response
+from gateway.rulebook import load
 from gateway.surface import Page, Surface, build
 from mesh.errors import MeshError
 from mesh.reflection import Contract
@@ -119,3 +120,75 @@ def test_surfaces_that_were_replaced_leave_no_memory_behind(contract: Contract) 
     before = redeploy(100)
     growth_pages = redeploy(200) - before
     assert growth_pages < 1000  # 4 MB; each surface takes 0.5 MB
+
+
+def test_channels_are_opened_and_contracts_read_once(contract: Contract) -> None:
+    """And not for every request."""
+    opened: list[str] = []
+
+    def channel(service: str) -> Any:
+        opened.append(service)
+        return no_channel(service)
+
+    surface = build({"things": contract}, channel, [])
+    targets = {id(surface.exchange(request("GET", "/v1/things/7")).target) for _ in range(3)}
+    assert (opened, len(targets)) == (["things"], 1)
+
+
+def from_files(contract: Contract, folder: Path, *rules: str) -> Surface:
+    """The surface of a contract with rules of a file beside it, in lines from the third on."""
+    lines = ["http:", "  rules:", *(f"  - {{{rule}}}" for rule in rules)]
+    (folder / "rules.yaml").write_text("\n".join(lines))
+    return build({"things": contract}, no_channel, [], load(str(folder)))
+
+
+def test_rules_of_files_are_served_beside_those_of_the_contract(
+    contract: Contract, tmp_path: Path
+) -> None:
+    """Of methods that carry none, and more routes for those that do."""
+    quiet = f"selector: {ODD[1:]}.Quiet, get: /v1/quiet, lax: true"
+    found = from_files(contract, tmp_path, quiet, f"selector: {ODD[1:]}.Good, get: /v1/more")
+    lax = {binding.label: binding.lax for binding in found.bindings}
+    assert lax["GET /v1/quiet"]
+    assert (lax["GET /v1/more"], lax["GET /v1/odd"]) == (False, False)
+
+
+def test_foreign_method_is_served_under_the_policy_of_its_file(
+    contract: Contract, tmp_path: Path
+) -> None:
+    """And of no other: a contract from elsewhere carries none."""
+    rule = f"selector: {ODD[1:]}.Lawless, get: /v1/lawless, permission: odd.read, cost: 3"
+    found = from_files(contract, tmp_path, rule)
+    target = found.exchange(request("GET", "/v1/lawless")).target
+    assert (target.permission, target.anonymous, target.cost) == ("odd.read", False, 3)
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        ("selector: {}.Lawless, get: /v1/x", "neither permission nor anonymous"),
+        ("selector: {}.Quiet, get: /v1/x, permission: x", "a policy of its own"),
+        ("selector: {}.Quiet, get: '/v1/{{nothing}}'", "'nothing', which is not a field"),
+        ("selector: {}.Streams, get: /v1/x", "streams"),
+        ("selector: {}.Nothing, get: /v1/x", "has no method Nothing"),
+        ("selector: {}.Quiet, get: /v1/odd", "taken by /v1/odd"),
+    ],
+)
+def test_rules_of_files_that_do_not_fit_are_left_out(
+    contract: Contract, tmp_path: Path, rule: str, why: str
+) -> None:
+    """With the reason and the place; the others are served."""
+    good = f"selector: {ODD[1:]}.Good, get: /v1/good"
+    found = from_files(contract, tmp_path, good, rule.format(ODD[1:]))
+    labels = {binding.label for binding in found.bindings}
+    assert "GET /v1/good" in labels
+    assert "GET /v1/x" not in labels
+    assert any(why in line and "rules.yaml:4" in line for line in found.left_out)
+
+
+def test_file_does_not_open_what_the_contract_keeps_inside(
+    contract: Contract, tmp_path: Path
+) -> None:
+    """Internal methods stay so."""
+    found = from_files(contract, tmp_path, f"selector: {ODD[1:]}.Internal, get: /v1/x")
+    assert "GET /v1/x" not in {binding.label for binding in found.bindings}
