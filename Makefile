@@ -6,7 +6,7 @@ STAMPS := .venv/.stamps
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 ENGINE := .venv/bin/engine
 
-.PHONY: help setup setup-real generate run test verify chaos lint fix load bench stubs clean
+.PHONY: help setup setup-real generate run test verify chaos lint fix load bench conformance stubs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -70,6 +70,9 @@ load: setup $(STAMPS)/bench ## Put 30 s of load on the platform; fails on errors
 
 bench: setup $(STAMPS)/bench ## Run all benchmark suites in full and write loadtests/RESULTS.md
 	@$(ENGINE) bench run --results loadtests/RESULTS.md
+
+conformance: setup $(STAMPS)/dev ## Run protobuf's JSON conformance suite through the gateway
+	@$(PY) -m tests.conformance.protobuf_json
 
 stubs: setup ## Build the wheels of typed stubs and of the client into dist/
 	@$(PY) -m cli.wheels --out dist
