@@ -182,23 +182,20 @@ class _Query:
                 given.setdefault(name, []).append(text)
         done = set(self._bound)
         for name, texts in given.items():
-            found = self._parameter(name)
+            found = self._known.get(name) or self._parameter(name)
             if found is None:
                 continue
-            if found.path in done or found.path in self._above:
+            if found.path in done:
                 raise _conflict(name, "is given elsewhere")
             done.add(found.path)
             found.set(message, texts)
 
     def _parameter(self, name: str) -> Parameter | None:
-        """The parameter of this name; None when it is to be left out."""
-        found = self._known.get(name)
-        if found is not None:
-            return found
+        """The parameter of this name, found for the first time; None: it is to be left out."""
         try:
             found = self._find(name)
-        except MeshError:
-            if self._lax:
+        except MeshError as error:
+            if self._lax and error.reason is GatewayReason.UNKNOWN_FIELD:
                 return None
             raise
         if len(self._known) < MAX_KNOWN_PARAMETERS:
@@ -213,6 +210,8 @@ class _Query:
             raise MeshError(GatewayReason.UNKNOWN_FIELD, violations=(violation,)) from None
         if self._body in {WHOLE, found.path[0]} and found.path not in self._bound:
             raise MeshError(GatewayReason.UNKNOWN_FIELD, violations=(violation,))
+        if found.path in self._above:
+            raise _conflict(name, "is given elsewhere")
         return found
 
 

@@ -58,6 +58,23 @@ class Parameter:
             FieldError: a text is not a value of the field, or there are several for
                 a field that takes one; or `message` has another member of a oneof.
         """
+        if self.oneofs:
+            self._refuse_other_members(message)
+        values = [value for text in texts if (value := self._read(text)) is not IGNORED]
+        parent, name = self._lead(message, -1), self.path[-1]
+        if self.field.is_repeated:
+            getattr(parent, name).extend(values)
+        elif len(values) != 1:
+            if values:
+                raise FieldError("is given more than once", field=self.name)
+        elif self.key is not None:  # then the parent is the map
+            _put(parent, self.key, values[0])
+        elif isinstance(values[0], Message):
+            getattr(parent, name).CopyFrom(values[0])
+        else:
+            setattr(parent, name, values[0])
+
+    def _refuse_other_members(self, message: Message) -> None:
         for depth, oneof in self.oneofs:
             chosen = self._lead(message, depth).WhichOneof(oneof)
             if chosen not in {None, self.path[depth]}:
@@ -66,24 +83,6 @@ class Parameter:
                     reason=GatewayReason.CONFLICTING_FIELD,
                     field=self.name,
                 )
-        values = [value for text in texts if (value := self._read(text)) is not IGNORED]
-        if not values:
-            return
-        if self.field.is_repeated:
-            getattr(self._lead(message, -1), self.path[-1]).extend(values)
-        elif len(values) > 1:
-            raise FieldError("is given more than once", field=self.name)
-        else:
-            self._set(self._lead(message, -1), values[0])
-
-    def _set(self, parent: Any, value: Any) -> None:
-        name = self.path[-1]
-        if self.key is not None:  # then the parent is the map
-            _put(parent, self.key, value)
-        elif isinstance(value, Message):
-            getattr(parent, name).CopyFrom(value)
-        else:
-            setattr(parent, name, value)
 
     def differs(self, message: Message, text: str) -> bool:
         """Whether `message` has another value than `text` there already."""

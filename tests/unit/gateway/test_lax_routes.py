@@ -47,3 +47,10 @@ def test_conflicts_and_wrong_values_are_refused_all_the_same(route: GetRoute, qu
     """Lax is about the unknown."""
     error = route("ListThings", lax=True).refused("/v1/shelves/s/things", query=query)
     assert error.reason in {GatewayReason.CONFLICTING_FIELD, GatewayReason.INVALID_FIELD}
+
+
+def test_message_around_what_the_path_binds_is_no_unknown_parameter(route: GetRoute) -> None:
+    """To leave it out in silence would hide an attempt to override the path."""
+    notes = route("Store", 3, service="UploadService", lax=True)
+    error = notes.refused("/v1/shelves/s/notes/n", query="note=other")
+    assert error.reason is GatewayReason.CONFLICTING_FIELD
