@@ -24,6 +24,18 @@ def required(field: FieldDescriptor) -> bool:
     return field_behavior_pb2.REQUIRED in behaviors(field)
 
 
+def needs_fields(message: Descriptor) -> bool:
+    """Whether a message, or one within it, has fields that proto2 calls required."""
+    seen: dict[str, Descriptor] = {}
+    waiting = [message]
+    while waiting:
+        found = waiting.pop()
+        if found.full_name not in seen:
+            seen[found.full_name] = found
+            waiting += [field.message_type for field in found.fields if field.message_type]
+    return any(field.is_required for found in seen.values() for field in found.fields)
+
+
 def parts(field: FieldDescriptor) -> Descriptor | None:
     """The message whose fields may be named one by one ("a.b"); None when there is none."""
     message = field.message_type

@@ -26,6 +26,7 @@ from gateway.codec import (
     violated,
 )
 from gateway.errors import GatewayReason
+from gateway.fields import needs_fields
 from gateway.http import Request, Response
 from gateway.negotiation import accepts_json, is_json
 from gateway.raw import NO_STORE, RawReader, is_raw
@@ -67,6 +68,7 @@ class Transcoder:
             RawReader(method.input, binding.body) if is_raw(binding.request_resource) else None
         )
         self._has_request_id = has_text(method.input, "request_id")
+        self._needs_fields = needs_fields(method.input)
         self._reads_conditions = method.policy.http_edge
         self._etag_in = _etag_path(binding.request_resource, binding.body)
         self._etag_out = _etag_path(answered, binding.response_body)
@@ -106,6 +108,8 @@ class Transcoder:
         self._set_headers(message, http)
         if self._fills_mask and http.body and not message.HasField(masks.UPDATE_MASK):
             self._fill_mask(message, http.body)
+        if self._needs_fields:
+            _refuse_missing(message)
         return message
 
     def response(self, message: Any) -> Response:
@@ -213,6 +217,13 @@ class _Query:
         if found.path in self._above:
             raise _conflict(name, "is given elsewhere")
         return found
+
+
+def _refuse_missing(message: Any) -> None:
+    missing = message.FindInitializationErrors()
+    if missing:
+        violations = tuple(Violation(name, "is required") for name in missing)
+        raise MeshError(GatewayReason.INVALID_FIELD, violations=violations)
 
 
 def _etag_path(resource: Descriptor | None, name: str) -> tuple[str, ...] | None:

@@ -32,7 +32,10 @@ def passed(workshop: Workshop, kind: str) -> int:
     program.write_text(f"#!/bin/sh\nexec {shlex.join(testee)} 2>>{log}\n")
     program.chmod(0o755)
     done = subprocess.run(
-        [str(workshop.runner), "--enforce_recommended", str(program)],
+        [
+            *(str(workshop.runner), "--enforce_recommended"),
+            *("--output_dir", f"{workshop.folder}/", str(program)),
+        ],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stderr=subprocess.STDOUT,
         stdout=subprocess.PIPE,

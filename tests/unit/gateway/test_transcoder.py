@@ -177,6 +177,17 @@ def test_clients_that_take_no_json_are_refused(route: GetRoute) -> None:
     assert route("PrintThing").request("/v1/things/1", accept="text/html").thing.thing_id == "1"
 
 
+def test_required_fields_that_are_missing_are_named(route: GetRoute) -> None:
+    """Of contracts in proto2; else the call would fail within us, as an incident."""
+    require = route("Require", service="UploadService")
+    error = require.refused("/v1/required", {"name": [{"namePart": "x"}]})
+    assert error.reason is GatewayReason.INVALID_FIELD
+    assert [violation.field for violation in error.violations] == ["name[0].is_extension"]
+    whole = {"name": [{"namePart": "x", "isExtension": False}]}
+    assert require.request("/v1/required", whole).name[0].name_part == "x"
+    assert require.request("/v1/required", {}).IsInitialized()
+
+
 def test_idempotency_key_fills_the_request_id(route: GetRoute) -> None:
     """Where there is one; two that differ are refused."""
     create = route("CreateThing")
