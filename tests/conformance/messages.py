@@ -121,10 +121,10 @@ def _filled(message: Any, value: Any) -> Any:
 
 
 def _any(descriptor: Descriptor, build: Any) -> st.SearchStrategy[Any]:
-    """Nothing, or a message that every pool with Any in its company has: a time or a wrapper."""
+    """Nothing, or a well-known message of the same pool; none with a map, whose bytes vary."""
     pool = descriptor.file.pool
     found = []
-    for name in ("Timestamp", "Duration", "Int64Value", "Struct"):
+    for name in ("Timestamp", "Duration", "Int64Value", "FieldMask"):
         try:
             found.append(pool.FindMessageTypeByName(f"google.protobuf.{name}"))
         except KeyError:

@@ -57,6 +57,21 @@ def test_a_method_without_permission_does_not_load() -> None:
         contract.method(_toy_method(b""))
 
 
+def test_a_foreign_method_takes_the_policy_that_it_is_given() -> None:
+    """Which must allow somebody, too."""
+    given = policy_pb2.MethodPolicy(permission="order.read")
+    assert contract.method(_toy_method(b""), foreign=given).policy == given
+    with pytest.raises(contract.ContractError, match="states neither permission nor anonymous"):
+        contract.method(_toy_method(b""), foreign=policy_pb2.MethodPolicy(cost=3))
+
+
+def test_a_policy_of_the_contract_cannot_be_replaced() -> None:
+    """Not even by one that is narrower: there would be two answers to who may call."""
+    given = policy_pb2.MethodPolicy(anonymous=True)
+    with pytest.raises(contract.ContractError, match="a policy of its own"):
+        contract.method(CUSTOMER.methods_by_name["GetPortrait"], foreign=given)
+
+
 def test_a_policy_from_the_future_does_not_load() -> None:
     """A field that this version does not know may forbid what we would allow."""
     policy = policy_pb2.MethodPolicy(anonymous=True).SerializeToString()
