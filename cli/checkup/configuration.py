@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from cli.checkup.finding import Finding, graded, ok
-from mesh.settings import Settings, is_loopback
+from cli.checkup.finding import Finding, fail, graded, ok
+from gateway import rulebook
+from mesh.settings import Settings, SettingsError, is_loopback
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Look at the settings; touches nothing."""
+    """Look at the settings and the files that they name; touches nothing."""
     on_servers = bool(settings.database_url or settings.redis_url)
     yield graded(
         "demo",
@@ -32,6 +33,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
         "With ENGINE_REPLICAS=2 the platform outlives the death of a process.",
         bad=bool(settings.database_url) and settings.replicas == 1,
     )
+    if settings.gateway_rules:
+        yield _rules(settings)
     if settings.database_url:
         yield from _database(settings)
     if settings.redis_url:
@@ -42,6 +45,14 @@ def _spoken(settings: Settings) -> str:
     if settings.tls_certificate:
         return "services with TLS, gateway and metrics without"
     return "without TLS"
+
+
+def _rules(settings: Settings) -> Finding:
+    try:
+        found = rulebook.load(settings.gateway_rules)
+    except SettingsError as error:
+        return fail("REST rules", str(error), "Correct the files: the gateway does not start.")
+    return ok("REST rules", f"{len(found.entries)} methods in {settings.gateway_rules}")
 
 
 def _database(settings: Settings) -> Iterator[Finding]:

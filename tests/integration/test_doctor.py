@@ -54,6 +54,18 @@ async def test_the_embedded_default_is_well(var: Path) -> None:
     assert all(finding.advice for finding in findings if finding.verdict is not Verdict.OK)
 
 
+async def test_rule_files_are_read_as_the_gateway_reads_them(var: Path, tmp_path: Path) -> None:
+    """A mistake is told before a restart is tried."""
+    rules = tmp_path / "shop.yaml"
+    rules.write_text("http: {rules: [{selector: a.B.C, get: /x, anonymous: true}]}")
+    settings = Settings(var=var, gateway_rules=str(tmp_path))
+    assert by_name(await examine(settings))["REST rules"].found == f"1 methods in {tmp_path}"
+    rules.write_text("http: {rules: [{selector: a.B.C}]}")
+    findings = await examine(settings)
+    assert failures(findings) == {"REST rules"}
+    assert by_name(findings)["REST rules"].found.startswith(f"{rules}:1: it needs one of")
+
+
 async def test_keys_that_others_can_read_are_told(var: Path) -> None:
     """With the command that mends it."""
     settings = Settings(var=var)
