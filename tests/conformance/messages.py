@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 from google.protobuf import message_factory
@@ -35,6 +36,7 @@ _SCALARS: Final[dict[int, st.SearchStrategy[Any]]] = {
 }
 
 
+@cache
 def messages(descriptor: Descriptor, depth: int = MAX_DEPTH) -> st.SearchStrategy[Any]:
     """Messages of a type that have a JSON form, with any of their fields."""
     build = message_factory.GetMessageClass(descriptor)
