@@ -310,7 +310,7 @@ class App:
             pid=os.getpid(),
             version=self._version,
             http=http,
-            digest=contract.digest(s.descriptor for s in self._service.servicers),
+            digest=contract.digest((*(s.descriptor for s in self._service.servicers), LANES)),
         )
 
     def _load(self) -> float:

@@ -8,7 +8,7 @@ fail closed: a policy that we cannot read is not a policy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -110,17 +110,24 @@ def method(
 
 
 def digest(services: Iterable[ServiceDescriptor]) -> str:
-    """Tells apart what is served: the same for the same files, with all that they import."""
+    """Tells apart what is served: the same for the same services and files, imports included."""
+    served = tuple(services)
     files: dict[str, bytes] = {}
-    waiting = [service.file for service in services]
+    waiting = [service.file for service in served]
     while waiting:
         file = waiting.pop()
         if file.name not in files:
             files[file.name] = file.serialized_pb
             waiting += file.dependencies
+    return digest_of((service.full_name for service in served), files)
+
+
+def digest_of(services: Iterable[str], files: Mapping[str, bytes]) -> str:
+    """The digest of services by their full names, and of all their files by name."""
+    names = sorted(name.encode() for name in services)
     whole = sha256()
-    for name in sorted(files):
-        whole.update(len(files[name]).to_bytes(8, "big") + files[name])
+    for part in (*names, *(files[name] for name in sorted(files))):
+        whole.update(len(part).to_bytes(8, "big") + part)
     return whole.hexdigest()[:16]
 
 

@@ -9,6 +9,7 @@ import grpc
 
 from engine.mesh.v1 import lane_pb2, registry_pb2, trust_pb2
 from engine.mesh.v1.trust_pb2_grpc import TrustServiceStub
+from gateway.reflection import fetch
 from mesh import contract
 from mesh.registry.load import LoadReport
 from mesh.testing import Mesh
@@ -40,13 +41,16 @@ def test_a_digest_is_of_the_contracts_alone() -> None:
 
 
 async def test_a_process_tells_the_digest_of_what_it_serves(mesh: Mesh) -> None:
-    """The same from each process of a service."""
+    """The same from each process of a service, and what whoever asks by reflection finds."""
     mesh.trust("customer", ())
     async with (
         instance(mesh, Keys("a"), mesh.registry) as one,
         instance(mesh, Keys("b"), mesh.registry, replica=2) as other,
     ):
-        assert one.entry.digest == other.entry.digest == contract.digest([TRUST])
+        assert one.entry.digest == other.entry.digest == contract.digest([TRUST, LANES])
+        async with grpc.aio.insecure_channel(one.entry.address) as channel:
+            found = await fetch(channel, timeout_s=5)
+        assert found.digest == one.entry.digest
 
 
 async def test_a_process_tells_how_full_it_is(var: Any, registry: RunningRegistry) -> None:
