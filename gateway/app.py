@@ -35,7 +35,11 @@ class Gateway:
         self.sharing: list[AbstractAsyncContextManager[object]] = []
         self._chain = filters.chain(settings, parts.telemetry, parts.verifier, self._limiters())
         self.contracts = Contracts(
-            parts.registry, parts.channel, self._take_on, own_name=parts.name
+            parts.registry,
+            parts.channel,
+            self._take_on,
+            own_name=parts.name,
+            meters=parts.telemetry.meters,
         )
         self.listener = Listener(
             self.handle,

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Self
 
 import grpc
 
+from gateway.compatibility import breaks
 from gateway.reflection import fetch
 from mesh.background import Background
 from mesh.contract import ContractError
 from mesh.log import get_logger
 from mesh.reflection import Contract
 from mesh.registry import Registry, State
+from mesh.telemetry import Meters
 
 POLL_S: Final = 1.0
 FETCH_TIMEOUT_S: Final = 5.0
+MAX_FINDINGS: Final = 10
+"""Most findings of one contract that are told; all are counted."""
 
 _log = get_logger(__name__)
 
@@ -28,11 +32,15 @@ class Contracts(Background):
     What it said last is kept while it is down, so that its routes answer 503
     and not 404. Entering asks everybody once and waits for the answers.
 
+    A new contract that breaks callers of the one before it is taken on all the same;
+    it is counted (`gateway.contracts_breaking`) and told with what breaks.
+
     Args:
         registry: where services are found.
         channel: opens a channel to a service.
         on_change: called with all contracts by service when one has changed.
         own_name: service that is not asked: the gateway itself.
+        meters: counts contracts that break callers.
     """
 
     def __init__(
@@ -42,11 +50,13 @@ class Contracts(Background):
         on_change: Callable[[Mapping[str, Contract]], None],
         *,
         own_name: str,
+        meters: Meters | None = None,
     ) -> None:
         self._registry = registry
         self._channel = channel
         self._on_change = on_change
         self._own_name = own_name
+        self._breaking = (meters or Meters()).counter("gateway.contracts_breaking")
         self._known: dict[str, Contract] = {}
         self._asked: dict[str, frozenset[str]] = {}
 
@@ -76,8 +86,16 @@ class Contracts(Background):
             if known is None or known.digest != contract.digest:
                 self._known[service] = contract
                 changed = True
+                if known is not None:
+                    self._tell(service, breaks(known, contract))
         if changed:
             self._on_change(dict(self._known))
+
+    def _tell(self, service: str, findings: Sequence[str]) -> None:
+        if findings:
+            self._breaking.add(1)
+            told = "; ".join(findings[:MAX_FINDINGS])
+            _log.warning("contract_breaks_callers", of=service, count=len(findings), findings=told)
 
     async def _run(self) -> None:
         while True:

@@ -26,6 +26,7 @@ from mesh.errors import MeshError, MeshReason
 from mesh.reflection import Contract
 from mesh.service import Blueprint, Service, Servicer
 from mesh.settings import SettingsError
+from mesh.telemetry import Meters
 from mesh.testing import Mesh
 
 CUSTOMER = "/v1/customers/42"
@@ -254,6 +255,27 @@ async def test_contracts_are_fetched_when_instances_change(trusted: Mesh) -> Non
     assert contracts.complete
     assert changes.told[-1]["customer"] is first
     assert changes.told[-1].keys() == {"customer", "pages"}
+
+
+async def test_a_contract_that_breaks_callers_is_told_once_with_what_breaks(
+    trusted: Mesh, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is taken on, and an operator learns which callers it leaves behind."""
+    meters, changes = Meters(), Changes()
+    contracts = Contracts(
+        trusted.registry, trusted.channel, changes, own_name="gateway", meters=meters
+    )
+    before = await trusted.start(customers())
+    await contracts.refresh()
+    await before.__aexit__(None, None, None)
+    await trusted.start(replace(pages(), name="customer", migrations=CUSTOMER_CENTRE.migrations))
+    for _ in range(2):
+        await contracts.refresh()
+    told = [r for r in caplog.records if r.message == "contract_breaks_callers"]
+    (finding,) = [vars(record)["values"]["findings"] for record in told]
+    assert finding == "service engine.customer.v1.CustomerService is removed"
+    assert meters.counter("gateway.contracts_breaking").value == 1
+    assert len(changes.told) == 2
 
 
 async def test_service_that_cannot_be_asked_is_asked_again(trusted: Mesh) -> None:
