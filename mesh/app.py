@@ -48,6 +48,8 @@ LANES = lane_pb2.DESCRIPTOR.services_by_name["LaneService"]
 """What every service serves beside its own contracts."""
 
 IDENTITY = "identity"
+KEYS_S = 2.0
+"""How long a start waits for the keys, where there is an identity centre to tell them."""
 BUS = "bus"
 
 
@@ -135,15 +137,10 @@ class App:
         if self._blueprint.migrations is not None:
             relay = Relay(parts.store.outbox, parts.bus, meters=self._telemetry.meters)
             await self._stack.enter_async_context(relay)
+        await self._know_keys(parts)
         service = self._service = self._blueprint.build(parts)
         for resource in service.resources:
             await self._stack.enter_async_context(resource)
-        if self._keys is not None:
-            parts.verifier.set_keys(self._keys)
-        elif self._blueprint.name != IDENTITY:
-            limit_s = self._settings.trust_silence_s
-            feed = TrustFeed(parts.channel(IDENTITY), parts.verifier, limit_s=limit_s)
-            await self._stack.enter_async_context(feed)
         _make_folder(self._socket())
         make_way(str(self._socket()))
         self._lanes = LaneRpc(lambda: self._server.host)
@@ -168,6 +165,20 @@ class App:
         self._stack.push_async_callback(self._registry.withdraw, self.entry)
         await self._stack.enter_async_context(LoadReport(self._load, self._tell_load))
         await self._consume(parts, service.subscriptions)
+
+    async def _know_keys(self, parts: Parts) -> None:
+        """Learn what tokens are checked by before anybody calls.
+
+        Who takes the place of another must not refuse that one's callers.
+        """
+        if self._keys is not None:
+            parts.verifier.set_keys(self._keys)
+        elif self._blueprint.name != IDENTITY:
+            limit_s = self._settings.trust_silence_s
+            feed = TrustFeed(parts.channel(IDENTITY), parts.verifier, limit_s=limit_s)
+            await self._stack.enter_async_context(feed)
+            if self._registry.lookup(IDENTITY):  # else it starts after us
+                await feed.told(KEYS_S)
 
     async def _consume(self, parts: Parts, subscriptions: Sequence[Subscription]) -> None:
         """Hear events from now on; the first thing that ends when the service stops."""

@@ -27,7 +27,7 @@ _log = get_logger(__name__)
 class TrustFeed(Background):
     """Fetches keys and asks for revocations for as long as it is entered.
 
-    Entering does not wait for the identity centre: until the first answer users'
+    Entering does not wait for the identity centre: until the first answer (`told`) users'
     tokens are refused with KEYS_UNAVAILABLE. It goes on asking by itself; the verifier's
     pulse is silent `limit_s` after the last question that was answered had been sent, so
     that an answer which was long on its way proves nothing.
@@ -55,6 +55,12 @@ class TrustFeed(Background):
     async def __aenter__(self) -> Self:
         self._verifier.pulse.expect(self._limit_s)
         return await super().__aenter__()
+
+    async def told(self, most_s: float) -> None:
+        """Return once the centre has told its keys, or after `most_s`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(most_s):
+                await self._stands.wait()
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:

@@ -18,7 +18,7 @@ from centers.identity.app import BLUEPRINT, build
 from engine.identity.v1 import identity_pb2 as pb
 from engine.identity.v1 import identity_pb2_grpc
 from engine.mesh.v1 import trust_pb2, trust_pb2_grpc
-from mesh import Blueprint, ErrorView, MeshError, MeshReason
+from mesh import Blueprint, ErrorView, MeshError, MeshReason, Service, Servicer
 from mesh.channel import Channel
 from mesh.testing import Mesh
 from mesh.tokens import TokenVerifier
@@ -204,3 +204,34 @@ async def test_a_start_with_the_same_catalogue_begins_no_epoch(
     await demo.start(blueprint, replica=9, demo=True)
     async with fed(demo) as verifier:
         await until(lambda: answer(verifier, token) == "rm001")
+
+
+async def test_a_service_that_joins_the_centre_serves_once_it_knows_the_keys(mesh: Mesh) -> None:
+    """Whoever takes the place of another refuses nobody whom that one would have served."""
+    mesh.trust("late", {"trust.watch"})
+    asked, tells = asyncio.Event(), asyncio.Event()
+
+    class Centre(trust_pb2_grpc.TrustServiceServicer):
+        async def GetKeySet(self, request: Any, _: Any) -> Any:
+            return trust_pb2.GetKeySetResponse()
+
+        async def PollRevocations(self, request: Any, _: Any) -> Any:
+            asked.set()
+            await tells.wait()
+            return trust_pb2.PollRevocationsResponse()
+
+        async def WatchRevocations(self, request: Any, _: Any) -> AsyncIterator[Any]:
+            yield trust_pb2.WatchRevocationsResponse()
+
+    descriptor = trust_pb2.DESCRIPTOR.services_by_name["TrustService"]
+    servicers = [Servicer(descriptor=descriptor, implementation=Centre())]
+    await mesh.start(Blueprint(name="identity", build=lambda _: Service(servicers=servicers)))
+    joins = asyncio.create_task(
+        mesh.start(Blueprint(name="late", build=lambda _: Service(servicers=())))
+    )
+    async with asyncio.timeout(30):
+        await asked.wait()
+    assert not mesh.registry.lookup("late")
+    tells.set()
+    await joins
+    assert mesh.registry.lookup("late")

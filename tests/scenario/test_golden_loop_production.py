@@ -22,7 +22,7 @@ from mesh.registry import DirectoryRegistry
 ENGINE = Path(sys.executable).with_name("engine")
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "production.example.env"
 KILL_EVERY_S = 1.0
-ONCE = {"ums", "bus", "sms", "calls", "wecom-server"}
+ONCE = {"registry", "ums", "bus", "sms", "calls", "wecom-server"}
 """Services of which one process runs: they keep in memory what their answers need."""
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
