@@ -43,7 +43,7 @@ run: setup ## Run the whole platform with the demo bank: http://127.0.0.1:8080
 	@ENGINE_DEMO=$${ENGINE_DEMO:-1} exec $(ENGINE) up
 
 # What tests import and start is compiled once, also where the environment says not to.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 2
+PYTEST := PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 3
 QUICK := -m "not slow and not real and not scale and not browser"
 
 test: setup $(STAMPS)/dev $(STAMPS)/bench ## Run the tests (under 8 minutes on two cores)
